@@ -1,0 +1,1 @@
+//! Lexicon and character n-gram: words by their spelling, listed or not.

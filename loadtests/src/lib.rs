@@ -1,0 +1,1 @@
+//! The typing simulator and the load generator.

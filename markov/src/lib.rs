@@ -1,0 +1,1 @@
+//! Word segmentation and n-gram models, built from a corpus or learned online.

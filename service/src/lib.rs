@@ -1,0 +1,1 @@
+//! Foretype: autocomplete for people who write all day, as one HTTP service.
