@@ -1,0 +1,297 @@
+//! The prediction engine: the one object the HTTP layer asks, whatever predictors it serves.
+
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use foretype_markov::{PersonalModel, Role};
+
+use crate::ensemble::weights::Weights;
+
+/// When an answer is due. The budget becomes an instant on arrival and only travels down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// `budget` from now.
+    pub fn after(budget: Duration) -> Self {
+        Self(Instant::now() + budget)
+    }
+
+    /// What is left, zero when it has passed.
+    pub fn left(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+
+    /// Whether it has passed.
+    pub fn passed(self) -> bool {
+        self.left().is_zero()
+    }
+}
+
+/// One turn of the conversation before the draft.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Who spoke.
+    pub role: Role,
+    /// What was said.
+    pub text: String,
+}
+
+/// What the service holds in memory about one writer: the part predictions read.
+#[derive(Debug)]
+pub struct Memory {
+    /// The writer's own n-grams.
+    pub personal: PersonalModel,
+    /// The writer's own mixture weights.
+    pub weights: Weights,
+}
+
+/// Whose conversation this is: sessions and caches are keyed by it and never shared between writers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SessionKey {
+    /// The tenant.
+    pub tenant: Arc<str>,
+    /// The writer, if one was named.
+    pub writer: Option<Arc<str>>,
+    /// The client's session.
+    pub session: Arc<str>,
+}
+
+/// One validated keystroke.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The message up to the cursor, at most 4,096 characters.
+    pub text: String,
+    /// What follows the cursor.
+    pub after: String,
+    /// Turns before the draft, oldest first.
+    pub context: Vec<Turn>,
+    /// Who is writing.
+    pub role: Role,
+    /// What is known of the writer; `None`: no personalisation.
+    pub memory: Option<Arc<RwLock<Memory>>>,
+    /// Where KV cache and type-through stay warm; `None`: nothing is kept (also when `learn` is false).
+    pub session: Option<SessionKey>,
+    /// 1 to 10.
+    pub max_suggestions: usize,
+    /// 0 to 1; `None`: the bundle's threshold.
+    pub min_confidence: Option<f32>,
+    /// Whether to explain the answer.
+    pub debug: bool,
+    /// When the answer is due.
+    pub deadline: Deadline,
+}
+
+/// The members of the ensemble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(usize)]
+pub enum Predictor {
+    /// The GPT-2 of the bundle.
+    Gpt2,
+    /// The writer's own n-grams.
+    Personal,
+    /// The domain's n-grams.
+    Domain,
+    /// Spelling: lexicon and character n-gram.
+    Charlm,
+}
+
+impl Predictor {
+    /// All of them, in the order of their discriminants.
+    pub const ALL: [Self; 4] = [Self::Gpt2, Self::Personal, Self::Domain, Self::Charlm];
+
+    /// The name the API and the configuration use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gpt2 => "gpt2",
+            Self::Personal => "personal",
+            Self::Domain => "domain",
+            Self::Charlm => "charlm",
+        }
+    }
+
+    /// The predictor of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.name() == name)
+    }
+}
+
+/// What became of one predictor in one answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// Its probabilities entered the mixture.
+    Used,
+    /// It had nothing to say.
+    Empty,
+    /// It did not make the deadline.
+    Late,
+    /// It was not asked (gate, pressure).
+    Skipped,
+    /// It is not enabled.
+    Off,
+}
+
+impl Status {
+    /// The name the API uses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Used => "used",
+            Self::Empty => "empty",
+            Self::Late => "late",
+            Self::Skipped => "skipped",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// How much text a suggestion holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The rest of a word, or one word.
+    Word,
+    /// Several words.
+    Phrase,
+    /// Several words up to the end of a sentence.
+    Sentence,
+}
+
+impl Kind {
+    /// The name the API uses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Word => "word",
+            Self::Phrase => "phrase",
+            Self::Sentence => "sentence",
+        }
+    }
+}
+
+/// A candidate that is shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suggestion {
+    /// Inserted at the cursor as it stands.
+    pub text: String,
+    /// Calibrated probability that its first word is what the writer types next.
+    pub confidence: f32,
+    /// Who proposed it.
+    pub predictor: Predictor,
+    /// How much it holds.
+    pub kind: Kind,
+}
+
+/// Why nothing is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Silence {
+    /// Nothing reached the threshold.
+    LowConfidence,
+    /// Nothing is typed and nothing is known.
+    EmptyText,
+    /// The word is finished and nothing after it is likely.
+    WordComplete,
+    /// It was rejected at this place.
+    RejectedHere,
+    /// It looks like personal data.
+    PrivateData,
+    /// The writer is typing a number.
+    Number,
+    /// The script is not one the models know.
+    UnknownScript,
+    /// It would repeat what follows the cursor.
+    RepeatsAfter,
+    /// Nobody had a candidate.
+    NoCandidate,
+}
+
+impl Silence {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::LowConfidence,
+        Self::EmptyText,
+        Self::WordComplete,
+        Self::RejectedHere,
+        Self::PrivateData,
+        Self::Number,
+        Self::UnknownScript,
+        Self::RepeatsAfter,
+        Self::NoCandidate,
+    ];
+
+    /// The name the API uses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LowConfidence => "low_confidence",
+            Self::EmptyText => "empty_text",
+            Self::WordComplete => "word_complete",
+            Self::RejectedHere => "rejected_here",
+            Self::PrivateData => "private_data",
+            Self::Number => "number",
+            Self::UnknownScript => "unknown_script",
+            Self::RepeatsAfter => "repeats_after",
+            Self::NoCandidate => "no_candidate",
+        }
+    }
+}
+
+/// Where the answer comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The predictors were asked.
+    Models,
+    /// The writer typed what the last suggestion said; its rest stays.
+    TypeThrough,
+}
+
+impl Source {
+    /// The name the API uses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Models => "models",
+            Self::TypeThrough => "type_through",
+        }
+    }
+}
+
+/// The answer to one keystroke.
+#[derive(Clone, Debug)]
+pub struct Completion {
+    /// Best first; they differ in their first word.
+    pub suggestions: Vec<Suggestion>,
+    /// Why there is none.
+    pub silence: Option<Silence>,
+    /// Models or type-through.
+    pub source: Source,
+    /// One entry for every predictor, enabled or not.
+    pub predictors: [(Predictor, Status); 4],
+    /// What the fast tier took.
+    pub fast: Duration,
+    /// What the neural tier took, queueing included; `None`: not asked.
+    pub neural: Option<Duration>,
+    /// The explanation, when asked for.
+    pub debug: Option<serde_json::Value>,
+    /// Remembered by the HTTP layer under the answer's id and handed back with its outcome.
+    pub record: Record,
+}
+
+/// What an outcome needs to know of the answer it is about.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Record {
+    /// The session it belongs to.
+    pub session: Option<SessionKey>,
+    /// The draft it was made for (a hash: no text is kept).
+    pub place: u64,
+    /// The texts shown, in order.
+    pub shown: Vec<String>,
+}
+
+/// What became of a suggestion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// All of it was taken.
+    Accepted,
+    /// Some of it was taken.
+    Partial,
+    /// It was explicitly dismissed.
+    Rejected,
+}
+
+pub use crate::ensemble::weights::Losses;

@@ -1,0 +1,3 @@
+//! The mixture of the predictors, its ranking, calibration and silence.
+
+pub mod weights;

@@ -1,0 +1,230 @@
+//! One writer's mixture weights, and the losses they learn from.
+//!
+//! The weights sit in evidence buckets and are learned by fixed share with specialists that may sleep
+//! (Herbster and Warmuth 1998; Freund et al. 1997). They are kept *relative* to the bundle's fitted prior, and an
+//! event carries the prior it was made under, so the fold over a writer's events needs no bundle.
+
+use foretype_markov::Matched;
+
+use crate::engine::Predictor;
+
+/// Members of the mixture.
+pub const MEMBERS: usize = Predictor::ALL.len();
+
+/// Evidence buckets: what the writer's model matched times what the domain's matched.
+pub const BUCKETS: usize = PERSONAL_LEVELS * DOMAIN_LEVELS;
+
+const PERSONAL_LEVELS: usize = 8;
+const DOMAIN_LEVELS: usize = 4;
+
+/// The share of every weight that returns to the prior at each word: writers change topic.
+const SHARE: f32 = 0.01;
+
+/// What one loss takes when stored: bucket, priors, log-probabilities.
+const STORED: usize = 1 + MEMBERS + 2 * MEMBERS;
+
+/// The log-probability that is stored for a sleeping member.
+const ASLEEP: i16 = i16::MIN;
+
+/// The bucket of a place in a text. `None`: that model is not there at all.
+pub fn bucket(personal: Option<Matched>, domain: Option<Matched>) -> usize {
+    let personal = match personal {
+        None => 0,
+        Some(Matched { order: 0, .. }) => 1,
+        Some(Matched { order: 1, count }) => 2 + usize::from(count >= 8),
+        Some(Matched { order: 2, count }) => 4 + usize::from(count >= 3),
+        Some(Matched { count, .. }) => 6 + usize::from(count >= 2),
+    };
+    let domain = domain.map_or(0, |m| usize::from(m.order).min(DOMAIN_LEVELS - 1));
+    personal * DOMAIN_LEVELS + domain
+}
+
+/// What each member lost on one word.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loss {
+    /// Where the word stood: an index below [`BUCKETS`].
+    pub bucket: u8,
+    /// The bundle's weights there, in 255ths, by [`Predictor`].
+    pub prior: [u8; MEMBERS],
+    /// Natural log-probability of the word by [`Predictor`]; `None`: asleep.
+    pub log_probs: [Option<f32>; MEMBERS],
+}
+
+/// The losses of one message, a word each; part of its learn event.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Losses(pub Vec<Loss>);
+
+impl Losses {
+    /// The stored form: per word the bucket, the prior and log-probabilities in hundredths of a nat.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.0.len() * STORED);
+        for loss in &self.0 {
+            out.push(loss.bucket);
+            out.extend(loss.prior);
+            for log_prob in loss.log_probs {
+                // Clamped above ASLEEP: a probability of e^-327 is as good as none.
+                let centi = log_prob.map_or(ASLEEP, |p| (p * 100.0).clamp(-32_767.0, 0.0) as i16);
+                out.extend(centi.to_le_bytes());
+            }
+        }
+        out
+    }
+
+    /// `None`: not a stored form.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        if !bytes.len().is_multiple_of(STORED) {
+            return None;
+        }
+        let losses = bytes.chunks_exact(STORED).map(|chunk| {
+            let (head, tail) = chunk.split_at(1 + MEMBERS);
+            let mut log_probs = [None; MEMBERS];
+            for (slot, pair) in log_probs.iter_mut().zip(tail.chunks_exact(2)) {
+                let centi = i16::from_le_bytes([pair[0], pair[1]]);
+                *slot = (centi != ASLEEP && centi <= 0).then(|| f32::from(centi) / 100.0);
+            }
+            let mut prior = [0; MEMBERS];
+            prior.copy_from_slice(&head[1..]);
+            (usize::from(head[0]) < BUCKETS).then_some(Loss { bucket: head[0], prior, log_probs })
+        });
+        losses.collect::<Option<Vec<_>>>().map(Self)
+    }
+}
+
+/// One writer's mixture weights, as factors on the bundle's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weights {
+    factors: Vec<[f32; MEMBERS]>,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Weights {
+    /// Those of a new writer: the bundle's.
+    pub fn new() -> Self {
+        Self { factors: vec![[1.0; MEMBERS]; BUCKETS] }
+    }
+
+    /// The factors of a bucket, by [`Predictor`].
+    pub fn factors(&self, bucket: usize) -> [f32; MEMBERS] {
+        self.factors[bucket]
+    }
+
+    /// Learns from one message, a word after the other.
+    pub fn apply(&mut self, losses: &Losses) {
+        for loss in &losses.0 {
+            self.apply_word(loss);
+        }
+    }
+
+    /// Posterior over the members that are awake, their total kept, then the share back to the prior.
+    fn apply_word(&mut self, loss: &Loss) {
+        let factors = &mut self.factors[usize::from(loss.bucket)];
+        // Relative to the best, so that the exponentials cannot all vanish.
+        let best = loss.log_probs.iter().flatten().copied().fold(f32::NEG_INFINITY, f32::max);
+        if best == f32::NEG_INFINITY {
+            return;
+        }
+        let (mut total, mut mixed) = (0.0, 0.0);
+        for ((factor, prior), log_prob) in factors.iter().zip(loss.prior).zip(loss.log_probs) {
+            if let Some(log_prob) = log_prob {
+                let weight = factor * f32::from(prior);
+                total += weight;
+                mixed += weight * (log_prob - best).exp();
+            }
+        }
+        if mixed <= 0.0 {
+            return;
+        }
+        for (factor, log_prob) in factors.iter_mut().zip(loss.log_probs) {
+            if let Some(log_prob) = log_prob {
+                let posterior = *factor * (log_prob - best).exp() * total / mixed;
+                *factor = (1.0 - SHARE) * posterior + SHARE;
+            }
+        }
+    }
+
+    /// The stored form: the factors as little-endian f32.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.factors.iter().flatten().flat_map(|f| f.to_le_bytes()).collect()
+    }
+
+    /// `None`: not a stored form.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() != BUCKETS * MEMBERS * 4 {
+            return None;
+        }
+        let mut weights = Self::new();
+        for (factor, b) in weights.factors.iter_mut().flatten().zip(bytes.chunks_exact(4)) {
+            *factor = f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+            if !(factor.is_finite() && *factor >= 0.0) {
+                return None;
+            }
+        }
+        Some(weights)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn loss(bucket: u8, log_probs: [Option<f32>; MEMBERS]) -> Loss {
+        Loss { bucket, prior: [64; MEMBERS], log_probs }
+    }
+
+    #[test]
+    fn one_word_is_bayes_and_a_share() {
+        let mut weights = Weights::new();
+        weights.apply(&Losses(vec![loss(3, [Some(0.5_f32.ln()), Some(0.1_f32.ln()), None, None])]));
+        let [a, b, c, d] = weights.factors(3);
+        let (good, bad) = (2.0 * 0.5 / 0.6, 2.0 * 0.1 / 0.6);
+        assert!((a - (0.99 * good + 0.01)).abs() < 1e-4, "{a}");
+        assert!((b - (0.99 * bad + 0.01)).abs() < 1e-4, "{b}");
+        assert_eq!((c, d), (1.0, 1.0), "who sleeps keeps its weight");
+        assert_eq!(weights.factors(4), [1.0; MEMBERS], "other buckets are untouched");
+    }
+
+    #[test]
+    fn converges_to_the_better_member_and_back_after_a_change() {
+        let mut weights = Weights::new();
+        let early = loss(0, [Some(-4.0), Some(-1.0), Some(-4.0), Some(-4.0)]);
+        weights.apply(&Losses(vec![early; 50]));
+        assert!(weights.factors(0)[1] > 3.5, "{:?}", weights.factors(0));
+        let late = loss(0, [Some(-1.0), Some(-4.0), Some(-4.0), Some(-4.0)]);
+        weights.apply(&Losses(vec![late; 8]));
+        assert!(weights.factors(0)[0] > 3.5, "fixed share forgets quickly: {:?}", weights.factors(0));
+    }
+
+    #[test]
+    fn impossible_words_leave_finite_weights() {
+        let mut weights = Weights::new();
+        weights.apply(&Losses(vec![loss(0, [Some(-400.0), Some(-1.0), None, None]); 200]));
+        assert!(weights.factors(0).iter().all(|f| f.is_finite() && *f >= 0.0));
+        weights.apply(&Losses(vec![loss(0, [None; MEMBERS])]));
+    }
+
+    proptest! {
+        #[test]
+        fn weights_reload_as_learned(words in prop::collection::vec((0..BUCKETS as u8, -9.0..0.0_f32), 0..40)) {
+            let losses = Losses(words.iter().map(|&(b, p)| loss(b, [Some(p), Some(-1.0), None, Some(p / 2.0)])).collect());
+            let reloaded = Losses::from_bytes(&losses.to_bytes()).expect("own bytes");
+            prop_assert_eq!(reloaded.to_bytes(), losses.to_bytes());
+            let mut weights = Weights::new();
+            weights.apply(&reloaded);
+            prop_assert_eq!(Weights::from_bytes(&weights.to_bytes()), Some(weights));
+        }
+
+        #[test]
+        fn foreign_bytes_are_refused_or_harmless(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            if let Some(losses) = Losses::from_bytes(&bytes) {
+                Weights::new().apply(&losses);
+            }
+            prop_assert!(Weights::from_bytes(&bytes).is_none());
+        }
+    }
+}
