@@ -1,0 +1,181 @@
+// The page: wires the text box, the conversation, the writer's name and the panel to the service.
+
+import { complete, feedback, learn } from "./client.js";
+import { Conversation } from "./conversation.js";
+import { GhostText, WORD_KEY } from "./ghost-text.js";
+import { showAnswer, showCounts } from "./panel.js";
+import { countCharacters } from "./suggestion.js";
+
+const STARTERS = [
+  "Thanks for calling, I can he",
+  "I'm sorry to hear that. Let me ch",
+  "The Committee noted that infl",
+  "Fix a race condition in the",
+];
+/** How long the writer pauses before a screen reader speaks the suggestion. */
+const ANNOUNCE_AFTER_MS = 800;
+
+const byId = (id) => document.getElementById(id);
+const box = byId("draft");
+const conversation = new Conversation(byId("conversation"));
+const counts = { saved: 0, sent: 0, taken: 0 };
+let session = newSession();
+let announcing = 0;
+let failing = false;
+
+const ghost = new GhostText(box, ({ text, after }, signal) => {
+  const request = { text, after, session, context: conversation.context(), role: role(), max_suggestions: 3 };
+  if (writer()) request.writer = writer();
+  if (byId("details").open) request.debug = true;
+  return complete(request, signal);
+});
+
+ghost.addEventListener("answer", ({ detail }) => {
+  if (failing) notify("");
+  showAnswer(detail);
+});
+ghost.addEventListener("show", ({ detail }) => {
+  showOthers(detail.others);
+  announce(detail.text);
+  refreshCounts();
+});
+ghost.addEventListener("take", ({ detail }) => {
+  counts.saved += detail.chars - detail.keys;
+  counts.taken += 1;
+});
+// A suggestion older than ten minutes is no longer known; nothing is lost to the writer.
+ghost.addEventListener("outcome", ({ detail }) => feedback(detail).catch((error) => error.status === 404 || fail(error)));
+ghost.addEventListener("failure", ({ detail }) => fail(detail));
+
+byId("composer").addEventListener("submit", (event) => {
+  event.preventDefault();
+  send();
+});
+box.addEventListener("input", () => notify(""));
+box.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
+  event.preventDefault();
+  send();
+});
+byId("customer-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const text = byId("customer").value.trim();
+  if (!text) return;
+  conversation.add("customer", text);
+  byId("customer").value = "";
+  byId("restart").hidden = false;
+  ghost.restart();
+  box.focus();
+});
+byId("restart").addEventListener("click", () => {
+  conversation.clear();
+  session = newSession();
+  byId("restart").hidden = true;
+  ghost.restart();
+  box.focus();
+});
+byId("role").addEventListener("change", () => ghost.restart());
+byId("details").addEventListener("toggle", () => ghost.restart());
+byId("writer").addEventListener("input", () => {
+  const valid = writer() !== null;
+  byId("writer").setAttribute("aria-invalid", String(!valid));
+  byId("writer-note").textContent = valid ? "" : "Letters, digits and . _ @ : - only";
+  if (valid) localStorage.setItem("writer", writer());
+});
+byId("writer").addEventListener("change", () => {
+  session = newSession();
+  ghost.restart();
+});
+
+byId("writer").value = localStorage.getItem("writer") ?? "";
+byId("word-key").textContent = WORD_KEY;
+byId("starters").append(...STARTERS.map(starterButton));
+box.focus();
+ghost.restart();
+
+/** Puts the message into the conversation and teaches the service, if the writer has a name. */
+async function send() {
+  const text = box.value.trim();
+  if (!text) return;
+  const message = { writer: writer(), text, role: role(), context: conversation.context(), idempotency_key: newSession() };
+  counts.sent += countCharacters(box.value);
+  conversation.add(role(), text);
+  byId("restart").hidden = false;
+  ghost.clear();
+  box.focus();
+  if (!message.writer) return notify("Sent. Nothing was learned: give the writer a name for that.");
+  try {
+    await learn(message);
+    notify(`Sent, and learned for ${message.writer}.`);
+    ghost.restart();
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** The writer's id; "" when none is given, null when it is not one the service takes. */
+function writer() {
+  const name = byId("writer").value.trim();
+  return /^[A-Za-z0-9._@:-]{0,128}$/.test(name) ? name : null;
+}
+
+function role() {
+  return byId("role").value;
+}
+
+/** `crypto.randomUUID` exists on secure origins only, and a page on a plain LAN address is not one. */
+function newSession() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function showOthers(others) {
+  byId("others").replaceChildren(...(others.length > 1 ? others.map(otherButton) : []));
+}
+
+function otherButton({ rest, index, shown }) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.setAttribute("aria-current", String(shown));
+  const key = document.createElement("kbd");
+  key.textContent = `Alt + ${index + 1}`;
+  button.append(rest.trim(), key);
+  // Pressing must not move the focus, or the cursor's place is lost before the click arrives.
+  button.addEventListener("mousedown", (event) => event.preventDefault());
+  button.addEventListener("click", () => ghost.accept(index));
+  return button;
+}
+
+function starterButton(text) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "quiet";
+  button.textContent = `${text}…`;
+  button.addEventListener("click", () => {
+    box.value = text;
+    box.focus();
+    box.setSelectionRange(text.length, text.length);
+    ghost.restart();
+  });
+  return button;
+}
+
+function announce(text) {
+  clearTimeout(announcing);
+  announcing = setTimeout(() => {
+    byId("announcement").textContent = text ? `Suggestion: ${text.trim()}` : "";
+  }, ANNOUNCE_AFTER_MS);
+}
+
+function refreshCounts() {
+  showCounts({ ...counts, written: counts.sent + countCharacters(box.value) });
+}
+
+function notify(text) {
+  failing = false;
+  byId("notice").textContent = text;
+}
+
+function fail(error) {
+  notify(error instanceof TypeError ? "The service does not answer. It is asked again with the next key." : error.message);
+  failing = true;
+}

@@ -1,0 +1,47 @@
+// The service's HTTP API as this page uses it.
+
+import { firstCharacters, lastCharacters } from "./suggestion.js";
+
+/** How many characters before the cursor the service reads. */
+const TEXT_LIMIT = 4096;
+/** The service refuses bodies over 64 KiB; what follows the cursor only has to show what not to repeat. */
+const AFTER_LIMIT = 512;
+
+/** An answer of the service that was not a success; `message` says what to do. */
+export class ServiceError extends Error {
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** What fits this draft. @returns the body of the answer to `POST /v1/complete` */
+export async function complete(draft, signal) {
+  const text = lastCharacters(draft.text, TEXT_LIMIT);
+  const after = firstCharacters(draft.after, AFTER_LIMIT);
+  const response = await post("/v1/complete", { ...draft, text, after }, { signal });
+  return response.json();
+}
+
+/** A message was sent: the service learns from it. @returns `{seq}` */
+export async function learn(message) {
+  return (await post("/v1/learn", message)).json();
+}
+
+/** What became of a suggestion. It outlives the page, so that a last keystroke is not lost. */
+export async function feedback(outcome) {
+  await post("/v1/feedback", outcome, { keepalive: true });
+}
+
+async function post(path, body, options = {}) {
+  const response = await fetch(path, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+    ...options,
+  });
+  if (response.ok) return response;
+  const { error } = await response.json().catch(() => ({}));
+  throw new ServiceError(response.status, error?.code ?? "unknown", error?.message ?? `The service answered ${response.status}.`);
+}

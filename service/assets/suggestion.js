@@ -1,0 +1,45 @@
+// What a suggestion becomes as the writer types, takes or skips parts of it. Text in, text out: no page here.
+
+/** The last `count` characters (Unicode scalar values, as the service counts them) of `text`. */
+export function lastCharacters(text, count) {
+  // A character is one or two UTF-16 units, so this slice holds enough and the spread stays short.
+  const tail = text.slice(-2 * count);
+  const characters = [...tail];
+  return characters.length > count ? characters.slice(-count).join("") : tail;
+}
+
+/** The first `count` characters of `text`. */
+export function firstCharacters(text, count) {
+  return [...text.slice(0, 2 * count)].slice(0, count).join("");
+}
+
+/** How many characters `text` has, as the service counts them. */
+export function countCharacters(text) {
+  let count = 0;
+  for (const _ of text) count += 1;
+  return count;
+}
+
+/**
+ * What is left of `suggestion`, shown when the box held `anchor`, now that it holds `text`:
+ * the rest of it when the writer typed what it says, null when they went elsewhere or finished it.
+ */
+export function remaining(anchor, suggestion, text) {
+  const whole = anchor + suggestion;
+  if (text.length < anchor.length || text.length >= whole.length || !whole.startsWith(text)) return null;
+  const rest = whole.slice(text.length);
+  return rest.trim() === "" ? null : rest;
+}
+
+/** The part one press of the accept-word key takes: a run of non-spaces, with the spaces before it and one after it. */
+export function nextWord(suggestion) {
+  return /^\s*\S+ ?/u.exec(suggestion)?.[0] ?? suggestion;
+}
+
+/**
+ * Whether typing `typed` right after a taken suggestion should first swallow the space it ended with:
+ * "with that " and then "." is meant to be "with that.".
+ */
+export function swallowsSpace(typed) {
+  return /^[.,;:!?)\]}]$/u.test(typed);
+}
