@@ -1,3 +1,9 @@
 //! The mixture of the predictors, its ranking, calibration and silence.
 
+pub mod calibrate;
+pub mod mixture;
+pub mod phrase;
+pub mod rank;
+pub mod silence;
 pub mod weights;
+pub mod worth;

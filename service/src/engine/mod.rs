@@ -1,0 +1,115 @@
+//! The prediction engine: the one object the HTTP layer asks, whatever predictors it serves.
+//!
+//! A keystroke is asked of the fast tier inline, then of the neural tier behind its queue; what has come by the
+//! deadline is mixed, ranked and either shown or answered with a typed silence. Predicting never fails.
+
+mod answer;
+mod consider;
+mod losses;
+mod open;
+mod request;
+
+use std::sync::{Arc, RwLock};
+
+use foretype_markov::{PersonalModel, Role};
+
+pub use answer::{Completion, Kind, Outcome, Predictor, Record, Silence, Source, Status, Suggestion};
+pub use consider::Considered;
+pub use open::{Health, OpenError, Settings};
+pub use request::{Deadline, Memory, Request, SessionKey, Turn};
+
+pub use crate::ensemble::weights::Losses;
+
+use crate::bundle::Bundle;
+use crate::ensemble::mixture::Views;
+use crate::ensemble::weights::Weights;
+use crate::inference::Inference;
+use crate::predictors::fixed::Fixed;
+use crate::predictors::{Ngram, Query, Spelled};
+use crate::session::Sessions;
+
+/// Everything that predicts.
+#[derive(Debug)]
+pub struct Engine {
+    bundle: Bundle,
+    inference: Option<Inference>,
+    enabled: [bool; Predictor::ALL.len()],
+    sessions: Sessions,
+    /// What tests say instead of the models.
+    fixed: Option<Vec<(String, f32)>>,
+}
+
+impl Engine {
+    /// For tests: one predictor, `domain`, that gives the same surfaces everywhere.
+    pub fn fixed(words: &[(&str, f32)]) -> Self {
+        let words = words.iter().map(|(surface, p)| ((*surface).to_owned(), *p)).collect();
+        let enabled = Predictor::ALL.map(|p| p == Predictor::Domain);
+        Self { bundle: Bundle::empty(), inference: None, enabled, sessions: Sessions::default(), fixed: Some(words) }
+    }
+
+    /// What a new writer starts from.
+    pub fn new_memory(&self) -> Memory {
+        Memory { personal: PersonalModel::default(), weights: Weights::new() }
+    }
+
+    /// What became of a suggestion: a rejected one does not come back at its place.
+    pub fn outcome(&self, record: &Record, index: usize, outcome: Outcome) {
+        if outcome == Outcome::Rejected {
+            self.sessions.reject(record, index);
+        }
+    }
+
+    /// Drops what sessions remember of a writer (erasure).
+    pub fn forget_writer(&self, tenant: &str, writer: &str) {
+        self.sessions.forget(tenant, writer);
+    }
+
+    fn is_enabled(&self, predictor: Predictor) -> bool {
+        self.enabled[predictor as usize]
+    }
+
+    /// The enabled members of the fast tier at one place.
+    fn views<'a>(&'a self, query: &Query<'_>, memory: Option<&'a Memory>) -> Views<'a> {
+        let mut views: Views<'a> = Vec::with_capacity(3);
+        if let Some(words) = &self.fixed {
+            views.push((Predictor::Domain, Box::new(Fixed::new(words, query))));
+            return views;
+        }
+        let spelling = &self.bundle.spelling;
+        let (Some(spelling), true) = (spelling, true) else { return views };
+        if let (Some(memory), true) = (memory, self.is_enabled(Predictor::Personal)) {
+            if memory.personal.words_learned() > 0 {
+                views.push((Predictor::Personal, Box::new(Ngram::new(&memory.personal, spelling, query))));
+            }
+        }
+        if let (Some(domain), true) = (&self.bundle.domain, self.is_enabled(Predictor::Domain)) {
+            views.push((Predictor::Domain, Box::new(Ngram::new(domain, spelling, query))));
+        }
+        if self.is_enabled(Predictor::Charlm) {
+            views.push((Predictor::Charlm, Box::new(Spelled::new(spelling, query))));
+        }
+        views
+    }
+}
+
+/// Reads a writer's memory; a panic while it was written leaves it readable.
+pub(crate) fn read(memory: &RwLock<Memory>) -> std::sync::RwLockReadGuard<'_, Memory> {
+    memory.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The role of the wire as the GPT-2 knows it.
+pub(crate) fn neural_role(role: Role) -> foretype_models::Role {
+    match role {
+        Role::Author => foretype_models::Role::Author,
+        Role::Agent => foretype_models::Role::Agent,
+        Role::Customer => foretype_models::Role::Customer,
+    }
+}
+
+/// The conversation as the GPT-2 reads it.
+pub(crate) fn neural_turns(context: &[Turn]) -> Vec<(foretype_models::Role, String)> {
+    context.iter().map(|turn| (neural_role(turn.role), turn.text.clone())).collect()
+}
+
+/// An engine is shared by all handlers.
+pub type Shared = Arc<Engine>;

@@ -1,0 +1,83 @@
+//! One keystroke, as the engine is asked.
+
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use foretype_markov::{PersonalModel, Role};
+
+use crate::ensemble::weights::Weights;
+
+/// When an answer is due. The budget becomes an instant on arrival and only travels down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// `budget` from now.
+    pub fn after(budget: Duration) -> Self {
+        Self(Instant::now() + budget)
+    }
+
+    /// What is left, zero when it has passed.
+    pub fn left(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+
+    /// Whether it has passed.
+    pub fn passed(self) -> bool {
+        self.left().is_zero()
+    }
+}
+
+/// One turn of the conversation before the draft.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Who spoke.
+    pub role: Role,
+    /// What was said.
+    pub text: String,
+}
+
+/// What the service holds in memory about one writer: the part predictions read.
+#[derive(Debug)]
+pub struct Memory {
+    /// The writer's own n-grams.
+    pub personal: PersonalModel,
+    /// The writer's own mixture weights.
+    pub weights: Weights,
+}
+
+/// Whose conversation this is: sessions and caches are keyed by it and never shared between writers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SessionKey {
+    /// The tenant.
+    pub tenant: Arc<str>,
+    /// The writer, if one was named.
+    pub writer: Option<Arc<str>>,
+    /// The client's session.
+    pub session: Arc<str>,
+}
+
+/// One validated keystroke.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The message up to the cursor, at most 4,096 characters.
+    pub text: String,
+    /// What follows the cursor.
+    pub after: String,
+    /// Turns before the draft, oldest first.
+    pub context: Vec<Turn>,
+    /// Who is writing.
+    pub role: Role,
+    /// What is known of the writer; `None`: no personalisation.
+    pub memory: Option<Arc<RwLock<Memory>>>,
+    /// Where KV cache and type-through stay warm; `None`: nothing is kept (also when `learn` is false).
+    pub session: Option<SessionKey>,
+    /// 1 to 10.
+    pub max_suggestions: usize,
+    /// 0 to 1; `None`: the bundle's threshold.
+    pub min_confidence: Option<f32>,
+    /// Whether to explain the answer.
+    pub debug: bool,
+    /// When the answer is due.
+    pub deadline: Deadline,
+}

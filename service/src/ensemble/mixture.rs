@@ -1,0 +1,232 @@
+//! P(w | prefix) = Σ π_m P_m(w) / Σ π_m P_m(prefix), over the members that are awake.
+//!
+//! Every member scores every candidate, whoever proposed it, so the order of proposals cannot matter.
+
+use serde::{Deserialize, Serialize};
+
+use super::weights::{BUCKETS, MEMBERS, Weights, bucket};
+use crate::engine::Predictor;
+use crate::predictors::View;
+
+/// Classes of the prefix's length, in letters: none, one, two, more.
+pub const PREFIX_CLASSES: usize = 4;
+
+/// The class of a prefix; its leading space is not a letter.
+pub fn prefix_class(prefix: &str) -> usize {
+    prefix.trim_start().chars().take(PREFIX_CLASSES - 1).count()
+}
+
+/// The bundle's weights, fitted on held-out text (`foretype build`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prior {
+    /// By evidence bucket, then [`Predictor`]; each row sums to one.
+    pub weights: Vec<[f32; MEMBERS]>,
+    /// What a typed prefix does to each member's weight, by class, beyond its likelihood.
+    pub prefix: Vec<[f32; MEMBERS]>,
+}
+
+impl Default for Prior {
+    fn default() -> Self {
+        Self { weights: vec![[1.0 / MEMBERS as f32; MEMBERS]; BUCKETS], prefix: vec![[1.0; MEMBERS]; PREFIX_CLASSES] }
+    }
+}
+
+impl Prior {
+    /// Whether the tables have the shapes this version mixes with.
+    pub fn is_valid(&self) -> bool {
+        let positive = |rows: &[[f32; MEMBERS]]| rows.iter().flatten().all(|w| w.is_finite() && *w >= 0.0);
+        self.weights.len() == BUCKETS
+            && self.prefix.len() == PREFIX_CLASSES
+            && positive(&self.weights)
+            && positive(&self.prefix)
+    }
+
+    /// π at one place, for one writer, not yet normalised.
+    fn at(&self, bucket: usize, class: usize, writer: Option<&Weights>) -> [f32; MEMBERS] {
+        let factors = writer.map_or([1.0; MEMBERS], |w| w.factors(bucket));
+        std::array::from_fn(|m| self.weights[bucket][m] * self.prefix[class][m] * factors[m])
+    }
+}
+
+/// A surface and what each member gives it.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The whole surface, prefix included.
+    pub surface: String,
+    /// P_m(surface | history), by [`Predictor`]; zero where a member sleeps.
+    pub probs: [f32; MEMBERS],
+    /// Who proposed it, by [`Predictor`].
+    pub proposed: [bool; MEMBERS],
+}
+
+/// What the members say at one place.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Where the place stands in the weights.
+    pub bucket: usize,
+    /// The unfinished surface.
+    pub prefix: String,
+    /// P_m(prefix | history); `None`: asleep.
+    pub mass: [Option<f32>; MEMBERS],
+    /// P_m(the prefix is the whole surface | history).
+    pub done: [f32; MEMBERS],
+    /// The candidates.
+    pub rows: Vec<Row>,
+    weights: [f32; MEMBERS],
+}
+
+/// Several members at the same place.
+pub type Views<'a> = Vec<(Predictor, Box<dyn View<'a> + 'a>)>;
+
+impl Table {
+    /// Asks every view for its `k` best and has every view score them all.
+    pub fn gather(
+        views: &Views<'_>,
+        prefix: &str,
+        k: usize,
+        prior: &Prior,
+        writer: Option<&Weights>,
+    ) -> Self {
+        let matched = |of| views.iter().find(|(p, _)| *p == of).map(|(_, view)| view.matched());
+        let bucket = bucket(matched(Predictor::Personal), matched(Predictor::Domain));
+        let mut table = Self {
+            bucket,
+            prefix: prefix.to_owned(),
+            mass: [None; MEMBERS],
+            done: [0.0; MEMBERS],
+            rows: Vec::new(),
+            weights: prior.at(bucket, prefix_class(prefix), writer),
+        };
+        for (predictor, view) in views {
+            let m = *predictor as usize;
+            let mass = view.mass();
+            // A member that rules the prefix out has nothing to say about what follows it.
+            table.mass[m] = (mass > 0.0).then_some(mass);
+            table.done[m] = if prefix.trim().is_empty() { 0.0 } else { view.prob(prefix) };
+        }
+        for (predictor, view) in views {
+            for (surface, _) in view.top(k) {
+                table.propose(&surface, *predictor, views);
+            }
+        }
+        table
+    }
+
+    /// Adds a candidate, or notes that one more member proposed it.
+    pub fn propose(&mut self, surface: &str, by: Predictor, views: &Views<'_>) -> &mut Row {
+        let at = self.rows.iter().position(|row| row.surface == surface).unwrap_or_else(|| {
+            let mut probs = [0.0; MEMBERS];
+            for (predictor, view) in views {
+                probs[*predictor as usize] = view.prob(surface);
+            }
+            self.rows.push(Row { surface: surface.to_owned(), probs, proposed: [false; MEMBERS] });
+            self.rows.len() - 1
+        });
+        self.rows[at].proposed[by as usize] = true;
+        &mut self.rows[at]
+    }
+
+    /// Σ π_m P_m(prefix).
+    fn evidence(&self) -> f32 {
+        self.weights.iter().zip(self.mass).map(|(w, mass)| w * mass.unwrap_or(0.0)).sum()
+    }
+
+    /// The mixture of one joint probability per member, given the prefix. In 0..=1.
+    pub fn mix(&self, probs: &[f32; MEMBERS]) -> f32 {
+        let evidence = self.evidence();
+        if evidence <= 0.0 {
+            return 0.0;
+        }
+        let awake = |m: usize| if self.mass[m].is_some() { self.weights[m] } else { 0.0 };
+        let mixed: f32 = (0..MEMBERS).map(|m| awake(m) * probs[m]).sum();
+        (mixed / evidence).clamp(0.0, 1.0)
+    }
+
+    /// P(the prefix is the whole surface | prefix).
+    pub fn done(&self) -> f32 {
+        self.mix(&self.done)
+    }
+
+    /// The share each member has in the answer: its posterior weight given the prefix. Sums to one, or all zero.
+    pub fn shares(&self) -> [f32; MEMBERS] {
+        let evidence = self.evidence();
+        std::array::from_fn(|m| {
+            if evidence > 0.0 { self.weights[m] * self.mass[m].unwrap_or(0.0) / evidence } else { 0.0 }
+        })
+    }
+
+    /// Of those who proposed the row, the one whose word counted most.
+    pub fn proposer(&self, row: &Row) -> Predictor {
+        let voice = |p: Predictor| self.weights[p as usize] * row.probs[p as usize];
+        let proposed = Predictor::ALL.into_iter().filter(|p| row.proposed[*p as usize]);
+        proposed.max_by(|a, b| voice(*a).total_cmp(&voice(*b))).unwrap_or(Predictor::Domain)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::predictors::{Query, fixed::Fixed};
+    use proptest::prelude::*;
+
+    fn words(list: &[(&str, f32)]) -> Vec<(String, f32)> {
+        list.iter().map(|(w, p)| ((*w).to_owned(), *p)).collect()
+    }
+
+    fn views<'a>(a: &'a [(String, f32)], b: &'a [(String, f32)], prefix: &str) -> Views<'a> {
+        let query = Query { history: &[], start: None, prefix };
+        vec![
+            (Predictor::Domain, Box::new(Fixed::new(a, &query))),
+            (Predictor::Charlm, Box::new(Fixed::new(b, &query))),
+        ]
+    }
+
+    fn table(a: &[(String, f32)], b: &[(String, f32)], prefix: &str) -> Table {
+        Table::gather(&views(a, b, prefix), prefix, 10, &Prior::default(), None)
+    }
+
+    #[test]
+    fn the_prefix_conditions_the_mixture_not_each_member() {
+        let a = words(&[(" help", 0.6), (" hear", 0.2), (" you", 0.2)]);
+        let b = words(&[(" hello", 0.1), (" you", 0.9)]);
+        let table = table(&a, &b, " he");
+        let p = |surface: &str| table.mix(&table.rows.iter().find(|r| r.surface == surface).expect("row").probs);
+        assert!((p(" help") - 0.6 / (0.8 + 0.1)).abs() < 1e-6);
+        assert!((p(" hello") - 0.1 / (0.8 + 0.1)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_finished_word_has_the_rest_of_the_mass() {
+        let a = words(&[(" can", 0.3), (" cannot", 0.1)]);
+        let table = table(&a, &[], " can");
+        assert!((table.done() - 0.75).abs() < 1e-6);
+        assert_eq!(table.mass[Predictor::Charlm as usize], None, "nothing to say: asleep");
+    }
+
+    proptest! {
+        #[test]
+        fn sums_to_one_and_ignores_the_order_of_proposals(
+            raw in prop::collection::btree_map("[a-c]{1,4}", 0.01..1.0_f32, 1..12),
+            prefix in "[a-c]{0,2}",
+        ) {
+            let total: f32 = raw.values().sum();
+            let mut a: Vec<_> = raw.iter().map(|(w, p)| (w.clone(), p / total)).collect();
+            let mut b: Vec<_> = raw.keys().rev().zip(a.iter()).map(|(w, (_, p))| (w.clone(), *p)).collect();
+            let first = Table::gather(&views(&a, &b, &prefix), &prefix, 99, &Prior::default(), None);
+            if first.mass.iter().any(Option::is_some) {
+                let sum: f32 = first.rows.iter().map(|r| first.mix(&r.probs)).sum::<f32>() + first.done();
+                // An empty prefix has no finished word.
+                prop_assert!((sum - 1.0).abs() < 1e-4, "{sum}");
+                prop_assert!((first.shares().iter().sum::<f32>() - 1.0).abs() < 1e-4);
+            }
+            a.reverse();
+            b.reverse();
+            let second = Table::gather(&views(&a, &b, &prefix), &prefix, 99, &Prior::default(), None);
+            for row in &first.rows {
+                let twin = second.rows.iter().find(|r| r.surface == row.surface).expect("same rows");
+                prop_assert!((first.mix(&row.probs) - second.mix(&twin.probs)).abs() < 1e-6);
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! From tables to candidates that can be shown: first words, best worth first.
+
+use super::calibrate::Calibration;
+use super::mixture::{Table, prefix_class};
+use super::worth;
+use crate::engine::Predictor;
+
+/// A suggestion in the making.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ranked {
+    /// The surfaces it says, the first one whole (typed prefix included) or following a finished prefix.
+    pub surfaces: Vec<String>,
+    /// Calibrated probability of each surface given those before it.
+    pub probs: Vec<f32>,
+    /// The mixture's probability of the first surface before calibration.
+    pub raw: f32,
+    /// Whether it follows a finished prefix instead of finishing it.
+    pub follows: bool,
+    /// Who proposed the first surface.
+    pub predictor: Predictor,
+    /// Expected keystrokes saved.
+    pub worth: f32,
+}
+
+impl Ranked {
+    /// What of the draft the surfaces begin with.
+    fn typed<'a>(&self, prefix: &'a str) -> &'a str {
+        if self.follows { "" } else { prefix }
+    }
+
+    /// The text to insert at the cursor.
+    pub fn text(&self, prefix: &str, after: &str) -> String {
+        worth::text(self.typed(prefix), &self.borrowed(), after)
+    }
+
+    /// Recomputes the worth after words were added.
+    pub fn reckon(&mut self, prefix: &str) {
+        let inserted = worth::inserted(self.typed(prefix), &self.borrowed());
+        let words: Vec<_> = inserted.into_iter().zip(self.probs.iter().copied()).collect();
+        self.worth = worth::worth(&words);
+    }
+
+    fn borrowed(&self) -> Vec<&str> {
+        self.surfaces.iter().map(String::as_str).collect()
+    }
+}
+
+/// All single-word candidates of a place, best worth first; ties by probability, then by surface.
+///
+/// `next` is the table one word later, if the prefix may be finished.
+pub fn rank(here: &Table, next: Option<&Table>, calibration: &Calibration) -> Vec<Ranked> {
+    let class = prefix_class(&here.prefix);
+    let single = |surface: &str, raw: f32, follows: bool, predictor: Predictor| {
+        let mut ranked = Ranked {
+            surfaces: vec![surface.to_owned()],
+            probs: vec![calibration.confidence(class, raw)],
+            raw,
+            follows,
+            predictor,
+            worth: 0.0,
+        };
+        ranked.reckon(&here.prefix);
+        ranked
+    };
+    let finishing = here.rows.iter().map(|row| single(&row.surface, here.mix(&row.probs), false, here.proposer(row)));
+    let done = here.done();
+    let following = next.into_iter().flat_map(|next| {
+        next.rows.iter().map(move |row| single(&row.surface, done * next.mix(&row.probs), true, next.proposer(row)))
+    });
+    let mut all: Vec<_> = finishing.chain(following).filter(|r| r.raw > 0.0).collect();
+    all.sort_by(|a, b| {
+        let by = b.worth.total_cmp(&a.worth).then(b.raw.total_cmp(&a.raw));
+        by.then_with(|| a.surfaces.cmp(&b.surfaces)).then(a.follows.cmp(&b.follows))
+    });
+    all
+}

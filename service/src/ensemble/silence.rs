@@ -1,0 +1,84 @@
+//! Why nothing is shown, one reason each.
+
+use super::rank::Ranked;
+use crate::engine::{Request, Silence};
+use crate::privacy;
+use foretype_markov::segment::Cut;
+use unicode_segmentation::GraphemeCursor;
+
+/// The longest unfinished word worth asking about, characters.
+const LONGEST_PREFIX: usize = 64;
+
+/// Reasons that are known before any predictor is asked.
+pub fn before(cut: &Cut<'_>, request: &Request) -> Option<Silence> {
+    let nothing_typed = cut.history.is_empty() && cut.prefix.trim().is_empty();
+    if nothing_typed && request.context.is_empty() && request.memory.is_none() {
+        return Some(Silence::EmptyText);
+    }
+    if cut.prefix.chars().count() > LONGEST_PREFIX {
+        return Some(Silence::NoCandidate);
+    }
+    // In the middle of a word: whatever is said, the rest of that word is already there.
+    let letters = !cut.prefix.trim().is_empty();
+    (letters && request.after.starts_with(char::is_alphanumeric)).then_some(Silence::RepeatsAfter)
+}
+
+/// What speaks against one candidate, read at the cursor.
+pub fn against(text: &str, request: &Request) -> Option<Silence> {
+    let shown = text.trim();
+    if shown.is_empty() {
+        return Some(Silence::NoCandidate);
+    }
+    let after = request.after.trim_start();
+    if !after.is_empty() && (after.starts_with(shown) || shown.starts_with(first_word(after)) && text.starts_with(' ')) {
+        return Some(Silence::RepeatsAfter);
+    }
+    if splits_grapheme(&request.text, text) || shown.chars().any(char::is_control) {
+        return Some(Silence::NoCandidate);
+    }
+    // Whatever a model has seen: what looks like personal data is not shown.
+    privacy::private(&format!("{}{}", tail(&request.text), text)).then_some(Silence::PrivateData)
+}
+
+/// The reason when there were candidates but none was shown.
+pub fn none_shown(cut: &Cut<'_>, ranked: &[Ranked], done: f32) -> Silence {
+    let prefix = cut.prefix.trim();
+    let alphabetic = |c: char| c.is_alphabetic();
+    if prefix.starts_with(|c: char| c.is_numeric()) {
+        Silence::Number
+    } else if ranked.is_empty() && prefix.contains(|c: char| alphabetic(c) && !is_known_script(c)) {
+        Silence::UnknownScript
+    } else if ranked.is_empty() {
+        Silence::NoCandidate
+    } else if done > 0.5 {
+        Silence::WordComplete
+    } else {
+        Silence::LowConfidence
+    }
+}
+
+/// Latin with its supplements, and what is shared between scripts: all the bundle was trained on.
+fn is_known_script(c: char) -> bool {
+    c <= '\u{24f}' || ('\u{1e00}'..='\u{1eff}').contains(&c)
+}
+
+fn first_word(text: &str) -> &str {
+    text.split_whitespace().next().unwrap_or(text)
+}
+
+/// The end of a draft: personal data may begin before the cursor.
+fn tail(text: &str) -> &str {
+    let start = text.char_indices().rev().take(32).last().map_or(0, |(i, _)| i);
+    &text[start..]
+}
+
+/// Whether the insertion would join the grapheme before the cursor.
+fn splits_grapheme(draft: &str, text: &str) -> bool {
+    let draft = tail(draft);
+    if draft.is_empty() {
+        return false;
+    }
+    let joined = format!("{draft}{text}");
+    let mut cursor = GraphemeCursor::new(draft.len(), joined.len(), true);
+    !cursor.is_boundary(&joined, 0).unwrap_or(true)
+}

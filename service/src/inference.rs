@@ -1,0 +1,236 @@
+//! The neural tier: one thread owns the GPT-2 and the KV caches, behind a bounded queue.
+//!
+//! A handle sends an entry and awaits its reply. Entries whose receiver is gone are skipped before compute is
+//! spent, and a dropped receiver or a passed deadline stops the work between two steps.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use foretype_models::{Ask, Gpt2, KvCache, Prompt, Role, Words};
+use hashbrown::HashMap;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::engine::{Deadline, SessionKey};
+
+/// Keystrokes that may wait for the thread. More would only be late.
+const QUEUE: usize = 64;
+
+/// The answer must leave the thread this long before the deadline, to be merged and written in time.
+const MARGIN: Duration = Duration::from_micros(1_200);
+
+/// A text for the model, owned: it crosses to the thread.
+#[derive(Clone, Debug)]
+pub struct Text {
+    /// The conversation before the draft.
+    pub turns: Vec<(Role, String)>,
+    /// Who is writing.
+    pub role: Role,
+    /// The draft up to the unfinished surface.
+    pub before: String,
+}
+
+impl Text {
+    fn prompt<'a>(&'a self, turns: &'a [(Role, &'a str)], prefix: &'a str) -> Prompt<'a> {
+        Prompt { turns, role: self.role, before: &self.before, prefix }
+    }
+
+    fn turns(&self) -> Vec<(Role, &str)> {
+        self.turns.iter().map(|(role, text)| (*role, text.as_str())).collect()
+    }
+}
+
+/// What is asked about one place.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The text.
+    pub text: Text,
+    /// The unfinished surface.
+    pub prefix: String,
+    /// Surfaces that start with the prefix, to be scored.
+    pub candidates: Vec<String>,
+    /// Surfaces that may follow if the prefix is already whole, to be scored.
+    pub next_candidates: Vec<String>,
+    /// The most decoding steps to spend.
+    pub max_steps: usize,
+    /// The longest continuation wanted, in words.
+    pub phrase_words: usize,
+    /// When the answer is due.
+    pub deadline: Deadline,
+    /// Whose KV cache; `None`: nothing is kept.
+    pub session: Option<SessionKey>,
+}
+
+enum Entry {
+    Predict(Box<Question>, oneshot::Sender<Words>),
+    Losses { text: Text, surfaces: Vec<String>, max_steps: usize, reply: oneshot::Sender<Vec<Option<f32>>> },
+}
+
+/// Shared between the handles and the thread: what admission needs to know.
+#[derive(Debug, Default)]
+struct Load {
+    /// Entries sent and not yet answered.
+    waiting: AtomicUsize,
+    /// Moving average of what a prediction takes, microseconds.
+    typical: AtomicU64,
+}
+
+/// A handle to the thread; the thread ends when the last handle is dropped.
+#[derive(Clone, Debug)]
+pub struct Inference {
+    sender: mpsc::Sender<Entry>,
+    load: Arc<Load>,
+}
+
+impl Inference {
+    /// Gives the model a thread of its own. At most `kv_bytes` of KV caches are kept, least recently used first out.
+    pub fn start(model: Gpt2, kv_bytes: usize) -> std::io::Result<Self> {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let load = Arc::new(Load::default());
+        let worker = Worker { model, caches: Caches::new(kv_bytes), load: Arc::clone(&load) };
+        std::thread::Builder::new().name("inference".to_owned()).spawn(move || worker.run(receiver))?;
+        Ok(Self { sender, load })
+    }
+
+    /// Asks, if the answer can be expected in time. `None`: not admitted.
+    pub fn ask(&self, question: Question) -> Option<oneshot::Receiver<Words>> {
+        let ahead = self.load.waiting.load(Ordering::Relaxed) as u64;
+        let wait = Duration::from_micros(ahead * self.load.typical.load(Ordering::Relaxed)) + MARGIN;
+        if question.deadline.left() <= wait {
+            return None;
+        }
+        let (reply, answer) = oneshot::channel();
+        self.send(Entry::Predict(Box::new(question), reply)).then_some(answer)
+    }
+
+    /// log P of each surface of a message, if the thread has nothing else to do. Gives way to any prediction.
+    pub fn losses(
+        &self,
+        text: Text,
+        surfaces: Vec<String>,
+        max_steps: usize,
+    ) -> Option<oneshot::Receiver<Vec<Option<f32>>>> {
+        if self.load.waiting.load(Ordering::Relaxed) > 0 {
+            return None;
+        }
+        let (reply, answer) = oneshot::channel();
+        self.send(Entry::Losses { text, surfaces, max_steps, reply }).then_some(answer)
+    }
+
+    fn send(&self, entry: Entry) -> bool {
+        self.load.waiting.fetch_add(1, Ordering::Relaxed);
+        let sent = self.sender.try_send(entry).is_ok();
+        if !sent {
+            self.load.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        sent
+    }
+}
+
+/// What the thread owns.
+struct Worker {
+    model: Gpt2,
+    caches: Caches,
+    load: Arc<Load>,
+}
+
+impl Worker {
+    fn run(mut self, mut receiver: mpsc::Receiver<Entry>) {
+        while let Some(entry) = receiver.blocking_recv() {
+            match entry {
+                Entry::Predict(question, reply) if !reply.is_closed() && question.deadline.left() > MARGIN => {
+                    let started = Instant::now();
+                    let words = self.predict(&question, &reply);
+                    self.note(started.elapsed());
+                    // The receiver may be gone: a newer keystroke dropped it.
+                    drop(reply.send(words));
+                }
+                Entry::Losses { text, surfaces, max_steps, reply } if !reply.is_closed() => {
+                    drop(reply.send(self.losses(&text, &surfaces, max_steps)));
+                }
+                // Its asker is gone or it is too late: dropping the sender says so.
+                Entry::Predict(..) | Entry::Losses { .. } => {}
+            }
+            self.load.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn predict(&mut self, question: &Question, reply: &oneshot::Sender<Words>) -> Words {
+        let turns = question.text.turns();
+        let prompt = question.text.prompt(&turns, &question.prefix);
+        let (candidates, next_candidates) = (refs(&question.candidates), refs(&question.next_candidates));
+        let ask = Ask {
+            candidates: &candidates,
+            next_candidates: &next_candidates,
+            top: 4,
+            max_steps: question.max_steps,
+            phrase_words: question.phrase_words,
+        };
+        let stop = || reply.is_closed() || question.deadline.left() <= MARGIN;
+        let cache = self.caches.of(question.session.as_ref(), &self.model);
+        self.model.words(cache, &prompt, &ask, &stop)
+    }
+
+    fn losses(&mut self, text: &Text, surfaces: &[String], max_steps: usize) -> Vec<Option<f32>> {
+        let turns = text.turns();
+        // More than this entry waits: a keystroke is more urgent.
+        let load = Arc::clone(&self.load);
+        let stop = move || load.waiting.load(Ordering::Relaxed) > 1;
+        let cache = self.caches.of(None, &self.model);
+        self.model.losses(cache, &text.prompt(&turns, ""), &refs(surfaces), max_steps, &stop)
+    }
+
+    /// Keeps the moving average that admission uses.
+    fn note(&self, took: Duration) {
+        let took = took.as_micros() as u64;
+        let before = self.load.typical.load(Ordering::Relaxed);
+        self.load.typical.store(if before == 0 { took } else { (7 * before + took) / 8 }, Ordering::Relaxed);
+    }
+}
+
+fn refs(owned: &[String]) -> Vec<&str> {
+    owned.iter().map(String::as_str).collect()
+}
+
+/// KV caches by session, bounded in bytes; the least recently used goes first and its memory is reused.
+struct Caches {
+    by_session: HashMap<SessionKey, (u64, KvCache)>,
+    /// For requests without a session: emptied before each use, so nothing passes from one to the next.
+    scratch: Option<KvCache>,
+    clock: u64,
+    bytes: usize,
+}
+
+impl Caches {
+    fn new(bytes: usize) -> Self {
+        Self { by_session: HashMap::new(), scratch: None, clock: 0, bytes }
+    }
+
+    fn of(&mut self, session: Option<&SessionKey>, model: &Gpt2) -> &mut KvCache {
+        let Some(session) = session else {
+            let scratch = self.scratch.get_or_insert_with(|| model.new_cache());
+            scratch.clear();
+            return scratch;
+        };
+        self.clock += 1;
+        if !self.by_session.contains_key(session) {
+            let cache = self.evicted().unwrap_or_else(|| model.new_cache());
+            self.by_session.insert(session.clone(), (self.clock, cache));
+        }
+        let (used, cache) = self.by_session.get_mut(session).expect("it was there or was inserted just above");
+        *used = self.clock;
+        cache
+    }
+
+    /// The cleared cache of the session that was silent longest, if there is no room for one more.
+    fn evicted(&mut self) -> Option<KvCache> {
+        let each = self.by_session.values().next()?.1.bytes();
+        if (self.by_session.len() + 1) * each <= self.bytes {
+            return None;
+        }
+        let oldest = self.by_session.iter().min_by_key(|(_, (used, _))| *used)?.0.clone();
+        let (_, mut cache) = self.by_session.remove(&oldest)?;
+        cache.clear();
+        Some(cache)
+    }
+}

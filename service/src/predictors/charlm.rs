@@ -1,0 +1,45 @@
+//! `charlm`: words by their spelling alone, whatever came before.
+
+use foretype_charlm::Spelling;
+use foretype_markov::Matched;
+
+use super::{Query, View};
+
+/// The spelling model at one place.
+pub struct Spelled<'a> {
+    spelling: &'a Spelling,
+    prefix: String,
+}
+
+impl<'a> Spelled<'a> {
+    /// Only the prefix matters.
+    pub fn new(spelling: &'a Spelling, query: &Query<'_>) -> Self {
+        Self { spelling, prefix: query.prefix.to_owned() }
+    }
+}
+
+impl<'a> View<'a> for Spelled<'a> {
+    fn matched(&self) -> Matched {
+        Matched { order: 0, count: 0 }
+    }
+
+    fn mass(&self) -> f32 {
+        self.spelling.mass(&self.prefix)
+    }
+
+    fn prob(&self, surface: &str) -> f32 {
+        self.spelling.prob(surface)
+    }
+
+    fn end(&self) -> f32 {
+        0.0
+    }
+
+    fn top(&self, k: usize) -> Vec<(String, f32)> {
+        self.spelling.top(&self.prefix, k)
+    }
+
+    fn after(&self, _surface: &str) -> Box<dyn View<'a> + 'a> {
+        Box::new(Self { spelling: self.spelling, prefix: String::new() })
+    }
+}

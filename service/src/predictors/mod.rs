@@ -1,0 +1,45 @@
+//! The members of the fast tier behind one small contract.
+
+mod charlm;
+pub mod fixed;
+mod ngram;
+
+pub use charlm::Spelled;
+pub use ngram::Ngram;
+
+use foretype_markov::{Matched, Role};
+
+/// Where the cursor stands, in surfaces (see `markov::segment`).
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'a> {
+    /// Finished surfaces before the cursor, newest last.
+    pub history: &'a [&'a str],
+    /// The role whose message starts right before `history`; `None`: it starts earlier.
+    pub start: Option<Role>,
+    /// The unfinished surface.
+    pub prefix: &'a str,
+}
+
+/// One predictor at one place: its history is resolved, its prefix fixed.
+///
+/// All probabilities are of whole surfaces given the history alone. Dividing by [`View::mass`] conditions
+/// them on the prefix. Nothing here can fail: a predictor with nothing to say has no words and mass zero.
+pub trait View<'a> {
+    /// How much the predictor knows of this place.
+    fn matched(&self) -> Matched;
+
+    /// P(the next surface starts with the prefix).
+    fn mass(&self) -> f32;
+
+    /// P(the next surface is `surface`).
+    fn prob(&self, surface: &str) -> f32;
+
+    /// P(the message ends here).
+    fn end(&self) -> f32;
+
+    /// At most `k` surfaces that start with the prefix and are longer, best first, with their probabilities.
+    fn top(&self, k: usize) -> Vec<(String, f32)>;
+
+    /// The same predictor one surface later, with an empty prefix.
+    fn after(&self, surface: &str) -> Box<dyn View<'a> + 'a>;
+}
