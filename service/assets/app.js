@@ -36,7 +36,7 @@ ghost.addEventListener("answer", ({ detail }) => {
 });
 ghost.addEventListener("show", ({ detail }) => {
   showOthers(detail.others);
-  announce(detail.text);
+  announce(detail.text && wholeWords(detail.text));
   refreshCounts();
 });
 ghost.addEventListener("take", ({ detail }) => {
@@ -138,11 +138,17 @@ function otherButton({ rest, index, shown }) {
   button.setAttribute("aria-current", String(shown));
   const key = document.createElement("kbd");
   key.textContent = `Alt + ${index + 1}`;
-  button.append(rest.trim(), key);
+  button.append(wholeWords(rest), key);
   // Pressing must not move the focus, or the cursor's place is lost before the click arrives.
   button.addEventListener("mousedown", (event) => event.preventDefault());
   button.addEventListener("click", () => ghost.accept(index));
   return button;
+}
+
+/** A suggestion as one reads it away from the box: with the start of the word it finishes. */
+function wholeWords(rest) {
+  const [begun] = /\S*$/u.exec(box.value.slice(0, box.selectionStart));
+  return (begun + rest).slice(/^\s/u.test(rest) ? begun.length : 0).trim();
 }
 
 function starterButton(text) {
@@ -162,7 +168,7 @@ function starterButton(text) {
 function announce(text) {
   clearTimeout(announcing);
   announcing = setTimeout(() => {
-    byId("announcement").textContent = text ? `Suggestion: ${text.trim()}` : "";
+    byId("announcement").textContent = text ? `Suggestion: ${text}` : "";
   }, ANNOUNCE_AFTER_MS);
 }
 
