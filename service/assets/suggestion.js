@@ -3,9 +3,8 @@
 /** The last `count` characters (Unicode scalar values, as the service counts them) of `text`. */
 export function lastCharacters(text, count) {
   // A character is one or two UTF-16 units, so this slice holds enough and the spread stays short.
-  const tail = text.slice(-2 * count);
-  const characters = [...tail];
-  return characters.length > count ? characters.slice(-count).join("") : tail;
+  const characters = [...text.slice(Math.max(0, text.length - 2 * count))];
+  return characters.slice(Math.max(0, characters.length - count)).join("");
 }
 
 /** The first `count` characters of `text`. */

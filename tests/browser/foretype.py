@@ -1,0 +1,114 @@
+"""A running `foretype serve` and a headless Chromium, for the tests beside this file."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from selenium import webdriver
+
+ROOT = Path(__file__).resolve().parents[2]
+SCREENSHOTS = ROOT / "target" / "browser"
+START_SECONDS = 30
+# The page is under test here, not the speed of a machine that also compiles.
+BUDGET_MS = 500
+
+CHROMIUM_FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+class Service:
+    """The real service on free ports with an empty data folder, or the one at `FORETYPE_URL`."""
+
+    def __init__(self) -> None:
+        self.url = os.environ.get("FORETYPE_URL", "")
+        self._process: subprocess.Popen[bytes] | None = None
+        if not self.url:
+            self._start()
+
+    def _start(self) -> None:
+        binary = Path(os.environ.get("FORETYPE_BINARY", ROOT / "target" / "debug" / "foretype"))
+        self._data = tempfile.TemporaryDirectory(prefix="foretype-browser-")
+        self._log = Path(self._data.name) / "serve.log"
+        listen, admin = (f"127.0.0.1:{port}" for port in free_ports(2))
+        command = [binary, "serve", "--listen", listen, "--admin-listen", admin]
+        command += ["--data", Path(self._data.name) / "data", "--budget-ms", str(BUDGET_MS)]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [str(part) for part in command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        self.url = f"http://{listen}"
+        deadline = time.monotonic() + START_SECONDS
+        while not answers(f"http://{admin}/readyz"):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self._process.kill()
+                raise RuntimeError(f"{binary} did not become ready:\n{self._log.read_text()}")
+            time.sleep(0.05)
+
+    def get(self, path: str) -> dict:
+        """The JSON answer to a GET."""
+        with urllib.request.urlopen(self.url + path, timeout=5) as response:
+            return json.load(response)
+
+    def stop(self) -> None:
+        """Asks it to stop, as a service manager would, and waits."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise
+        finally:
+            self._data.cleanup()
+
+
+def browser() -> webdriver.Chrome:
+    """A Chromium with a fresh profile, its console recorded. The caller quits it."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = os.environ.get("CHROMIUM", shutil.which("chromium") or "chromium")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for flag in CHROMIUM_FLAGS:
+        options.add_argument(flag)
+    # chromedriver makes and removes a fresh profile of its own for each session.
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    driver.set_window_size(1200, 1000)
+    return driver
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on. All are held until all are known, so that they differ."""
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def answers(url: str) -> bool:
+    """Whether a GET of `url` succeeds."""
+    try:
+        with urllib.request.urlopen(url, timeout=1) as response:
+            return response.status == 200
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,66 @@
+// node --test: what becomes of a suggestion as the writer types, takes or skips parts of it.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import {
+  countCharacters,
+  firstCharacters,
+  lastCharacters,
+  nextWord,
+  remaining,
+  swallowsSpace,
+} from "../../service/assets/suggestion.js";
+
+test("typing what is suggested leaves the rest of it", () => {
+  assert.equal(remaining("I can he", "lp you. ", "I can he"), "lp you. ");
+  assert.equal(remaining("I can he", "lp you. ", "I can help y"), "ou. ");
+});
+
+test("going back over what was typed through brings it back", () => {
+  assert.equal(remaining("I can he", "lp you", "I can hel"), "p you");
+  assert.equal(remaining("I can he", "lp you", "I can h"), null);
+});
+
+test("typing something else, or all of it, leaves nothing", () => {
+  assert.equal(remaining("I can he", "lp you", "I can hea"), null);
+  assert.equal(remaining("I can he", "lp you", "I can help you"), null);
+  assert.equal(remaining("I can he", "lp you", "I can help you all"), null);
+});
+
+test("a lone space is no suggestion", () => {
+  assert.equal(remaining("I can he", "lp ", "I can help"), null);
+});
+
+test("one word goes with the spaces before it and one after it", () => {
+  assert.equal(nextWord("lp you with that. "), "lp ");
+  assert.equal(nextWord(" you with"), " you ");
+  assert.equal(nextWord("that."), "that.");
+  assert.equal(nextWord("\nBest regards"), "\nBest ");
+  assert.equal(nextWord("a  b"), "a ");
+});
+
+test("words taken one by one add up to the suggestion", () => {
+  for (const whole of ["lp you with that. ", " über 1,000 €, nicht?", "a  b   c", "naïve 😀 end"]) {
+    let taken = "";
+    for (let rest = whole; rest; rest = whole.slice(taken.length)) taken += nextWord(rest);
+    assert.equal(taken, whole);
+  }
+});
+
+test("closing punctuation swallows the surplus space, opening punctuation and letters do not", () => {
+  for (const mark of ".,;:!?)") assert.equal(swallowsSpace(mark), true, mark);
+  for (const other of ["a", "(", "-", "'", "..", ""]) assert.equal(swallowsSpace(other), false, other);
+});
+
+test("characters are Unicode scalar values, and none is ever cut in half", () => {
+  assert.equal(countCharacters("a😀é"), 3);
+  assert.equal(lastCharacters("x😀😀😀", 2), "😀😀");
+  assert.equal(lastCharacters("short", 10), "short");
+  assert.equal(lastCharacters("a".repeat(5000), 4096).length, 4096);
+  assert.equal(firstCharacters("😀😀😀x", 2), "😀😀");
+  for (let count = 0; count < 6; count += 1) {
+    assert.ok(lastCharacters("a😀b😀c", count).isWellFormed?.() ?? true);
+    assert.equal(countCharacters(lastCharacters("a😀b😀c", count)), Math.min(count, 5));
+  }
+});

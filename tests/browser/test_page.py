@@ -1,0 +1,293 @@
+#!/usr/bin/env python3
+"""The page at `/`, driven by real key events in a headless Chromium against the real service.
+
+    .venv/bin/python tests/browser/test_page.py     # needs chromium, chromedriver and target/debug/foretype
+
+FORETYPE_BINARY names another binary, FORETYPE_URL a service that runs already. Screenshots go to target/browser/.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import unittest
+from collections.abc import Callable
+from pathlib import Path
+
+from foretype import SCREENSHOTS, Service, browser
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.wait import WebDriverWait
+
+DRAFT = "Thanks for calling, I can he"
+SECONDS = 10
+WRAPPING = (Path(__file__).parent / "wrapping.js").read_text()
+
+
+class PageTest(unittest.TestCase):
+    """One service and one browser for all; a fresh page for each test."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        cls.service = Service()
+        cls.addClassCleanup(cls.service.stop)
+        cls.driver = browser()
+        cls.addClassCleanup(cls.driver.quit)
+
+    def setUp(self) -> None:
+        self.driver.get(self.service.url)
+        self.driver.execute_script("localStorage.clear()")
+        self.driver.refresh()
+        self.box = self.driver.find_element(By.ID, "draft")
+        self.until(lambda: self.text("elapsed") != "–", "the first answer")
+
+    def tearDown(self) -> None:
+        errors = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
+        self.assertEqual(errors, [], "the console has errors")
+
+    def until(self, condition: Callable[[], object], what: str) -> object:
+        return WebDriverWait(self.driver, SECONDS, 0.02).until(lambda _: condition(), f"waited for {what}")
+
+    def text(self, element: str) -> str:
+        return self.driver.find_element(By.ID, element).text
+
+    def typed(self) -> str:
+        return self.box.get_property("value")
+
+    def ghost(self) -> str:
+        return self.driver.execute_script("return document.querySelector('.ghost-text-suggestion').textContent")
+
+    def wait_for_ghost(self) -> str:
+        return self.until(self.ghost, f"ghost text after {self.typed()!r}")
+
+    def settled(self) -> None:
+        """Waits until no request is under way, and then for two frames."""
+        self.driver.execute_async_script(
+            """const done = arguments[0]; let last = -1;
+            const look = () => {
+              const now = performance.getEntriesByType("resource").length;
+              if (now === last) requestAnimationFrame(() => requestAnimationFrame(done));
+              else { last = now; setTimeout(look, 150); }
+            };
+            look();"""
+        )
+
+    def requests(self, path: str) -> int:
+        script = "return performance.getEntriesByType('resource').filter(({name}) => name.endsWith(arguments[0])).length"
+        return self.driver.execute_script(script, path)
+
+    def screenshot(self, name: str) -> None:
+        self.assertTrue(self.driver.save_screenshot(str(SCREENSHOTS / f"{name}.png")))
+
+    def press(self, *keys: str) -> None:
+        chain = ActionChains(self.driver)
+        *modifiers, key = keys
+        for modifier in modifiers:
+            chain.key_down(modifier)
+        chain.send_keys(key)
+        for modifier in modifiers:
+            chain.key_up(modifier)
+        chain.perform()
+
+    def test_tab_takes_the_whole_suggestion(self) -> None:
+        self.box.send_keys(DRAFT)
+        ghost = self.wait_for_ghost()
+        self.settled()
+        ghost = self.ghost()
+        self.screenshot("suggestion")
+        self.press(Keys.TAB)
+        self.assertEqual(self.typed(), DRAFT + ghost)
+        self.assertGreater(len(ghost), 1)
+        self.until(lambda: int(self.text("saved")) == len(ghost) - 1, "the count of saved keystrokes")
+        self.until(lambda: self.requests("/v1/feedback") == 1, "the outcome to be reported")
+        self.press(Keys.CONTROL, "z")
+        self.assertEqual(self.typed(), DRAFT, "undo takes the suggestion back")
+
+    def test_control_right_takes_one_word(self) -> None:
+        self.box.send_keys(DRAFT)
+        self.wait_for_ghost()
+        self.settled()
+        word = re.match(r"\s*\S+ ?", self.ghost())[0]
+        self.press(Keys.CONTROL, Keys.ARROW_RIGHT)
+        self.assertEqual(self.typed(), DRAFT + word)
+
+    def test_escape_dismisses_for_good(self) -> None:
+        self.box.send_keys(DRAFT)
+        self.wait_for_ghost()
+        self.settled()
+        self.press(Keys.ESCAPE)
+        self.assertEqual(self.ghost(), "")
+        self.until(lambda: self.requests("/v1/feedback") == 1, "the rejection to be reported")
+        self.box.send_keys("x", Keys.BACKSPACE)
+        self.settled()
+        self.assertEqual(self.typed(), DRAFT)
+        self.assertEqual(self.ghost(), "", "it stays dismissed at this place")
+        self.assertEqual(self.driver.switch_to.active_element, self.box)
+        self.press(Keys.TAB)
+        self.assertNotEqual(self.driver.switch_to.active_element, self.box, "without ghost text, Tab moves on")
+
+    def test_typing_through_does_not_flicker(self) -> None:
+        self.box.send_keys(DRAFT)
+        self.wait_for_ghost()
+        self.settled()
+        ghost = self.ghost()
+        self.driver.execute_script(
+            """const shown = document.querySelector(".ghost-text-suggestion");
+            window.seen = [];
+            new MutationObserver(() => seen.push(shown.textContent)).observe(shown, {childList: true, characterData: true, subtree: true});"""
+        )
+        through = max(1, len(ghost.split()[0]) - 1)
+        self.box.send_keys(ghost[:through])
+        self.settled()
+        seen = self.driver.execute_script("return window.seen")
+        self.assertEqual(seen[0], ghost[1:], "the page itself shortens it, at once")
+        self.assertNotIn("", seen)
+        self.assertEqual(self.ghost(), ghost[through:])
+
+    def test_punctuation_swallows_the_space_of_a_taken_suggestion(self) -> None:
+        self.box.send_keys(DRAFT)
+        self.wait_for_ghost()
+        self.settled()
+        for _ in range(len(self.ghost().split())):
+            self.press(Keys.CONTROL, Keys.ARROW_RIGHT)
+            if self.typed().endswith(" "):
+                break
+            self.settled()
+        else:
+            self.skipTest(f"no word of {self.typed()!r} came with a space")
+        before = self.typed()
+        self.box.send_keys(",")
+        self.assertEqual(self.typed(), before[:-1] + ",")
+
+    def test_other_suggestions_are_taken_by_number_or_click(self) -> None:
+        self.box.send_keys("Thanks for ")
+        self.until(lambda: len(self.others()) > 1, "several suggestions")
+        self.settled()
+        second = self.driver.find_elements(By.CSS_SELECTOR, "#suggestions .words")[1].text
+        self.press(Keys.ALT, "2")
+        self.assertEqual(self.typed().rstrip(), f"Thanks for {second.replace('␣', ' ')}".rstrip())
+        self.until(lambda: self.requests("/v1/feedback") == 1, "the outcome to be reported")
+
+    def others(self) -> list:
+        return self.driver.find_elements(By.CSS_SELECTOR, "#others button")
+
+    def test_sending_teaches_the_writer(self) -> None:
+        writer = f"ada-{time.time_ns()}"
+        self.driver.find_element(By.ID, "writer").send_keys(writer)
+        message = "Quuxification of the ledger is complete."
+        self.box.send_keys(message)
+        self.press(Keys.CONTROL, Keys.ENTER)
+        self.until(lambda: "learned" in self.text("notice"), "the message to be learned")
+        self.assertEqual(self.typed(), "")
+        self.assertIn(message, self.text("conversation"))
+        self.assertEqual(self.service.get(f"/v1/writers/{writer}")["writer"], writer)
+        self.driver.refresh()
+        self.assertEqual(self.driver.find_element(By.ID, "writer").get_property("value"), writer)
+
+    def test_nothing_is_learned_without_a_name(self) -> None:
+        self.box.send_keys("Hello.")
+        self.press(Keys.CONTROL, Keys.ENTER)
+        self.until(lambda: "Nothing was learned" in self.text("notice"), "the notice")
+        self.assertEqual(self.requests("/v1/learn"), 0)
+
+    def test_a_customers_line_joins_the_context(self) -> None:
+        self.driver.find_element(By.ID, "customer").send_keys("My card was charged twice.", Keys.ENTER)
+        self.assertIn("My card was charged twice.", self.text("conversation"))
+        self.box.send_keys("I am sorry ab")
+        self.wait_for_ghost()
+        self.screenshot("conversation")
+        self.driver.find_element(By.ID, "restart").click()
+        self.assertEqual(self.text("conversation"), "")
+
+    def test_the_panel_says_who_was_asked(self) -> None:
+        self.box.send_keys(DRAFT)
+        self.wait_for_ghost()
+        self.settled()
+        rows = self.driver.find_elements(By.CSS_SELECTOR, "#predictors li")
+        statuses = {row.get_attribute("data-predictor"): row.get_attribute("data-status") for row in rows}
+        self.assertGreaterEqual(statuses.keys(), {"gpt2", "personal", "domain", "charlm"})
+        self.assertIn("used", statuses.values())
+        self.assertLessEqual(set(statuses.values()), {"used", "empty", "late", "skipped", "off"})
+        self.assertRegex(self.text("elapsed"), r"^\d+(\.\d)? ms$")
+        self.assertRegex(self.text("suggestions"), r"\d+ %")
+        self.driver.find_element(By.CSS_SELECTOR, "#details summary").click()
+        self.until(lambda: self.text("debug").startswith("{"), "the debug data")
+
+    def test_no_suggestion_while_an_input_method_composes(self) -> None:
+        self.box.send_keys(DRAFT)
+        self.wait_for_ghost()
+        self.settled()
+        self.driver.execute_cdp_cmd("Input.imeSetComposition", {"text": "l", "selectionStart": 1, "selectionEnd": 1})
+        self.settled()
+        self.assertEqual(self.typed(), DRAFT + "l")
+        self.assertEqual(self.ghost(), "")
+        self.driver.execute_cdp_cmd("Input.insertText", {"text": "l"})
+        self.assertEqual(self.typed(), DRAFT + "l")
+        self.wait_for_ghost()
+
+    def test_in_the_middle_of_a_text_it_hangs_below(self) -> None:
+        self.box.send_keys(f"{DRAFT} tomorrow.", *[Keys.ARROW_LEFT] * len(" tomorrow."))
+        self.settled()
+        if not self.ghost():
+            self.skipTest("the service is silent in the middle of this text")
+        self.assertIn("floating", self.driver.find_element(By.CLASS_NAME, "ghost-text-suggestion").get_attribute("class"))
+        self.screenshot("middle")
+        ghost = self.ghost()
+        self.press(Keys.TAB)
+        self.assertEqual(self.typed(), f"{DRAFT}{ghost} tomorrow.")
+
+    def test_ghost_text_starts_where_the_caret_is_however_the_text_wraps(self) -> None:
+        report = self.driver.execute_async_script(WRAPPING)
+        self.assertGreater(report["checked"], 300)
+        self.assertGreater(report["wrapped"], 100, "the texts were meant to wrap")
+        self.assertEqual(report["wrong"], [])
+
+    def test_a_narrow_screen_shows_everything(self) -> None:
+        metrics = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        self.addCleanup(self.driver.execute_cdp_cmd, "Emulation.clearDeviceMetricsOverride", {})
+        self.box.send_keys(DRAFT)
+        self.wait_for_ghost()
+        self.screenshot("narrow")
+        width = self.driver.execute_script("return document.documentElement.scrollWidth")
+        self.assertLessEqual(width, 360)
+
+    def test_a_dark_screen(self) -> None:
+        dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
+        self.addCleanup(self.driver.execute_cdp_cmd, "Emulation.setEmulatedMedia", {"features": []})
+        self.box.send_keys(DRAFT)
+        self.wait_for_ghost()
+        colours = "const {backgroundColor, color} = getComputedStyle(document.body); return [backgroundColor, color]"
+        ground, ink = self.driver.execute_script(colours)
+        self.assertLess(brightness(ground), 60)
+        self.assertGreater(brightness(ink), 200)
+        time.sleep(0.2)  # the colours of buttons fade
+        self.screenshot("dark")
+
+    def test_a_service_that_does_not_answer_is_named(self) -> None:
+        def offline(value: bool) -> None:
+            conditions = {"offline": value, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+            self.driver.execute_cdp_cmd("Network.emulateNetworkConditions", conditions)
+
+        self.addCleanup(offline, False)
+        self.driver.execute_cdp_cmd("Network.enable", {})
+        offline(True)
+        self.box.send_keys("Thanks")
+        self.until(lambda: "does not answer" in self.text("notice"), "the notice")
+        self.driver.get_log("browser")  # the failed request itself
+        offline(False)
+        self.box.send_keys(" for")
+        self.until(lambda: self.text("notice") == "", "the notice to go once it answers")
+
+
+def brightness(colour: str) -> float:
+    """The mean of red, green and blue of a computed `rgb(…)`, 0 to 255."""
+    channels = [float(value) for value in re.findall(r"[\d.]+", colour)[:3]]
+    return sum(channels) / 3
+
+
+if __name__ == "__main__":
+    unittest.main()
