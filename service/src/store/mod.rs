@@ -1,0 +1,157 @@
+//! Durable events and snapshots of writers: the contract every storage engine keeps.
+//!
+//! A writer's state is the fold of its events in sequence order. An engine keeps those events and, to start quickly, a
+//! snapshot of the fold up to some sequence number. It knows nothing of what an event says.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+pub use commit::OnCommit;
+pub use sqlite::{OpenError, Sqlite};
+
+mod commit;
+mod schema;
+mod sqlite;
+mod statements;
+
+/// How many of a writer's newest events stay for export and rebuilding; of older ones only the snapshot remains.
+pub const RETAINED_EVENTS: u64 = 10_000;
+
+/// How long a retried request finds its first answer.
+pub const IDEMPOTENCY_HOURS: u64 = 24;
+
+/// Whose events these are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WriterKey {
+    /// The customer.
+    pub tenant: Arc<str>,
+    /// The person typing, unique within the tenant.
+    pub writer: Arc<str>,
+}
+
+/// What an event is about; the number is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum EventKind {
+    /// A message was sent.
+    Learn = 1,
+    /// Something became of a suggestion.
+    Outcome = 2,
+}
+
+/// An event that has no place in the sequence yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEvent {
+    /// Milliseconds since the Unix epoch.
+    pub at: i64,
+    /// What it is about.
+    pub kind: EventKind,
+    /// Encoded by [`crate::writer::event`].
+    pub payload: Vec<u8>,
+    /// A retry with the same key within [`IDEMPOTENCY_HOURS`] gets the first one's sequence number.
+    pub idempotency_key: Option<String>,
+}
+
+/// An event as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// 1 for a writer's first event; without gaps.
+    pub seq: u64,
+    /// Milliseconds since the Unix epoch.
+    pub at: i64,
+    /// What it is about.
+    pub kind: EventKind,
+    /// Encoded by [`crate::writer::event`].
+    pub payload: Vec<u8>,
+}
+
+/// Where an event landed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The life of the writer it belongs to: erasure ends one, the next event begins another.
+    pub epoch: u64,
+    /// Its sequence number.
+    pub seq: u64,
+    /// `false`: the idempotency key was known and nothing was written.
+    pub fresh: bool,
+}
+
+/// The fold of a writer's events up to `seq`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The epoch it was folded in; refused when the writer was erased since.
+    pub epoch: u64,
+    /// The last event it holds.
+    pub seq: u64,
+    /// The version of the encoding.
+    pub format: u32,
+    /// The encoded state; the engine guards it with a checksum.
+    pub blob: Vec<u8>,
+}
+
+/// Everything needed to bring a writer into memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The writer's present epoch.
+    pub epoch: u64,
+    /// The newest event's number.
+    pub last_seq: u64,
+    /// The newest snapshot whose checksum holds.
+    pub snapshot: Option<Snapshot>,
+    /// The events after the snapshot in order; all that are kept when there is none.
+    pub events: Vec<Event>,
+}
+
+/// What a writer occupies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Events kept.
+    pub events: u64,
+    /// Bytes of their payloads and of the snapshot.
+    pub bytes: u64,
+}
+
+/// Why the store did not do what it was asked. Causes are logged where they happen and never sent to clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// More is waiting to be written than the queue holds.
+    #[error("the store has more to write than it can take; retry in a second")]
+    Busy,
+    /// The write or read failed, or its fate is unknown. Retrying with the same idempotency key is safe.
+    #[error("the store is not available; retry with the same idempotency key")]
+    Unavailable,
+    /// The writer was erased since the caller last looked.
+    #[error("the writer was erased in the meantime")]
+    Erased,
+}
+
+/// The future of a store's answer.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// A storage engine. Every method that writes resolves only once the write is durable.
+pub trait Store: Send + Sync + 'static {
+    /// Appends one event. `epoch`: the one the caller knows; [`StoreError::Erased`] when it is over. `None` joins the
+    /// present epoch or begins a new one.
+    fn append<'a>(&'a self, key: &'a WriterKey, epoch: Option<u64>, event: NewEvent) -> Answer<'a, Appended>;
+
+    /// All that is needed to fold the writer; `None` when nothing is stored.
+    fn load<'a>(&'a self, key: &'a WriterKey) -> Answer<'a, Option<Stored>>;
+
+    /// Up to `limit` events after `seq`, oldest first.
+    fn events<'a>(&'a self, key: &'a WriterKey, seq: u64, limit: usize) -> Answer<'a, Vec<Event>>;
+
+    /// What the writer occupies; zero when nothing is stored.
+    fn usage<'a>(&'a self, key: &'a WriterKey) -> Answer<'a, Usage>;
+
+    /// Keeps a snapshot and drops events beyond [`RETAINED_EVENTS`] that it holds. One that is older than what is
+    /// stored, or of another epoch, is ignored.
+    fn snapshot<'a>(&'a self, key: &'a WriterKey, snapshot: Snapshot) -> Answer<'a, ()>;
+
+    /// Erases the writer: when this resolves, no byte of its events, snapshot or idempotency keys is left in the
+    /// engine's files. `false`: nothing was stored.
+    fn erase<'a>(&'a self, key: &'a WriterKey) -> Answer<'a, bool>;
+
+    /// Finishes what was accepted and closes the files; later calls are [`StoreError::Unavailable`].
+    fn close(&self) -> Answer<'_, ()>;
+}

@@ -1,0 +1,92 @@
+//! The tables, their version, and how a database of another version is met.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+/// The schema this release reads and writes, kept in `PRAGMA user_version`.
+pub(super) const VERSION: i64 = 1;
+
+/// "ftyp" in ASCII: says that the file is ours.
+const APPLICATION_ID: i64 = 0x6674_7970;
+
+/// SQLite before 3.51.3 can lose committed transactions when the WAL is reset (the "WAL-reset bug").
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// How long a statement waits for another connection's lock.
+const BUSY: Duration = Duration::from_secs(5);
+
+const TABLES: &str = "
+    CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE writer_head (
+        tenant TEXT NOT NULL, writer TEXT NOT NULL, epoch INTEGER NOT NULL, last_seq INTEGER NOT NULL,
+        PRIMARY KEY (tenant, writer)) STRICT, WITHOUT ROWID;
+    CREATE TABLE learn_event (
+        tenant TEXT NOT NULL, writer TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+        at INTEGER NOT NULL, kind INTEGER NOT NULL, payload BLOB NOT NULL,
+        PRIMARY KEY (tenant, writer, seq)) STRICT, WITHOUT ROWID;
+    CREATE TABLE idempotency (
+        tenant TEXT NOT NULL, writer TEXT NOT NULL, idem_key TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL,
+        PRIMARY KEY (tenant, writer, idem_key)) STRICT, WITHOUT ROWID;
+    CREATE INDEX idempotency_at ON idempotency (at);
+    CREATE TABLE writer_snapshot (
+        tenant TEXT NOT NULL, writer TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+        format INTEGER NOT NULL, crc INTEGER NOT NULL, blob BLOB NOT NULL,
+        PRIMARY KEY (tenant, writer)) STRICT;
+";
+
+/// Why a database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// It was written by a newer release.
+    #[error(
+        "it has schema version {0}, newer than this release's {VERSION}: start the release that wrote it"
+    )]
+    Newer(i64),
+    /// Another program's file.
+    #[error("it is another program's SQLite database (application id {0:#x})")]
+    Foreign(i64),
+    /// The linked SQLite is known to lose data.
+    #[error("SQLite {0} is linked, which can lose committed data: build with rusqlite's `bundled` feature")]
+    OldSqlite(&'static str),
+    /// SQLite says so.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// Sets what holds for every connection. WAL lets readers pass the writer, FULL makes a commit survive a power cut, and
+/// `secure_delete` overwrites what compaction drops.
+pub(super) fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY)?;
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;
+         PRAGMA wal_autocheckpoint = 4000;",
+    )?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(())
+}
+
+/// Creates the tables of a new database; checks the version of an old one before anything is written to it.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), SchemaError> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(SchemaError::OldSqlite(rusqlite::version()));
+    }
+    connection.busy_timeout(BUSY)?;
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let owner: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    if owner != APPLICATION_ID && (owner != 0 || found != 0) {
+        return Err(SchemaError::Foreign(owner));
+    }
+    if found > VERSION {
+        return Err(SchemaError::Newer(found));
+    }
+    configure(connection)?;
+    if found == 0 {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(TABLES)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! The embedded engine: one SQLite database in the data folder.
+
+use std::fs::{DirBuilder, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::oneshot;
+
+use super::commit::{Committer, OnCommit, Write};
+use super::schema::{self, SchemaError};
+use super::{
+    Answer, Appended, Event, NewEvent, Snapshot, Store, StoreError, Stored, Usage, WriterKey, statements,
+};
+use crate::clock;
+
+/// Idle reading connections that are kept.
+const IDLE_READERS: usize = 4;
+
+/// Why a data folder cannot be used. The message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder cannot be made or written.
+    #[error("cannot write to the data folder {}: {source}. Choose another with --data or FORETYPE_DATA, or change its owner", folder.display())]
+    Folder {
+        /// The data folder.
+        folder: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Another process serves from it.
+    #[error("the data folder {} is in use by another foretype: stop that one, or choose another folder with --data", folder.display())]
+    InUse {
+        /// The data folder.
+        folder: PathBuf,
+    },
+    /// The database is not one this release can use.
+    #[error("cannot use {}: {source}. Move it away, or choose another folder with --data or FORETYPE_DATA", file.display())]
+    Database {
+        /// The database file.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: SchemaError,
+    },
+}
+
+/// See the module. Cloning shares it.
+#[derive(Clone)]
+pub struct Sqlite {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    file: PathBuf,
+    /// `None`: opened for reading only.
+    committer: Option<Committer>,
+    /// Reading connections nobody uses at the moment.
+    readers: Mutex<Vec<Connection>>,
+    /// Held while the engine lives, so that two processes never write the same folder.
+    _lock: Option<File>,
+}
+
+impl Sqlite {
+    /// Opens or creates the database in `folder` and takes the folder for this process.
+    pub fn open(folder: &Path, on_commit: OnCommit) -> Result<Self, OpenError> {
+        let unwritable = |source| OpenError::Folder { folder: folder.into(), source };
+        create_private(folder).map_err(unwritable)?;
+        let lock =
+            File::options().create(true).truncate(false).write(true).open(folder.join("foretype.lock"));
+        let lock = lock.map_err(unwritable)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { folder: folder.into() }),
+            Err(TryLockError::Error(source)) => return Err(unwritable(source)),
+        }
+        let file = database(folder);
+        let broken = |source| OpenError::Database { file: file.clone(), source };
+        let mut connection = Connection::open(&file).map_err(|error| broken(error.into()))?;
+        schema::migrate(&mut connection).map_err(broken)?;
+        let committer = Committer::start(file.clone(), connection, on_commit).map_err(unwritable)?;
+        Ok(Self::over(file, Some(committer), Some(lock)))
+    }
+
+    /// Opens what another process may be writing, to look only; `None` when there is no database yet. Writes are
+    /// [`StoreError::Unavailable`].
+    pub fn open_to_read(folder: &Path) -> Option<Self> {
+        let file = database(folder);
+        file.exists().then(|| Self::over(file, None, None))
+    }
+
+    fn over(file: PathBuf, committer: Option<Committer>, lock: Option<File>) -> Self {
+        let readers = Mutex::new(Vec::new());
+        Self { shared: Arc::new(Shared { file, committer, readers, _lock: lock }) }
+    }
+
+    /// Runs `query` on a reading connection, off the async threads.
+    async fn read<T, Q>(&self, query: Q) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        Q: FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        let task = tokio::task::spawn_blocking(move || shared.read(query));
+        match task.await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a read from the store failed");
+                Err(StoreError::Unavailable)
+            }
+            Err(error) => {
+                tracing::error!(%error, "a read from the store panicked");
+                Err(StoreError::Unavailable)
+            }
+        }
+    }
+
+    /// Queues a write and waits until it is durable. `work` yields what to answer then.
+    async fn write<T, W>(&self, purge: bool, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let committer = self.shared.committer.as_ref().ok_or(StoreError::Unavailable)?;
+        let (reply, answer) = oneshot::channel();
+        let write: Write = Box::new(move |connection| {
+            let outcome = work(connection)?;
+            // A waiter that went away wanted no answer; its write stands.
+            Ok(Box::new(move || drop(reply.send(outcome))))
+        });
+        if purge {
+            committer.purge(write)?
+        } else {
+            committer.write(write)?
+        }
+        answer.await.map_err(|_| StoreError::Unavailable)
+    }
+}
+
+impl Shared {
+    fn read<T>(&self, query: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => open_reader(&self.file)?,
+        };
+        let answer = query(&mut connection)?;
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < IDLE_READERS {
+            readers.push(connection);
+        }
+        Ok(answer)
+    }
+}
+
+impl Store for Sqlite {
+    fn append<'a>(&'a self, key: &'a WriterKey, epoch: Option<u64>, event: NewEvent) -> Answer<'a, Appended> {
+        let key = key.clone();
+        Box::pin(async move {
+            let now = clock::now_ms();
+            self.write(false, move |connection| statements::append(connection, &key, epoch, &event, now))
+                .await?
+        })
+    }
+
+    fn load<'a>(&'a self, key: &'a WriterKey) -> Answer<'a, Option<Stored>> {
+        let key = key.clone();
+        Box::pin(self.read(move |connection| statements::load(connection, &key)))
+    }
+
+    fn events<'a>(&'a self, key: &'a WriterKey, seq: u64, limit: usize) -> Answer<'a, Vec<Event>> {
+        let key = key.clone();
+        Box::pin(self.read(move |connection| statements::events(connection, &key, seq, limit)))
+    }
+
+    fn usage<'a>(&'a self, key: &'a WriterKey) -> Answer<'a, Usage> {
+        let key = key.clone();
+        Box::pin(self.read(move |connection| statements::usage(connection, &key)))
+    }
+
+    fn snapshot<'a>(&'a self, key: &'a WriterKey, snapshot: Snapshot) -> Answer<'a, ()> {
+        let key = key.clone();
+        Box::pin(self.write(false, move |connection| statements::snapshot(connection, &key, &snapshot)))
+    }
+
+    fn erase<'a>(&'a self, key: &'a WriterKey) -> Answer<'a, bool> {
+        let key = key.clone();
+        Box::pin(self.write(true, move |connection| statements::erase(connection, &key)))
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let close = move || {
+                shared.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                if let Some(committer) = &shared.committer {
+                    committer.close();
+                }
+            };
+            tokio::task::spawn_blocking(close).await.map_err(|_| StoreError::Unavailable)
+        })
+    }
+}
+
+fn database(folder: &Path) -> PathBuf {
+    folder.join("foretype.sqlite3")
+}
+
+fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags)?;
+    schema::configure(&connection)?;
+    Ok(connection)
+}
+
+/// Makes the folder readable by its owner only: it holds what people typed.
+fn create_private(folder: &Path) -> std::io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}

@@ -1,0 +1,73 @@
+//! Writers: who they are, what their events add up to, and which of them are warm.
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use registry::{Settings, Writers};
+pub use state::{Counts, WriterState};
+pub use warm::Writer;
+
+pub mod event;
+mod registry;
+mod state;
+mod warm;
+
+/// The longest writer id, in characters.
+const LONGEST_ID: usize = 128;
+
+/// A validated writer id: 1 to 128 characters of `A-Za-z0-9._@:-`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct WriterId(Arc<str>);
+
+/// The id is not one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a writer id has 1 to 128 characters of A-Z a-z 0-9 . _ @ : -")]
+pub struct BadWriterId;
+
+impl WriterId {
+    /// Checks `id`.
+    pub fn new(id: &str) -> Result<Self, BadWriterId> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._@:-".contains(&byte);
+        let good = (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(allowed);
+        good.then(|| Self(id.into())).ok_or(BadWriterId)
+    }
+
+    /// The id, shared.
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for WriterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for WriterId {
+    type Error = BadWriterId;
+
+    fn try_from(id: String) -> Result<Self, BadWriterId> {
+        Self::new(&id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids() {
+        for good in ["a", "anna.o@example.com", "team:7_x-y", &"x".repeat(128)] {
+            assert!(WriterId::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "ä", "a/b", "a\0", &"x".repeat(129)] {
+            assert_eq!(WriterId::new(bad), Err(BadWriterId), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! All writers: loaded when first asked for, evicted when too many are warm, and the only way to teach one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use tokio::sync::{Mutex, OnceCell};
+
+use super::event::Content;
+use super::state::WriterState;
+use super::warm::Writer;
+use crate::engine::{Deadline, Memory};
+use crate::store::{NewEvent, Store, StoreError, Stored, WriterKey};
+
+/// How long an acknowledged event may wait for the ones before it to be applied. They are durable already; only the
+/// tasks that carry them have to wake.
+const TURN: Duration = Duration::from_secs(1);
+
+/// Bounds on what is warm.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Writers kept in memory.
+    pub max_writers: usize,
+    /// Their bytes in all.
+    pub max_bytes: usize,
+    /// Events after which a new snapshot is written; what a start has to replay at most.
+    pub snapshot_every: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { max_writers: 1_000, max_bytes: 1 << 30, snapshot_every: 256 }
+    }
+}
+
+/// The memory of a writer nobody knows yet.
+type Blank = Box<dyn Fn() -> Memory + Send + Sync>;
+
+/// A writer, once it is loaded; everyone who asks meanwhile waits for the same load.
+type Slot = Arc<OnceCell<Arc<Writer>>>;
+
+/// See the module. Hands out `Arc`s only: no guard of the map leaves it or is held across another call.
+pub struct Writers {
+    store: Arc<dyn Store>,
+    blank: Blank,
+    warm: DashMap<WriterKey, Slot>,
+    settings: Settings,
+    /// Counts requests: the clock of least-recently-used.
+    requests: AtomicU64,
+    /// Held by the one task that evicts.
+    tidying: Mutex<()>,
+}
+
+impl Writers {
+    /// Over `store`; `blank` makes the memory of a new writer.
+    pub fn new(store: Arc<dyn Store>, settings: Settings, blank: Blank) -> Arc<Self> {
+        let (requests, tidying) = (AtomicU64::new(0), Mutex::new(()));
+        Arc::new(Self { store, blank, warm: DashMap::new(), settings, requests, tidying })
+    }
+
+    /// Where their events are kept.
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// Writers in memory.
+    pub fn warm(&self) -> usize {
+        self.warm.len()
+    }
+
+    /// The writer, loaded if need be. A writer without events exists too: empty, and only in memory.
+    pub async fn get(self: &Arc<Self>, key: &WriterKey) -> Result<Arc<Writer>, StoreError> {
+        let slot = self.slot(key);
+        let cold = !slot.initialized();
+        let writer = slot.get_or_try_init(|| self.load(key)).await?.clone();
+        writer.touch(self.requests.fetch_add(1, Ordering::Relaxed));
+        drop(slot);
+        if cold && self.warm.len() > self.settings.max_writers {
+            self.tidy_soon();
+        }
+        Ok(writer)
+    }
+
+    /// The writer if it can be had within half of what is left; predictions do without rather than wait for a disk. The
+    /// load goes on, so that the next key finds it.
+    pub async fn get_by(self: &Arc<Self>, key: &WriterKey, deadline: Deadline) -> Option<Arc<Writer>> {
+        if self.warm.get(key).is_some_and(|slot| slot.initialized()) {
+            return self.get(key).await.ok();
+        }
+        let (writers, key) = (Arc::clone(self), key.clone());
+        let load = tokio::spawn(async move { writers.get(&key).await });
+        tokio::time::timeout(deadline.left() / 2, load).await.ok()?.ok()?.ok()
+    }
+
+    /// Appends an event and applies it; resolves with its number once it is durable and every later prediction knows it.
+    /// Goes on to the end even if the caller stops waiting.
+    pub async fn record(
+        self: &Arc<Self>,
+        key: &WriterKey,
+        content: &Content,
+        at: i64,
+        idempotency_key: Option<String>,
+    ) -> Result<u64, StoreError> {
+        let event = NewEvent { at, kind: content.kind(), payload: content.encode(), idempotency_key };
+        let (writers, key) = (Arc::clone(self), key.clone());
+        let task = tokio::spawn(async move { writers.append(&key, event).await });
+        task.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a learn task failed");
+            Err(StoreError::Unavailable)
+        })
+    }
+
+    /// Erases all of a writer, on disk and in memory. `false`: there was nothing.
+    pub async fn erase(self: &Arc<Self>, key: &WriterKey) -> Result<bool, StoreError> {
+        let (writers, key) = (Arc::clone(self), key.clone());
+        let task = tokio::spawn(async move {
+            let erased = writers.store.erase(&key).await;
+            // Also when the erasure's fate is unknown: memory must not outlive the disk.
+            writers.warm.remove(&key);
+            erased
+        });
+        task.await.unwrap_or(Err(StoreError::Unavailable))
+    }
+
+    /// Writes a snapshot of everyone with news, so that the next start has nothing to replay.
+    pub async fn save_all(self: &Arc<Self>) {
+        for writer in self.loaded() {
+            // Failures are logged by `save`; the events themselves are durable already.
+            let _ = self.save(&writer).await;
+        }
+    }
+
+    async fn append(self: &Arc<Self>, key: &WriterKey, event: NewEvent) -> Result<u64, StoreError> {
+        loop {
+            let writer = self.get(key).await?;
+            let appended = match self.store.append(key, writer.epoch(), event.clone()).await {
+                Ok(appended) => appended,
+                Err(StoreError::Erased) => {
+                    self.forget(&writer);
+                    continue;
+                }
+                Err(StoreError::Unavailable) => {
+                    // Its fate is unknown, so memory may lag behind the disk: the next one to ask loads it anew.
+                    self.forget(&writer);
+                    return Err(StoreError::Unavailable);
+                }
+                Err(StoreError::Busy) => return Err(StoreError::Busy),
+            };
+            let current = !appended.fresh || writer.accept(appended, event);
+            if !current || !writer.reached(appended.seq, TURN).await {
+                self.forget(&writer);
+            } else if writer.unsaved() >= self.settings.snapshot_every {
+                self.save_soon(writer);
+            }
+            return Ok(appended.seq);
+        }
+    }
+
+    async fn load(&self, key: &WriterKey) -> Result<Arc<Writer>, StoreError> {
+        let blank = WriterState::new((self.blank)());
+        let Some(mut stored) = self.store.load(key).await? else {
+            return Ok(Arc::new(Writer::new(key.clone(), None, blank, 0)));
+        };
+        let restored = stored.snapshot.as_ref().and_then(WriterState::restore);
+        if restored.is_none() && stored.snapshot.is_some() {
+            tracing::error!("a snapshot cannot be read; folding the kept events instead");
+            stored.events = self.store.events(key, 0, usize::MAX).await?;
+        }
+        let (saved, epoch) = (restored.as_ref().map_or(0, |state| state.seq), stored.epoch);
+        let fold = tokio::task::spawn_blocking(move || fold(restored.unwrap_or(blank), &stored));
+        let state = fold.await.map_err(|_| StoreError::Unavailable)?;
+        Ok(Arc::new(Writer::new(key.clone(), Some(epoch), state, saved)))
+    }
+
+    fn slot(&self, key: &WriterKey) -> Slot {
+        if let Some(slot) = self.warm.get(key) {
+            return slot.clone();
+        }
+        self.warm.entry(key.clone()).or_default().clone()
+    }
+
+    fn loaded(&self) -> Vec<Arc<Writer>> {
+        self.warm.iter().filter_map(|slot| slot.get().cloned()).collect()
+    }
+
+    /// Drops this object, unless another has taken its place already.
+    fn forget(&self, writer: &Arc<Writer>) {
+        let same = |slot: &Slot| slot.get().is_some_and(|held| Arc::ptr_eq(held, writer));
+        self.warm.remove_if(writer.key(), |_, slot| same(slot));
+    }
+
+    fn save_soon(self: &Arc<Self>, writer: Arc<Writer>) {
+        let writers = Arc::clone(self);
+        tokio::spawn(async move {
+            // Failures are logged by `save`; the next event tries again.
+            let _ = writers.save(&writer).await;
+            drop(writer);
+            writers.tidy().await;
+        });
+    }
+
+    async fn save(&self, writer: &Arc<Writer>) -> Result<(), StoreError> {
+        let encode = {
+            let writer = Arc::clone(writer);
+            tokio::task::spawn_blocking(move || writer.snapshot())
+        };
+        let Some(snapshot) = encode.await.map_err(|_| StoreError::Unavailable)? else {
+            return Ok(());
+        };
+        self.store.snapshot(writer.key(), snapshot).await.inspect_err(|error| {
+            writer.not_saved();
+            tracing::warn!(%error, "a snapshot was not written; it is tried again");
+        })
+    }
+
+    fn tidy_soon(self: &Arc<Self>) {
+        let writers = Arc::clone(self);
+        tokio::spawn(async move { writers.tidy().await });
+    }
+
+    /// Evicts until the bounds hold, or nobody is left who can go.
+    async fn tidy(&self) {
+        let Ok(_only) = self.tidying.try_lock() else { return };
+        while self.evict_some().await > 0 {}
+    }
+
+    /// Evicts the least recently used down to nine tenths of the bounds, so that it is rarely called; 0 when the bounds
+    /// hold or everyone is in use.
+    async fn evict_some(&self) -> usize {
+        let mut writers: Vec<_> = self.loaded().into_iter().map(|writer| (writer.bytes(), writer)).collect();
+        let mut bytes: usize = writers.iter().map(|(bytes, _)| bytes).sum();
+        let mut count = writers.len();
+        if count <= self.settings.max_writers && bytes <= self.settings.max_bytes {
+            return 0;
+        }
+        let (most, most_bytes) = (self.settings.max_writers / 10 * 9, self.settings.max_bytes / 10 * 9);
+        writers.sort_by_key(|(_, writer)| writer.touched());
+        let mut evicted = 0;
+        for (size, writer) in writers {
+            if count <= most && bytes <= most_bytes {
+                break;
+            }
+            if self.save(&writer).await.is_ok() && self.evict(writer) {
+                count -= 1;
+                bytes -= size;
+                evicted += 1;
+            }
+        }
+        evicted
+    }
+
+    /// Removes the writer if nobody holds it and a snapshot has all of it. Whoever asks for it takes the map's lock to do
+    /// so, hence counting references under that lock leaves no gap.
+    fn evict(&self, writer: Arc<Writer>) -> bool {
+        let key = writer.key().clone();
+        drop(writer);
+        let idle = |slot: &Slot| {
+            Arc::strong_count(slot) == 1
+                && slot.get().is_none_or(|held| Arc::strong_count(held) == 1 && held.unsaved() == 0)
+        };
+        self.warm.remove_if(&key, |_, slot| idle(slot)).is_some()
+    }
+}
+
+fn fold(mut state: WriterState, stored: &Stored) -> WriterState {
+    stored.events.iter().for_each(|event| state.apply(event));
+    state
+}

@@ -1,0 +1,146 @@
+//! What events add up to. The fold is deterministic: same events in the same order, same bytes.
+//!
+//! ```text
+//! "FTWS" | events u64 | first_at i64 | last_at i64 | 6 counts u64 | weights length u32 | weights | personal model
+//! ```
+//! Little endian; the version and the checksum stand beside it in the store.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use foretype_markov::{PersonalModel, segment};
+
+use super::event::{Content, Learned};
+use crate::engine::{Memory, Outcome};
+use crate::ensemble::weights::Weights;
+use crate::store::{Event, Snapshot};
+
+/// Version of the snapshot encoding.
+const FORMAT: u32 = 1;
+const MAGIC: &[u8; 4] = b"FTWS";
+
+/// Totals of a writer; no words in them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Messages learned.
+    pub messages: u64,
+    /// Words in them.
+    pub words: u64,
+    /// Their Unicode scalar values.
+    pub characters: u64,
+    /// Suggestions taken whole.
+    pub accepted: u64,
+    /// Suggestions taken in part.
+    pub partial: u64,
+    /// Suggestions dismissed.
+    pub rejected: u64,
+    /// When the first event happened, in milliseconds since the Unix epoch; 0 without events.
+    pub first_at: i64,
+    /// When the latest event happened.
+    pub last_at: i64,
+}
+
+/// The fold of one writer's events up to `seq`.
+pub struct WriterState {
+    /// What predictions read; shared with requests in flight.
+    pub memory: Arc<RwLock<Memory>>,
+    /// Totals.
+    pub counts: Counts,
+    /// The last event applied; 0: none.
+    pub seq: u64,
+}
+
+impl WriterState {
+    /// A writer who taught nothing.
+    pub fn new(memory: Memory) -> Self {
+        Self { memory: Arc::new(RwLock::new(memory)), counts: Counts::default(), seq: 0 }
+    }
+
+    /// Applies the next event. One that cannot be read is logged and counted as nothing: the others still stand.
+    pub fn apply(&mut self, event: &Event) {
+        debug_assert!(event.seq > self.seq, "events apply in order");
+        self.seq = event.seq;
+        if self.counts.first_at == 0 {
+            self.counts.first_at = event.at;
+        }
+        self.counts.last_at = self.counts.last_at.max(event.at);
+        match Content::decode(event) {
+            Ok(Content::Learned(learned)) => self.learn(&learned),
+            Ok(Content::Judged(judged)) => match judged.outcome {
+                Outcome::Accepted => self.counts.accepted += 1,
+                Outcome::Partial => self.counts.partial += 1,
+                Outcome::Rejected => self.counts.rejected += 1,
+            },
+            Err(error) => tracing::error!(%error, seq = event.seq, "an event is left out"),
+        }
+    }
+
+    fn learn(&mut self, learned: &Learned) {
+        let normal = segment::normalise(&learned.text);
+        self.counts.messages += 1;
+        self.counts.words += segment::surfaces(&normal).count() as u64;
+        self.counts.characters += learned.text.chars().count() as u64;
+        let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
+        memory.weights.apply(&learned.losses);
+        memory.personal.learn(&normal, learned.role);
+    }
+
+    /// The state's bytes in memory, roughly.
+    pub fn bytes(&self) -> usize {
+        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        size_of::<Self>() + size_of::<Memory>() + memory.personal.bytes()
+    }
+
+    /// The stored form.
+    pub fn snapshot(&self, epoch: u64) -> Snapshot {
+        let (weights, personal) = {
+            let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+            (memory.weights.to_bytes(), memory.personal.to_bytes())
+        };
+        let counts = &self.counts;
+        let mut blob = Vec::with_capacity(96 + weights.len() + personal.len());
+        blob.extend_from_slice(MAGIC);
+        blob.extend_from_slice(&self.seq.to_le_bytes());
+        blob.extend_from_slice(&counts.first_at.to_le_bytes());
+        blob.extend_from_slice(&counts.last_at.to_le_bytes());
+        let totals = [counts.messages, counts.words, counts.characters, counts.accepted, counts.partial];
+        for total in totals.into_iter().chain([counts.rejected]) {
+            blob.extend_from_slice(&total.to_le_bytes());
+        }
+        let length = u32::try_from(weights.len()).expect("weights are a few kilobytes");
+        blob.extend_from_slice(&length.to_le_bytes());
+        blob.extend_from_slice(&weights);
+        blob.extend_from_slice(&personal);
+        Snapshot { epoch, seq: self.seq, format: FORMAT, blob }
+    }
+
+    /// Reads the stored form; `None`: written by another release, or not this writer's fold.
+    pub fn restore(snapshot: &Snapshot) -> Option<Self> {
+        if snapshot.format != FORMAT {
+            return None;
+        }
+        let mut rest = snapshot.blob.strip_prefix(MAGIC)?;
+        let mut number = || {
+            let (bytes, tail) = rest.split_first_chunk::<8>()?;
+            rest = tail;
+            Some(u64::from_le_bytes(*bytes))
+        };
+        let seq = number()?;
+        let counts = Counts {
+            first_at: number()?.cast_signed(),
+            last_at: number()?.cast_signed(),
+            messages: number()?,
+            words: number()?,
+            characters: number()?,
+            accepted: number()?,
+            partial: number()?,
+            rejected: number()?,
+        };
+        let (length, rest) = rest.split_first_chunk::<4>()?;
+        let (weights, personal) =
+            rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+        let weights = Weights::from_bytes(weights)?;
+        let personal = PersonalModel::from_bytes(personal).ok()?;
+        let memory = Arc::new(RwLock::new(Memory { personal, weights }));
+        (seq == snapshot.seq).then_some(Self { memory, counts, seq })
+    }
+}

@@ -1,0 +1,276 @@
+//! What every storage engine must do, run on each there is, and what only the files of SQLite can show.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use foretype::store::{
+    Event, EventKind, NewEvent, OpenError, RETAINED_EVENTS, Snapshot, Sqlite, Store, StoreError, WriterKey,
+};
+
+fn key(writer: &str) -> WriterKey {
+    WriterKey { tenant: "default".into(), writer: writer.into() }
+}
+
+fn event(text: &str) -> NewEvent {
+    NewEvent { at: 7, kind: EventKind::Learn, payload: text.into(), idempotency_key: None }
+}
+
+fn retry(text: &str, idempotency_key: &str) -> NewEvent {
+    NewEvent { idempotency_key: Some(idempotency_key.into()), ..event(text) }
+}
+
+fn texts(events: &[Event]) -> Vec<String> {
+    events.iter().map(|event| String::from_utf8(event.payload.clone()).unwrap()).collect()
+}
+
+fn open(folder: &Path) -> Sqlite {
+    Sqlite::open(folder, Box::new(|_, _| {})).unwrap()
+}
+
+async fn seqs_have_no_gaps_and_writers_do_not_meet(store: &dyn Store) {
+    for n in 1..=5 {
+        assert_eq!(store.append(&key("anna"), None, event(&format!("a{n}"))).await.unwrap().seq, n);
+    }
+    assert_eq!(store.append(&key("ben"), None, event("b1")).await.unwrap().seq, 1);
+    let other = WriterKey { tenant: "other".into(), writer: "anna".into() };
+    assert_eq!(store.load(&other).await.unwrap(), None);
+    let stored = store.load(&key("anna")).await.unwrap().unwrap();
+    assert_eq!((stored.last_seq, stored.snapshot), (5, None));
+    assert_eq!(texts(&stored.events), ["a1", "a2", "a3", "a4", "a5"]);
+    assert_eq!(texts(&store.events(&key("anna"), 1, 2).await.unwrap()), ["a2", "a3"]);
+    assert_eq!(store.usage(&key("anna")).await.unwrap().events, 5);
+}
+
+async fn a_retry_gets_the_first_answer(store: &dyn Store) {
+    let first = store.append(&key("idem"), None, retry("one", "k")).await.unwrap();
+    let again = store.append(&key("idem"), None, retry("one", "k")).await.unwrap();
+    assert!(first.fresh && !again.fresh);
+    assert_eq!(first.seq, again.seq);
+    assert_eq!(store.append(&key("idem"), None, event("two")).await.unwrap().seq, 2, "a retry leaves no gap");
+    assert_eq!(
+        store.append(&key("idem2"), None, retry("one", "k")).await.unwrap().seq,
+        1,
+        "keys are per writer"
+    );
+}
+
+async fn retries_in_one_batch_write_once(store: &dyn Store) {
+    let writer = key("burst");
+    let calls = (0..20).map(|_| store.append(&writer, None, retry("same", "k")));
+    let answers = futures_util::future::join_all(calls).await;
+    assert!(answers.iter().all(|answer| answer.unwrap().seq == 1));
+    assert_eq!(store.load(&writer).await.unwrap().unwrap().events.len(), 1);
+}
+
+async fn concurrent_appends_fill_the_sequence(store: &dyn Store) {
+    let writer = key("many");
+    let calls: Vec<_> = (0..200).map(|n| (n, event(&format!("m{n}")))).collect();
+    let calls = calls.into_iter().map(|(_, event)| store.append(&writer, None, event));
+    let mut seqs: Vec<u64> =
+        futures_util::future::join_all(calls).await.into_iter().map(|answer| answer.unwrap().seq).collect();
+    seqs.sort_unstable();
+    assert_eq!(seqs, (1..=200).collect::<Vec<_>>());
+}
+
+async fn a_snapshot_replaces_its_events(store: &dyn Store) {
+    let writer = key("snap");
+    for n in 1..=3 {
+        store.append(&writer, None, event(&format!("s{n}"))).await.unwrap();
+    }
+    let epoch = store.load(&writer).await.unwrap().unwrap().epoch;
+    let snapshot = |seq, blob: &str| Snapshot { epoch, seq, format: 1, blob: blob.into() };
+    store.snapshot(&writer, snapshot(2, "two")).await.unwrap();
+    store.snapshot(&writer, snapshot(1, "late")).await.unwrap();
+    store.snapshot(&writer, snapshot(9, "from the future")).await.unwrap();
+    let stored = store.load(&writer).await.unwrap().unwrap();
+    assert_eq!(stored.snapshot, Some(snapshot(2, "two")));
+    assert_eq!(texts(&stored.events), ["s3"]);
+    assert_eq!(store.events(&writer, 0, 9).await.unwrap().len(), 3, "events stay for export");
+}
+
+async fn old_events_go_with_a_snapshot(store: &dyn Store) {
+    let (writer, extra) = (key("old"), 5);
+    for batch in 0..=RETAINED_EVENTS / 500 {
+        let size = if batch == RETAINED_EVENTS / 500 { extra } else { 500 };
+        let calls = (0..size).map(|_| store.append(&writer, None, event("x")));
+        assert!(futures_util::future::join_all(calls).await.iter().all(Result::is_ok));
+    }
+    let stored = store.load(&writer).await.unwrap().unwrap();
+    assert_eq!(
+        stored.events.len() as u64,
+        RETAINED_EVENTS + extra,
+        "nothing goes before a snapshot holds it"
+    );
+    let snapshot = Snapshot { epoch: stored.epoch, seq: stored.last_seq, format: 1, blob: vec![1] };
+    store.snapshot(&writer, snapshot).await.unwrap();
+    let kept = store.events(&writer, 0, usize::MAX).await.unwrap();
+    assert_eq!((kept.len() as u64, kept[0].seq), (RETAINED_EVENTS, extra + 1));
+}
+
+async fn erasure_ends_the_epoch(store: &dyn Store) {
+    let writer = key("gone");
+    let before = store.append(&writer, None, retry("old", "k")).await.unwrap();
+    let snapshot = Snapshot { epoch: before.epoch, seq: 1, format: 1, blob: vec![1] };
+    store.snapshot(&writer, snapshot.clone()).await.unwrap();
+    assert!(store.erase(&writer).await.unwrap());
+    assert!(!store.erase(&writer).await.unwrap(), "nothing is left to erase");
+    assert_eq!(store.load(&writer).await.unwrap(), None);
+    assert_eq!(store.append(&writer, Some(before.epoch), event("late")).await, Err(StoreError::Erased));
+    store.snapshot(&writer, snapshot.clone()).await.unwrap();
+    assert_eq!(store.load(&writer).await.unwrap(), None, "a late snapshot brings nothing back");
+
+    let after = store.append(&writer, None, retry("new", "k")).await.unwrap();
+    assert!(after.fresh && after.epoch > before.epoch && after.seq == 1);
+    assert_eq!(store.append(&writer, Some(before.epoch), event("late")).await, Err(StoreError::Erased));
+    store.snapshot(&writer, snapshot).await.unwrap();
+    assert_eq!(store.load(&writer).await.unwrap().unwrap().snapshot, None);
+}
+
+async fn conformance(store: &dyn Store) {
+    seqs_have_no_gaps_and_writers_do_not_meet(store).await;
+    a_retry_gets_the_first_answer(store).await;
+    retries_in_one_batch_write_once(store).await;
+    concurrent_appends_fill_the_sequence(store).await;
+    a_snapshot_replaces_its_events(store).await;
+    old_events_go_with_a_snapshot(store).await;
+    erasure_ends_the_epoch(store).await;
+}
+
+#[tokio::test]
+async fn sqlite_conforms() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    conformance(&store).await;
+    store.close().await.unwrap();
+    assert_eq!(store.append(&key("x"), None, event("x")).await, Err(StoreError::Unavailable));
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_after_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.append(&key("anna"), None, event("kept")).await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    let store = open(folder.path());
+    assert_eq!(texts(&store.load(&key("anna")).await.unwrap().unwrap().events), ["kept"]);
+}
+
+#[tokio::test]
+async fn concurrent_writes_share_a_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let commits = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&commits);
+    let on_commit = Box::new(move |_, _| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    let store = Sqlite::open(folder.path(), on_commit).unwrap();
+    let writer = key("anna");
+    let calls = (0..256).map(|_| store.append(&writer, None, event("x")));
+    assert!(futures_util::future::join_all(calls).await.iter().all(Result::is_ok));
+    let commits = commits.load(Ordering::Relaxed);
+    assert!(commits <= 32, "256 concurrent events took {commits} commits");
+}
+
+/// Pages split and merge while many writers grow side by side; no copy of the erased text may stay behind.
+#[tokio::test]
+async fn erasure_leaves_no_byte_in_the_files() {
+    const SECRET: &str = "Zebrafish-Quorum";
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for round in 0..40 {
+        let writers = ["anna", "annabel", "ben", "zoe"];
+        for (n, writer) in writers.iter().enumerate() {
+            let mark = if *writer == "annabel" { SECRET } else { "harmless" };
+            let text = format!("{mark} {round} ").repeat(1 + (round * 7 + n * 13) % 60 * (1 + round % 5));
+            store.append(&key(writer), None, retry(&text, &format!("{mark}{round}"))).await.unwrap();
+        }
+        let epoch = store.load(&key("annabel")).await.unwrap().unwrap().epoch;
+        let blob = format!("{SECRET} ").repeat(200 + round as usize * 20).into_bytes();
+        store
+            .snapshot(&key("annabel"), Snapshot { epoch, seq: round as u64 + 1, format: 1, blob })
+            .await
+            .unwrap();
+    }
+    let found = || -> usize {
+        let files = fs::read_dir(folder.path()).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
+        files.map(|bytes| count(&bytes, SECRET.as_bytes()) + count(&bytes, b"annabel")).sum()
+    };
+    assert!(found() > 0, "the text is in the files before");
+    assert!(store.erase(&key("annabel")).await.unwrap());
+    assert_eq!(found(), 0);
+    assert_eq!(store.load(&key("anna")).await.unwrap().unwrap().events.len(), 40);
+}
+
+fn count(bytes: &[u8], pattern: &[u8]) -> usize {
+    bytes.windows(pattern.len()).filter(|window| *window == pattern).count()
+}
+
+#[tokio::test]
+async fn a_damaged_snapshot_is_not_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let epoch = store.append(&key("anna"), None, event("one")).await.unwrap().epoch;
+    store.snapshot(&key("anna"), Snapshot { epoch, seq: 1, format: 1, blob: vec![7; 64] }).await.unwrap();
+    let other = rusqlite::Connection::open(folder.path().join("foretype.sqlite3")).unwrap();
+    other.execute("UPDATE writer_snapshot SET blob = zeroblob(64)", []).unwrap();
+    let stored = store.load(&key("anna")).await.unwrap().unwrap();
+    assert_eq!(stored.snapshot, None);
+    assert_eq!(texts(&stored.events), ["one"]);
+}
+
+/// The file system refuses from some point on; nobody may be told that their event is kept, and it heals.
+#[tokio::test]
+async fn a_failed_write_fails_its_waiters_and_the_store_recovers() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.append(&key("anna"), None, event("one")).await.unwrap();
+    let other = rusqlite::Connection::open(folder.path().join("foretype.sqlite3")).unwrap();
+    other
+        .execute_batch(
+            "CREATE TRIGGER refuse BEFORE INSERT ON learn_event BEGIN SELECT raise(ABORT, 'disk'); END",
+        )
+        .unwrap();
+    assert_eq!(store.append(&key("anna"), None, event("two")).await, Err(StoreError::Unavailable));
+    other.execute_batch("DROP TRIGGER refuse").unwrap();
+    assert_eq!(store.append(&key("anna"), None, event("three")).await.unwrap().seq, 2);
+}
+
+fn refusal(folder: &Path) -> String {
+    match Sqlite::open(folder, Box::new(|_, _| {})) {
+        Ok(_) => panic!("it opened"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a-file");
+    fs::write(&file, "in the way").unwrap();
+    let message = refusal(&file.join("data"));
+    assert!(message.contains("a-file/data") && message.contains("--data"), "{message}");
+}
+
+#[test]
+fn a_folder_in_use_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let _first = open(folder.path());
+    assert!(matches!(Sqlite::open(folder.path(), Box::new(|_, _| {})), Err(OpenError::InUse { .. })));
+}
+
+#[test]
+fn a_newer_schema_is_refused_and_untouched() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    let file = folder.path().join("foretype.sqlite3");
+    let other = rusqlite::Connection::open(&file).unwrap();
+    other.pragma_update(None, "user_version", 99).unwrap();
+    drop(other);
+    let message = refusal(folder.path());
+    assert!(message.contains("99") && message.contains("--data"), "{message}");
+}

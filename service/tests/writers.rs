@@ -1,0 +1,134 @@
+//! Writers over a real store: what is learned is there, in order, once, and survives eviction and restarts.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use foretype::engine::{Deadline, Engine, Losses, Outcome};
+use foretype::store::{Sqlite, Store, WriterKey};
+use foretype::writer::event::{Content, Judged, Learned};
+use foretype::writer::{Settings, Writers};
+use foretype_markov::Role;
+
+fn key(writer: &str) -> WriterKey {
+    WriterKey { tenant: "default".into(), writer: writer.into() }
+}
+
+fn message(text: &str) -> Content {
+    Content::Learned(Learned { text: text.into(), role: Role::Author, losses: Losses::default() })
+}
+
+fn open(folder: &Path, settings: Settings) -> Arc<Writers> {
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(folder, Box::new(|_, _| {})).unwrap());
+    let engine = Engine::fixed(&[]);
+    Writers::new(store, settings, Box::new(move || engine.new_memory()))
+}
+
+/// The personal model's bytes: equal bytes are equal models.
+async fn model(writers: &Arc<Writers>, writer: &str) -> Vec<u8> {
+    let memory = writers.get(&key(writer)).await.unwrap().memory();
+    let memory = memory.read().unwrap();
+    memory.personal.to_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_learns_apply_once_and_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let writers = open(folder.path(), Settings::default());
+    let (anna, tasks) = (key("anna"), 64);
+    let learns = (0..tasks).map(|n| {
+        let (writers, anna) = (Arc::clone(&writers), anna.clone());
+        tokio::spawn(async move { writers.record(&anna, &message(&format!("word{n} again")), 5, None).await })
+    });
+    let mut seqs: Vec<u64> = Vec::new();
+    for learn in learns.collect::<Vec<_>>() {
+        seqs.push(learn.await.unwrap().unwrap());
+    }
+    seqs.sort_unstable();
+    assert_eq!(seqs, (1..=tasks).collect::<Vec<_>>());
+    let writer = writers.get(&anna).await.unwrap();
+    assert_eq!((writer.seq(), writer.counts().messages, writer.counts().words), (tasks, tasks, tasks * 2));
+
+    // A second registry folds the stored events from the start: the same order gives the same bytes.
+    let live = model(&writers, "anna").await;
+    writers.store().close().await.unwrap();
+    drop((writer, writers));
+    let again = open(folder.path(), Settings::default());
+    assert_eq!(model(&again, "anna").await, live);
+}
+
+#[tokio::test]
+async fn snapshot_and_later_events_equal_the_whole_fold() {
+    let folder = tempfile::tempdir().unwrap();
+    let writers = open(folder.path(), Settings { snapshot_every: 4, ..Settings::default() });
+    for n in 0..11 {
+        writers.record(&key("anna"), &message(&format!("I can help {n}")), n, None).await.unwrap();
+    }
+    let rejected = Content::Judged(Judged { outcome: Outcome::Rejected, index: 0, chars: 0 });
+    writers.record(&key("anna"), &rejected, 12, None).await.unwrap();
+    writers.save_all().await;
+    writers.record(&key("anna"), &message("and after the snapshot"), 13, None).await.unwrap();
+    let (live, counts) = (model(&writers, "anna").await, writers.get(&key("anna")).await.unwrap().counts());
+    writers.store().close().await.unwrap();
+    drop(writers);
+
+    let again = open(folder.path(), Settings::default());
+    let stored = again.store().load(&key("anna")).await.unwrap().unwrap();
+    assert_eq!((stored.snapshot.unwrap().seq, stored.events.len()), (12, 1));
+    assert_eq!(model(&again, "anna").await, live);
+    let writer = again.get(&key("anna")).await.unwrap();
+    assert_eq!((writer.seq(), writer.counts()), (13, counts));
+    assert_eq!((counts.messages, counts.rejected, counts.last_at), (12, 1, 13));
+}
+
+#[tokio::test]
+async fn a_retry_teaches_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let writers = open(folder.path(), Settings::default());
+    for _ in 0..3 {
+        assert_eq!(writers.record(&key("anna"), &message("once"), 0, Some("k".into())).await.unwrap(), 1);
+    }
+    assert_eq!(writers.get(&key("anna")).await.unwrap().counts().messages, 1);
+}
+
+#[tokio::test]
+async fn few_stay_warm_and_none_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let writers = open(folder.path(), Settings { max_writers: 10, ..Settings::default() });
+    for n in 0..50 {
+        writers.record(&key(&format!("w{n}")), &message("hello there"), 0, None).await.unwrap();
+    }
+    let settled = async {
+        while writers.warm() > 10 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), settled).await.expect("eviction keeps up");
+    for n in 0..50 {
+        assert_eq!(writers.get(&key(&format!("w{n}"))).await.unwrap().counts().messages, 1, "w{n}");
+    }
+}
+
+#[tokio::test]
+async fn erasure_reaches_memory_and_learning_begins_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let writers = open(folder.path(), Settings::default());
+    let anna = key("anna");
+    writers.record(&anna, &message("old words"), 0, None).await.unwrap();
+    assert!(writers.erase(&anna).await.unwrap());
+    assert_eq!(writers.get(&anna).await.unwrap().counts().messages, 0);
+    assert_eq!(writers.record(&anna, &message("new"), 0, None).await.unwrap(), 1);
+    assert_eq!(writers.get(&anna).await.unwrap().counts().words, 1);
+    assert!(!writers.erase(&key("nobody")).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_keystroke_waits_for_a_cold_writer_only_within_its_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    let writers = open(folder.path(), Settings::default());
+    let none = writers.get_by(&key("anna"), Deadline::after(std::time::Duration::ZERO)).await;
+    assert!(none.is_none(), "no time to load");
+    let found = writers.get_by(&key("anna"), Deadline::after(std::time::Duration::from_secs(5))).await;
+    assert!(found.is_some());
+}
