@@ -4,17 +4,19 @@
 //! deadline is mixed, ranked and either shown or answered with a typed silence. Predicting never fails.
 
 mod answer;
-mod consider;
+mod complete;
 mod losses;
 mod open;
 mod request;
+mod tables;
+mod type_through;
 
 use std::sync::{Arc, RwLock};
 
 use foretype_markov::{PersonalModel, Role};
 
 pub use answer::{Completion, Kind, Outcome, Predictor, Record, Silence, Source, Status, Suggestion};
-pub use consider::Considered;
+pub(crate) use tables::{Probe, Tables};
 pub use open::{Health, OpenError, Settings};
 pub use request::{Deadline, Memory, Request, SessionKey, Turn};
 
@@ -75,8 +77,7 @@ impl Engine {
             views.push((Predictor::Domain, Box::new(Fixed::new(words, query))));
             return views;
         }
-        let spelling = &self.bundle.spelling;
-        let (Some(spelling), true) = (spelling, true) else { return views };
+        let Some(spelling) = &self.bundle.spelling else { return views };
         if let (Some(memory), true) = (memory, self.is_enabled(Predictor::Personal)) {
             if memory.personal.words_learned() > 0 {
                 views.push((Predictor::Personal, Box::new(Ngram::new(&memory.personal, spelling, query))));

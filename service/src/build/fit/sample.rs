@@ -1,0 +1,66 @@
+//! Which held-out messages are measured, and what their writers wrote before.
+
+use super::super::corpus::{Piece, Source};
+use crate::engine::Turn;
+
+/// Streams measured per source, messages measured per stream, characters measured per source.
+const STREAMS: usize = 24;
+const MESSAGES: usize = 30;
+const CHARACTERS: usize = 14_000;
+
+/// Messages learned before the first is measured, at most.
+const HISTORY: usize = 400;
+
+/// A message with the conversation before it.
+pub(super) struct Message<'a> {
+    pub(super) context: &'a [Turn],
+    pub(super) turn: &'a Turn,
+}
+
+/// One writer, forward in time.
+pub(super) struct Stream<'a> {
+    /// Nothing is learned: how a new writer is served.
+    pub(super) anonymous: bool,
+    /// Learned before.
+    pub(super) history: Vec<&'a Turn>,
+    /// Typed, then learned.
+    pub(super) measured: Vec<Message<'a>>,
+}
+
+/// A balanced choice: the same share for each source, however large.
+pub(super) fn streams(sources: &[Source]) -> Vec<Stream<'_>> {
+    sources.iter().flat_map(of_source).collect()
+}
+
+fn of_source(source: &Source) -> Vec<Stream<'_>> {
+    let mut left = CHARACTERS;
+    let mut streams = Vec::new();
+    for (i, pieces) in source.held_out.iter().take(STREAMS).enumerate() {
+        let stream = stream(pieces, i % 4 == 3, &mut left);
+        if !stream.measured.is_empty() {
+            streams.push(stream);
+        }
+    }
+    streams
+}
+
+/// Two thirds of a writer's pieces are history, the next ones are measured.
+fn stream<'a>(pieces: &'a [Piece], every_fourth: bool, left: &mut usize) -> Stream<'a> {
+    let history = (pieces.len() * 2 / 3).min(HISTORY);
+    let known = pieces[..history].iter().flat_map(|piece| &piece.turns).collect();
+    let messages = pieces[history..].iter().flat_map(|piece| {
+        piece.turns.iter().enumerate().map(|(i, turn)| Message { context: &piece.turns[i.saturating_sub(6)..i], turn })
+    });
+    // No one writer takes more than a quarter of what is left of the source's share.
+    let share = (*left / 4).max(600).min(*left);
+    let mut used = 0;
+    let measured: Vec<_> = messages
+        .take(MESSAGES)
+        .take_while(|message| {
+            used += message.turn.text.len();
+            used <= share
+        })
+        .collect();
+    *left -= used.min(share);
+    Stream { anonymous: every_fourth || pieces.len() == 1, history: known, measured }
+}

@@ -1,0 +1,185 @@
+//! `foretype build`: from a folder of JSON Lines to a verified bundle.
+
+mod corpus;
+mod fit;
+mod licences;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::Args as ClapArgs;
+use foretype_charlm::{CharBuilder, LexiconBuilder};
+use foretype_markov::{BuildOptions, Builder, segment};
+use hashbrown::HashMap;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::bundle::{self, File, Fitted, Manifest, TextSource};
+use corpus::Source;
+
+/// What `foretype build` is told.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct Args {
+    /// Folder of .jsonl or .jsonl.gz files: dialogues {"turns":[{"role","text"}]} or documents {"author","time","text"}.
+    #[arg(long, env = "FORETYPE_CORPUS", value_name = "DIR")]
+    pub corpus: PathBuf,
+    /// Folder the bundle is written to; gpt2.onnx, gpt2.json and tokenizer.json must be there or in --gpt2.
+    #[arg(long, env = "FORETYPE_OUT", value_name = "DIR")]
+    pub out: PathBuf,
+    /// Folder to copy the GPT-2 from, when --out does not hold one yet.
+    #[arg(long, env = "FORETYPE_GPT2", value_name = "DIR")]
+    pub gpt2: Option<PathBuf>,
+    /// Largest n-gram file, megabytes: more of them predict better and take more memory.
+    #[arg(long, env = "FORETYPE_NGRAM_MB", default_value_t = 17, value_name = "MB")]
+    pub ngram_mb: u64,
+    /// ONNX Runtime's library, when it is not found by itself.
+    #[arg(long, env = "ORT_DYLIB_PATH", value_name = "FILE")]
+    pub runtime: Option<PathBuf>,
+    /// Keep the models that are there and only fit mixture weights and calibration anew.
+    #[arg(long)]
+    pub fit_only: bool,
+}
+
+/// A surface must be seen this often to be listed.
+const LISTED: u64 = 2;
+
+/// Surfaces listed at most: the most frequent.
+const LEXICON: usize = 150_000;
+
+/// Builds, fits, and writes the manifest last, so that a broken build is never taken for a bundle.
+pub fn run(args: &Args) -> Result<()> {
+    let started = Instant::now();
+    fs::create_dir_all(&args.out).with_context(|| format!("cannot create {}", args.out.display()))?;
+    copy_neural(args)?;
+    let sources = read_corpus(args)?;
+    let mut figures = BTreeMap::new();
+    if !args.fit_only {
+        let manifest = args.out.join(bundle::MANIFEST);
+        if manifest.exists() {
+            fs::remove_file(&manifest).context("cannot replace the old bundle.toml")?;
+        }
+        ngrams(args, &sources, &mut figures)?;
+        spelling(args, &sources, &mut figures)?;
+    } else if let Ok(old) = Manifest::read(&args.out) {
+        figures = old.figures;
+    }
+    fit::run(args, &sources, &mut figures)?;
+    write_manifest(args, &sources, figures)?;
+    tracing::info!(seconds = started.elapsed().as_secs(), bundle = %args.out.display(), "bundle written");
+    Ok(())
+}
+
+fn copy_neural(args: &Args) -> Result<()> {
+    for name in bundle::NEURAL {
+        let to = args.out.join(name);
+        match &args.gpt2 {
+            Some(from) => {
+                fs::copy(from.join(name), &to)
+                    .with_context(|| format!("cannot copy {name} from {}", from.display()))?;
+            }
+            None if !to.exists() => bail!("{} is missing: name the folder of a GPT-2 with --gpt2", to.display()),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// A progress bar that names its stage.
+fn progress(stage: &'static str, length: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg:24} {wide_bar} {percent:>3} %  {elapsed} (left {eta})")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(length).with_style(style).with_message(stage)
+}
+
+fn read_corpus(args: &Args) -> Result<Vec<Source>> {
+    let paths = corpus::files(&args.corpus)?;
+    let bar = progress("reading", paths.len() as u64);
+    let sources = paths.iter().map(|path| corpus::read(path).inspect(|_| bar.inc(1))).collect();
+    bar.finish();
+    sources
+}
+
+fn ngrams(args: &Args, sources: &[Source], figures: &mut BTreeMap<String, f64>) -> Result<()> {
+    let bar = progress("counting n-grams", sources.iter().map(Source::messages).sum());
+    let mut builder = Builder::new(BuildOptions { max_bytes: args.ngram_mb << 20, ..BuildOptions::default() });
+    for turn in turns(sources) {
+        builder.add_message(&turn.text, turn.role);
+        bar.inc(1);
+    }
+    bar.finish();
+    let bar = progress("smoothing, pruning", 1000);
+    let mut tell = |done: f32| bar.set_position((done * 1000.0) as u64);
+    let stats = builder.finish(&args.out.join(bundle::DOMAIN), &mut tell)?;
+    bar.finish();
+    tracing::info!(?stats, "n-grams");
+    figures.insert("ngram_bytes".to_owned(), File::describe(&args.out.join(bundle::DOMAIN))?.bytes as f64);
+    Ok(())
+}
+
+fn turns(sources: &[Source]) -> impl Iterator<Item = &crate::engine::Turn> {
+    sources.iter().flat_map(|source| &source.train).flat_map(|piece| &piece.turns)
+}
+
+fn spelling(args: &Args, sources: &[Source], figures: &mut BTreeMap<String, f64>) -> Result<()> {
+    let bar = progress("counting words", sources.iter().map(Source::messages).sum());
+    let mut counts: HashMap<Box<str>, u64> = HashMap::new();
+    for turn in turns(sources) {
+        for surface in segment::surfaces(&segment::normalise(&turn.text)) {
+            *counts.entry_ref(surface).or_insert(0) += 1;
+        }
+        bar.inc(1);
+    }
+    bar.finish();
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let (mut lexicon, mut chars) = (LexiconBuilder::default(), CharBuilder::default());
+    for (surface, count) in &counts {
+        chars.add(surface, *count);
+    }
+    for (surface, count) in counts.iter().take(LEXICON).take_while(|(_, count)| *count >= LISTED) {
+        lexicon.add(surface, *count);
+    }
+    let bar = progress("spelling", 1);
+    lexicon.finish(&args.out.join(bundle::LEXICON))?;
+    chars.finish(&args.out.join(bundle::CHARS))?;
+    bar.finish();
+    for name in [bundle::LEXICON, bundle::CHARS] {
+        figures.insert(format!("{name}_bytes"), File::describe(&args.out.join(name))?.bytes as f64);
+    }
+    Ok(())
+}
+
+fn write_manifest(args: &Args, sources: &[Source], figures: BTreeMap<String, f64>) -> Result<()> {
+    let names = [bundle::DOMAIN, bundle::LEXICON, bundle::CHARS, bundle::ENSEMBLE].into_iter().chain(bundle::NEURAL);
+    let files = names.map(|name| Ok((name.to_owned(), File::describe(&args.out.join(name))?)));
+    let manifest = Manifest {
+        format: bundle::FORMAT,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        licence: "Apache-2.0".to_owned(),
+        figures,
+        files: files.collect::<Result<_>>()?,
+        sources: sources
+            .iter()
+            .map(|s| TextSource {
+                name: s.name.clone(),
+                licence: licences::of(&s.name).to_owned(),
+                messages: s.messages(),
+            })
+            .collect(),
+    };
+    write_whole(&args.out.join(bundle::MANIFEST), toml::to_string_pretty(&manifest)?.as_bytes())
+}
+
+/// Writes beside the file and renames: it is there whole or not at all.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let beside = path.with_extension("partial");
+    fs::write(&beside, bytes).with_context(|| format!("cannot write {}", beside.display()))?;
+    fs::rename(&beside, path).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Writes ensemble.json.
+fn write_fitted(dir: &Path, fitted: &Fitted) -> Result<()> {
+    write_whole(&dir.join(bundle::ENSEMBLE), &serde_json::to_vec_pretty(fitted)?)
+}

@@ -1,0 +1,211 @@
+//! The path of one keystroke.
+
+use std::time::{Duration, Instant};
+
+use foretype_markov::segment::{self, Cut};
+use serde_json::json;
+
+use super::tables::after;
+use super::{Completion, Engine, Kind, Predictor, Record, Request, Silence, Source, Status, Suggestion, Tables};
+use crate::ensemble::phrase::Extension;
+use crate::ensemble::rank::{Ranked, rank};
+use crate::ensemble::weights::MEMBERS;
+use crate::ensemble::{silence, worth};
+use crate::inference::Question;
+use crate::session::{self, Shown};
+
+/// How many of the best first words are tried as phrases.
+const EXTENDED: usize = 3;
+
+impl Engine {
+    /// Answers one keystroke by its deadline. Never fails: with nothing to say it is silent and says why.
+    pub async fn complete(&self, request: Request) -> Completion {
+        let started = Instant::now();
+        let normal = segment::normalise(&request.text).into_owned();
+        let cut = segment::cut(&normal);
+        if let Some(reason) = silence::before(&cut, &request) {
+            return self.silent(reason, &request, started.elapsed());
+        }
+        let mut tables = self.fast(&cut, &request);
+        let mut statuses = self.fast_statuses(&tables);
+        if let Some(completion) = self.type_through(&request, &cut, &tables, statuses, started) {
+            return completion;
+        }
+        let fast = started.elapsed();
+        let asked = Instant::now();
+        let question = self.question(&cut, &normal, &tables, &request);
+        statuses[Predictor::Gpt2 as usize] = self.ask(&cut, question, &mut tables, &request).await;
+        let neural = self.inference.as_ref().map(|_| asked.elapsed());
+        let mut completion = self.decide(&request, &cut, &tables, statuses);
+        completion.fast = fast;
+        completion.neural = neural;
+        self.remember(&request, &completion);
+        completion
+    }
+
+    /// Asks the neural tier and merges its answer, if both can be done in time.
+    pub(super) async fn ask(
+        &self,
+        cut: &Cut<'_>,
+        question: Question,
+        tables: &mut Tables,
+        request: &Request,
+    ) -> Status {
+        let Some(inference) = &self.inference else { return Status::Off };
+        let Some(answer) = inference.ask(question.clone()) else { return Status::Skipped };
+        match tokio::time::timeout(request.deadline.left(), answer).await {
+            Ok(Ok(words)) => self.merge(tables, &question, &words, cut, request),
+            Ok(Err(_)) | Err(_) => Status::Late,
+        }
+    }
+
+    /// Ranks, extends, filters: the answer of the models.
+    fn decide(&self, request: &Request, cut: &Cut<'_>, tables: &Tables, statuses: [Status; MEMBERS]) -> Completion {
+        let ensemble = &self.bundle.ensemble;
+        let mut ranked = rank(&tables.here, tables.next.as_ref(), &ensemble.calibration);
+        ranked.truncate(request.max_suggestions.max(EXTENDED) + 4);
+        for candidate in ranked.iter_mut().take(request.max_suggestions.max(EXTENDED)) {
+            self.extend(candidate, tables, cut, request);
+        }
+        ranked.sort_by(|a, b| b.worth.total_cmp(&a.worth).then_with(|| a.surfaces.cmp(&b.surfaces)));
+        let least = request.min_confidence.unwrap_or(ensemble.threshold);
+        let (mut suggestions, mut landings, mut against) = (Vec::new(), Vec::new(), None);
+        for candidate in &ranked {
+            let text = candidate.text(cut.prefix, &request.after);
+            let landing = session::landing(&request.text, &text);
+            if let Some(reason) = self.objection(request, candidate, &text, landing, least) {
+                against = against.or((reason != Silence::LowConfidence).then_some(reason));
+            } else if suggestions.len() < request.max_suggestions && !landings.contains(&landing) {
+                landings.push(landing);
+                suggestions.push(suggestion(candidate, text));
+            }
+        }
+        let silence = suggestions
+            .is_empty()
+            .then(|| against.unwrap_or_else(|| silence::none_shown(cut, &ranked, tables.here.done())));
+        let record = Record { session: request.session.clone(), landings };
+        Completion {
+            suggestions,
+            silence,
+            source: Source::Models,
+            predictors: std::array::from_fn(|m| (Predictor::ALL[m], statuses[m])),
+            fast: Duration::ZERO,
+            neural: None,
+            debug: request.debug.then(|| explain(tables, &ranked)),
+            record,
+        }
+    }
+
+    fn objection(
+        &self,
+        request: &Request,
+        candidate: &Ranked,
+        text: &str,
+        landing: u64,
+        least: f32,
+    ) -> Option<Silence> {
+        if let Some(reason) = silence::against(text, request) {
+            return Some(reason);
+        }
+        if let Some(key) = &request.session {
+            if self.sessions.with(key, |session| session.was_rejected(landing)) {
+                return Some(Silence::RejectedHere);
+            }
+        }
+        // At a threshold of zero whatever was found is shown.
+        let shy = least > 0.0 && (candidate.probs[0] < least || candidate.worth <= 0.0);
+        shy.then_some(Silence::LowConfidence)
+    }
+
+    /// Lets a first word go on as far as that is worth it.
+    fn extend(&self, candidate: &mut Ranked, tables: &Tables, cut: &Cut<'_>, request: &Request) {
+        let first = candidate.surfaces[0].clone();
+        let neural = match &tables.phrase {
+            Some((of, phrase)) if *of == first => phrase.as_slice(),
+            _ => &[],
+        };
+        self.with_views(cut, request, |views, writer| {
+            let ensemble = &self.bundle.ensemble;
+            let extension = Extension {
+                prior: &ensemble.prior,
+                writer,
+                calibration: &ensemble.calibration,
+                neural,
+                prefix: cut.prefix,
+            };
+            if candidate.follows {
+                extension.extend(candidate, &after(&after(views, cut.prefix), &first));
+            } else {
+                extension.extend(candidate, &after(views, &first));
+            }
+        });
+    }
+
+    /// Keeps the answer for type-through.
+    fn remember(&self, request: &Request, completion: &Completion) {
+        let Some(key) = &request.session else { return };
+        let shown = (!completion.suggestions.is_empty()).then(|| Shown {
+            draft: request.text.clone(),
+            surroundings: surroundings(request),
+            suggestions: completion.suggestions.clone(),
+        });
+        self.sessions.with(key, |session| session.shown = shown);
+    }
+
+    fn silent(&self, reason: Silence, request: &Request, fast: Duration) -> Completion {
+        let status = |p| if self.is_enabled(p) { Status::Skipped } else { Status::Off };
+        Completion {
+            suggestions: Vec::new(),
+            silence: Some(reason),
+            source: Source::Models,
+            predictors: Predictor::ALL.map(|p| (p, status(p))),
+            fast,
+            neural: None,
+            debug: None,
+            record: Record { session: request.session.clone(), landings: Vec::new() },
+        }
+    }
+}
+
+/// Everything but the draft that an answer depends on.
+pub(super) fn surroundings(request: &Request) -> u64 {
+    let context: Vec<_> = request.context.iter().map(|turn| (turn.role, turn.text.as_str())).collect();
+    session::hashed(&(request.after.as_str(), request.role, context))
+}
+
+fn suggestion(candidate: &Ranked, text: String) -> Suggestion {
+    let kind = match candidate.surfaces.as_slice() {
+        [_] => Kind::Word,
+        [.., last] if worth::ends_sentence(last) => Kind::Sentence,
+        _ => Kind::Phrase,
+    };
+    Suggestion { text, confidence: candidate.probs[0].clamp(0.0, 1.0), predictor: candidate.predictor, kind }
+}
+
+/// What `debug` shows: shares of the members and the candidates with what each member gave them.
+fn explain(tables: &Tables, ranked: &[Ranked]) -> serde_json::Value {
+    let named = |values: [f32; MEMBERS]| -> serde_json::Map<_, _> {
+        Predictor::ALL.iter().map(|p| (p.name().to_owned(), json!(values[*p as usize]))).collect()
+    };
+    let candidates: Vec<_> = ranked
+        .iter()
+        .map(|candidate| {
+            let table = if candidate.follows { tables.next.as_ref() } else { Some(&tables.here) };
+            let row = table.and_then(|t| t.rows.iter().find(|row| row.surface == candidate.surfaces[0]));
+            json!({
+                "surfaces": candidate.surfaces,
+                "probabilities": candidate.probs,
+                "worth": candidate.worth,
+                "follows": candidate.follows,
+                "members": row.map(|row| named(row.probs)),
+            })
+        })
+        .collect();
+    json!({
+        "prefix": tables.here.prefix,
+        "done": tables.here.done(),
+        "bucket": tables.here.bucket,
+        "shares": named(tables.here.shares()),
+        "candidates": candidates,
+    })
+}

@@ -1,0 +1,66 @@
+//! What each member lost on a message that was sent: computed off the hot path, stored with the learn event.
+
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use foretype_markov::{Role, segment};
+
+use super::{Engine, Losses, Memory, Predictor, Turn, read};
+use crate::ensemble::mixture::Table;
+use crate::ensemble::weights::{Loss, MEMBERS};
+use crate::inference::Text;
+use crate::predictors::Query;
+
+/// Surfaces of history that any n-gram looks at.
+const HISTORY: usize = 8;
+
+/// The longest message whose words are all weighed; of longer ones the first words are.
+const WORDS: usize = 400;
+
+/// Decoding steps of the GPT-2 on one message, and how long to wait for them.
+const STEPS: usize = 32;
+const PATIENCE: Duration = Duration::from_millis(60);
+
+impl Engine {
+    /// The losses of `text` as it would have been predicted just before it is learned. The GPT-2 weighs the first
+    /// words of a message when its thread is idle and sleeps otherwise.
+    pub async fn losses(
+        &self,
+        text: &str,
+        role: Role,
+        context: &[Turn],
+        memory: Option<&Arc<RwLock<Memory>>>,
+    ) -> Losses {
+        let normal = segment::normalise(text);
+        let surfaces: Vec<&str> = segment::surfaces(&normal).take(WORDS).collect();
+        let neural = self.neural_losses(&surfaces, role, context).await;
+        let guard = memory.map(|m| read(m));
+        let losses = (0..surfaces.len()).map(|i| {
+            let from = i.saturating_sub(HISTORY);
+            let start = (from == 0).then_some(role);
+            let query = Query { history: &surfaces[from..i], start, prefix: "" };
+            let views = self.views(&query, guard.as_deref());
+            let table = Table::gather(&views, "", 0, &self.bundle.ensemble.prior, None);
+            let mut log_probs = [None; MEMBERS];
+            for (predictor, view) in &views {
+                log_probs[*predictor as usize] = Some(view.prob(surfaces[i]).max(f32::MIN_POSITIVE).ln());
+            }
+            log_probs[Predictor::Gpt2 as usize] = neural.get(i).copied().flatten();
+            let prior = self.bundle.ensemble.prior.weights[table.bucket].map(|w| (w * 255.0).round() as u8);
+            Loss { bucket: table.bucket as u8, prior, log_probs }
+        });
+        Losses(losses.collect())
+    }
+
+    async fn neural_losses(&self, surfaces: &[&str], role: Role, context: &[Turn]) -> Vec<Option<f32>> {
+        let Some(inference) = &self.inference else { return Vec::new() };
+        let text =
+            Text { turns: super::neural_turns(context), role: super::neural_role(role), before: String::new() };
+        let owned = surfaces.iter().take(STEPS).map(|s| (*s).to_owned()).collect();
+        let Some(answer) = inference.losses(text, owned, STEPS) else { return Vec::new() };
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(Ok(losses)) => losses,
+            Ok(Err(_)) | Err(_) => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Loading: the only place where the engine can fail.
+
+use std::path::PathBuf;
+
+use foretype_models::{Gpt2, Options};
+
+use super::{Engine, Predictor};
+use crate::bundle::{Bundle, BundleError};
+use crate::inference::Inference;
+use crate::session::Sessions;
+
+/// What an engine is opened with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The folder of the bundle.
+    pub bundle: PathBuf,
+    /// ONNX Runtime's library; `None`: it is looked for.
+    pub runtime: Option<PathBuf>,
+    /// Who is served.
+    pub predictors: Vec<Predictor>,
+    /// KV caches kept, bytes.
+    pub kv_bytes: usize,
+}
+
+/// Why an engine cannot be opened; the messages say what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The bundle.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// ONNX Runtime or the GPT-2.
+    #[error(transparent)]
+    Models(#[from] foretype_models::Error),
+    /// The inference thread.
+    #[error("the inference thread cannot be started: {0}. The system is out of threads or memory.")]
+    Thread(std::io::Error),
+}
+
+/// What a health check tells.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// The bundle's version.
+    pub bundle: String,
+    /// Who is served.
+    pub predictors: Vec<Predictor>,
+}
+
+impl Engine {
+    /// Verifies and loads the bundle; with `gpt2`, loads ONNX Runtime and starts the inference thread.
+    pub fn open(settings: &Settings) -> Result<Self, OpenError> {
+        let bundle = Bundle::open(&settings.bundle)?;
+        Self::with_bundle(bundle, settings)
+    }
+
+    /// The same with a bundle that is already loaded.
+    pub fn with_bundle(bundle: Bundle, settings: &Settings) -> Result<Self, OpenError> {
+        let enabled = Predictor::ALL.map(|p| settings.predictors.contains(&p));
+        let inference = if enabled[Predictor::Gpt2 as usize] {
+            foretype_models::load_runtime(settings.runtime.as_deref())?;
+            let model = Gpt2::load(&settings.bundle, Options::default())?;
+            Some(Inference::start(model, settings.kv_bytes).map_err(OpenError::Thread)?)
+        } else {
+            None
+        };
+        Ok(Self { bundle, inference, enabled, sessions: Sessions::default(), fixed: None })
+    }
+
+    /// What it serves.
+    pub fn health(&self) -> Health {
+        let predictors = Predictor::ALL.into_iter().filter(|p| self.is_enabled(*p)).collect();
+        Health { bundle: self.bundle.version.clone(), predictors }
+    }
+}

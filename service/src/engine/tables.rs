@@ -1,0 +1,203 @@
+//! What all members say about one place: here, and one word later if the prefix may be a finished word.
+
+use foretype_markov::segment::{self, Cut};
+use foretype_models::Words;
+
+use super::{Engine, Memory, Predictor, Request, Status, read};
+use crate::ensemble::mixture::{Table, Views, prefix_class};
+use crate::ensemble::weights::{MEMBERS, Weights};
+use crate::inference::{Question, Text};
+use crate::predictors::Query;
+
+/// Candidates each member of the fast tier may propose.
+const PROPOSALS: usize = 8;
+
+/// The same one word later.
+const NEXT_PROPOSALS: usize = 6;
+
+/// A prefix less likely to be a whole word is only completed, not continued.
+const LEAST_DONE: f32 = 0.02;
+
+/// Fast candidates the neural tier is asked to score, here and one word later.
+const ASKED: (usize, usize) = (8, 5);
+
+/// Decoding steps the neural tier may spend on one keystroke.
+const STEPS: usize = 10;
+
+/// Words of neural continuation.
+const PHRASE: usize = 6;
+
+const GPT2: usize = Predictor::Gpt2 as usize;
+
+/// The tables of one place.
+#[derive(Clone, Debug)]
+pub(crate) struct Tables {
+    /// The unfinished surface is completed.
+    pub(crate) here: Table,
+    /// It was whole: what follows it.
+    pub(crate) next: Option<Table>,
+    /// The neural continuation, after the surface it follows.
+    pub(crate) phrase: Option<(String, Vec<(String, f32)>)>,
+}
+
+/// The role whose message starts right before the history, if it does.
+fn query<'a>(cut: &'a Cut<'a>, request: &Request) -> Query<'a> {
+    Query { history: &cut.history, start: cut.start.then_some(request.role), prefix: cut.prefix }
+}
+
+impl Engine {
+    /// Runs `f` with the views of a place, under the writer's read lock.
+    pub(super) fn with_views<T>(
+        &self,
+        cut: &Cut<'_>,
+        request: &Request,
+        f: impl FnOnce(&Views<'_>, Option<&Weights>) -> T,
+    ) -> T {
+        let guard = request.memory.as_deref().map(read);
+        let memory: Option<&Memory> = guard.as_deref();
+        f(&self.views(&query(cut, request), memory), memory.map(|m| &m.weights))
+    }
+
+    /// The fast tier: microseconds, always an answer.
+    pub(crate) fn fast(&self, cut: &Cut<'_>, request: &Request) -> Tables {
+        self.with_views(cut, request, |views, writer| {
+            let here = Table::gather(views, cut.prefix, PROPOSALS, &self.bundle.ensemble.prior, writer);
+            let next = (here.done() > LEAST_DONE).then(|| self.next(views, cut.prefix, writer));
+            Tables { here, next, phrase: None }
+        })
+    }
+
+    fn next(&self, views: &Views<'_>, prefix: &str, writer: Option<&Weights>) -> Table {
+        let after = after(views, prefix);
+        Table::gather(&after, "", NEXT_PROPOSALS, &self.bundle.ensemble.prior, writer)
+    }
+
+    /// What to ask the neural tier about this place.
+    pub(crate) fn question(&self, cut: &Cut<'_>, normal: &str, tables: &Tables, request: &Request) -> Question {
+        Question {
+            text: Text {
+                turns: super::neural_turns(&request.context),
+                role: super::neural_role(request.role),
+                before: normal[..normal.len() - cut.prefix.len()].to_owned(),
+            },
+            prefix: cut.prefix.to_owned(),
+            candidates: best(&tables.here, ASKED.0),
+            next_candidates: tables.next.as_ref().map(|next| best(next, ASKED.1)).unwrap_or_default(),
+            max_steps: STEPS,
+            phrase_words: PHRASE,
+            deadline: request.deadline,
+            session: request.session.clone(),
+        }
+    }
+
+    /// Adds what the neural tier said; its new words are scored by everybody.
+    pub(crate) fn merge(
+        &self,
+        tables: &mut Tables,
+        question: &Question,
+        words: &Words,
+        cut: &Cut<'_>,
+        request: &Request,
+    ) -> Status {
+        if words.mass <= 0.0 {
+            return Status::Empty;
+        }
+        self.with_views(cut, request, |views, writer| {
+            let here = &mut tables.here;
+            here.mass[GPT2] = Some(words.mass);
+            here.done[GPT2] = words.done * words.mass;
+            let asked = question.candidates.iter().zip(words.candidates.iter().copied());
+            for (surface, p) in asked {
+                if let Some(row) = here.rows.iter_mut().find(|row| row.surface == *surface) {
+                    row.probs[GPT2] = p * words.mass;
+                }
+            }
+            for word in &words.top {
+                here.propose(&word.surface, Predictor::Gpt2, views).probs[GPT2] = word.prob * words.mass;
+            }
+            if tables.next.is_none() && here.done() > LEAST_DONE {
+                tables.next = Some(self.next(views, cut.prefix, writer));
+            }
+            let Some(next) = &mut tables.next else { return };
+            let later = after(views, cut.prefix);
+            next.mass[GPT2] = Some(1.0);
+            for (surface, p) in question.next_candidates.iter().zip(words.next_candidates.iter().copied()) {
+                if let Some(row) = next.rows.iter_mut().find(|row| row.surface == *surface) {
+                    row.probs[GPT2] = p;
+                }
+            }
+            for word in &words.after_done {
+                next.propose(&word.surface, Predictor::Gpt2, &later).probs[GPT2] = word.prob;
+            }
+        });
+        if !words.phrase.is_empty() {
+            let phrase = words.phrase.iter().map(|w| (w.surface.clone(), w.prob)).collect();
+            tables.phrase = Some((words.phrase_of.clone(), phrase));
+        }
+        Status::Used
+    }
+
+    /// What became of the members of the fast tier.
+    pub(crate) fn fast_statuses(&self, tables: &Tables) -> [Status; MEMBERS] {
+        Predictor::ALL.map(|p| match (self.is_enabled(p), tables.here.mass[p as usize]) {
+            (false, _) => Status::Off,
+            (true, Some(_)) => Status::Used,
+            (true, None) => Status::Empty,
+        })
+    }
+}
+
+/// The same members one surface later.
+pub(super) fn after<'a>(views: &Views<'a>, surface: &str) -> Views<'a> {
+    views.iter().map(|(predictor, view)| (*predictor, view.after(surface))).collect()
+}
+
+/// The likeliest surfaces of a table.
+fn best(table: &Table, count: usize) -> Vec<String> {
+    let mut rows: Vec<_> = table.rows.iter().map(|row| (table.mix(&row.probs), &row.surface)).collect();
+    rows.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+    rows.into_iter().take(count).map(|(_, surface)| surface.clone()).collect()
+}
+
+/// What each member gives a known word at a place: how the weights are fitted.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// The evidence bucket.
+    pub bucket: usize,
+    /// The class of the prefix.
+    pub class: usize,
+    /// P_m(word | history), by [`Predictor`].
+    pub word: [f32; MEMBERS],
+    /// P_m(prefix | history); `None`: asleep.
+    pub mass: [Option<f32>; MEMBERS],
+}
+
+impl Engine {
+    /// Both tiers at one place, waiting for the neural one as long as the request allows.
+    pub(crate) async fn consult(&self, cut: &Cut<'_>, normal: &str, request: &Request) -> Tables {
+        let mut tables = self.fast(cut, request);
+        let question = self.question(cut, normal, &tables, request);
+        self.ask(cut, question, &mut tables, request).await;
+        tables
+    }
+
+    /// What each member gives `truth`, a word that starts with the draft's prefix.
+    pub(crate) async fn probe(&self, request: &Request, truth: &str) -> Option<Probe> {
+        let normal = segment::normalise(&request.text);
+        let cut = segment::cut(&normal);
+        let mut tables = self.fast(&cut, request);
+        self.with_views(&cut, request, |views, _| {
+            tables.here.propose(truth, Predictor::Charlm, views);
+        });
+        let mut question = self.question(&cut, &normal, &tables, request);
+        question.candidates.insert(0, truth.to_owned());
+        self.ask(&cut, question, &mut tables, request).await;
+        let row = tables.here.rows.iter().find(|row| row.surface == truth)?;
+        Some(Probe {
+            bucket: tables.here.bucket,
+            class: prefix_class(cut.prefix),
+            word: row.probs,
+            mass: tables.here.mass,
+        })
+    }
+}
