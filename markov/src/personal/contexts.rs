@@ -81,8 +81,16 @@ pub(super) struct Contexts {
 }
 
 impl Contexts {
-    pub(super) fn new() -> Self {
-        Self { slots: vec![FREE; 64], used: 0, cells: Vec::new(), live_cells: 0, free: [NO_BLOCK; CLASSES] }
+    /// Room for `contexts`. Who adds many in the order of another table must ask for it: while a table that grows is
+    /// small, they would all belong into its first slots.
+    pub(super) fn with_room(contexts: usize) -> Self {
+        Self {
+            slots: vec![FREE; (contexts * 3 / 2).max(64)],
+            used: 0,
+            cells: Vec::new(),
+            live_cells: 0,
+            free: [NO_BLOCK; CLASSES],
+        }
     }
 
     pub(super) fn find(&self, key: Key) -> Option<List> {

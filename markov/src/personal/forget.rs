@@ -1,6 +1,6 @@
 //! Forgetting: what keeps a personal model within its bytes.
 
-use super::contexts::{Contexts, Follower};
+use super::contexts::{Contexts, Follower, List};
 use super::vocabulary::{FIRST_WORD, NONE, Vocabulary, WordId};
 use super::{MAX_EVENT_BYTES, PersonalModel};
 
@@ -77,7 +77,9 @@ impl PersonalModel {
     }
 
     fn recount(&mut self, map: &[WordId], count: impl Fn(Follower) -> u32, fresh: impl Fn(Follower) -> bool) {
-        let old = std::mem::replace(&mut self.contexts, Contexts::new());
+        let kept = |list: &List| self.contexts.followers(list).any(|follower| count(follower) > 0);
+        let room = self.contexts.iter().filter(|(_, list)| kept(list)).count();
+        let old = std::mem::replace(&mut self.contexts, Contexts::with_room(room));
         for (key, list) in old.iter() {
             // NONE in front of a short context is no dropped word.
             let new = key.map(|id| map.get(usize::from(id)).copied().unwrap_or(NONE));

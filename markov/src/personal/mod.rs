@@ -55,7 +55,7 @@ impl PersonalModel {
     /// A model that knows nothing yet: [`escape`](crate::NextWord::escape) is 1.
     pub fn new(limits: Limits) -> Self {
         let limits = Limits { max_bytes: limits.max_bytes.max(16 << 10) };
-        Self { limits, vocabulary: Vocabulary::new(), contexts: Contexts::new(), words_learned: 0 }
+        Self { limits, vocabulary: Vocabulary::new(), contexts: Contexts::with_room(0), words_learned: 0 }
     }
 
     /// Learns one message that was sent. `normal` is [normalised](segment::normalise). Deterministic: the same messages

@@ -1,12 +1,12 @@
 //! A personal model as bytes.
 //!
-//! Little endian: `FTPM`, version u32, CRC-32 u32 of the rest; then max_bytes u64, words learned u64, the tallies of the
-//! end and the three starts u32 each; the number of words u32, each a length u8, its bytes and its tally u32; the number
+//! Little endian: `FTPM`, version u32, CRC-32 u32 of the rest; then max_bytes u64, words learned u64, the tally of the
+//! end u32; the number of words u32, each a length u8, its bytes and its tally u32; the number
 //! of contexts u32, each three ids u16, the number of followers u8 and a u32 for each, contexts in order of their ids. A
 //! tally's highest bit, and a follower's lowest, says that it is fresh.
 
 use super::contexts::{Contexts, Follower, MAX_FOLLOWERS};
-use super::vocabulary::{FIRST_WORD, MAX_SURFACE, NONE, Vocabulary, WordId};
+use super::vocabulary::{END, FIRST_WORD, MAX_SURFACE, NONE, Vocabulary, WordId};
 use super::{Limits, PersonalModel};
 use crate::Error;
 
@@ -25,9 +25,7 @@ impl PersonalModel {
         out.extend_from_slice(&(self.limits.max_bytes as u64).to_le_bytes());
         out.extend_from_slice(&self.words_learned.to_le_bytes());
         let tally = |id| self.vocabulary.count(id) | if self.vocabulary.is_fresh(id) { FRESH } else { 0 };
-        for id in 0..FIRST_WORD {
-            out.extend_from_slice(&tally(id).to_le_bytes());
-        }
+        out.extend_from_slice(&tally(END).to_le_bytes());
         out.extend_from_slice(&(self.vocabulary.ids().len() as u32).to_le_bytes());
         for id in self.vocabulary.ids() {
             let surface = self.vocabulary.surface(id).as_bytes();
@@ -107,10 +105,8 @@ impl<'a> Input<'a> {
     }
 
     fn vocabulary(&mut self, vocabulary: &mut Vocabulary) -> Result<(), Error> {
-        for id in 0..FIRST_WORD {
-            let tally = self.u32()?;
-            vocabulary.set(id, tally & !FRESH, tally & FRESH != 0);
-        }
+        let tally = self.u32()?;
+        vocabulary.set(END, tally & !FRESH, tally & FRESH != 0);
         for number in 0..self.u32()? {
             let len = usize::from(self.u8()?);
             let surface =
