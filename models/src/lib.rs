@@ -1,1 +1,38 @@
-//! GPT-2 through ONNX Runtime: the only crate that sees ort and tokenizers.
+//! GPT-2 through ONNX Runtime: the only crate that sees `ort` and `tokenizers`.
+//!
+//! The unit is the **surface**: a word as typed, with the single space before it when there is one (`" help"`, `","`).
+//! [`Gpt2::words`] answers what surface comes next, given a conversation, a draft and the part of the surface that is
+//! already typed; [`Gpt2::losses`] tells how well the model foresaw a message. A [`KvCache`] keeps what one
+//! conversation has cost so far, so that a keystroke pays only for what is new.
+//!
+//! ```no_run
+//! use foretype_models::{Ask, Gpt2, Options, Prompt, Role, load_runtime};
+//!
+//! load_runtime(None)?;
+//! let mut gpt2 = Gpt2::load("models/bundle".as_ref(), Options::default())?;
+//! let mut cache = gpt2.new_cache();
+//! let prompt = Prompt { turns: &[], role: Role::Agent, before: "Thanks for calling, I can", prefix: " he" };
+//! let words = gpt2.words(&mut cache, &prompt, &Ask { top: 3, max_steps: 24, ..Ask::default() }, &|| false);
+//! assert_eq!(words.top[0].surface, " help");
+//! # Ok::<(), foretype_models::Error>(())
+//! ```
+
+mod boundary;
+mod cache;
+mod config;
+mod context;
+mod distribution;
+mod error;
+mod gpt2;
+mod phrase;
+mod runtime;
+mod search;
+mod session;
+mod step;
+mod vocabulary;
+
+pub use cache::KvCache;
+pub use context::{Prompt, Role};
+pub use error::Error;
+pub use gpt2::{Ask, Gpt2, Options, Word, Words};
+pub use runtime::{RuntimeVersion, load_runtime};
