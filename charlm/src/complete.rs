@@ -1,0 +1,126 @@
+//! Words nobody listed: best-first search through the character n-gram.
+
+use std::{cmp::Ordering, collections::BinaryHeap};
+
+use crate::{
+    CharNgram,
+    suggestible::{is_apostrophe, suggestible},
+    tables::{END, FIRST},
+};
+
+/// A prefix longer than this is no word in the making; without a limit a hostile one would make the search dear.
+const LONGEST_PREFIX: usize = 32;
+/// ln of the least share of the prefix's mass that is followed: below 1 in 1,000 nothing is worth showing.
+const LEAST_SHARE: f32 = -6.9;
+
+/// A string being spelled; its text is read back along the parents.
+#[derive(Debug, Clone, Copy)]
+struct Spelled {
+    parent: u32,
+    symbol: u8,
+    context: u64,
+}
+
+/// An open end of the search, ordered by probability, then oldest first so that runs repeat.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Open {
+    log: f32,
+    ended: bool,
+    at: u32,
+}
+
+impl Eq for Open {}
+
+impl Ord for Open {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.log.total_cmp(&other.log).then(other.at.cmp(&self.at)).then(self.ended.cmp(&other.ended))
+    }
+}
+
+impl PartialOrd for Open {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl CharNgram {
+    /// The `k` likeliest [suggestible] words that start with `prefix` and are longer, with their probabilities as whole
+    /// words (not given the prefix), best first.
+    ///
+    /// A string is at least as likely as any of its continuations, so best-first search meets words in order. It stops
+    /// after `beam` strings were extended, or when what is left has less than 1/1000 of the prefix's mass: the work is
+    /// bounded, and words of little probability may be missing.
+    pub fn complete(&self, prefix: &str, k: usize, beam: usize) -> Vec<(String, f32)> {
+        self.complete_if(prefix, k, beam, |_| true)
+    }
+
+    /// As [`complete`](Self::complete), with only the words that `wanted` lets pass.
+    pub(crate) fn complete_if(
+        &self,
+        prefix: &str,
+        k: usize,
+        beam: usize,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Vec<(String, f32)> {
+        let mut words = Vec::new();
+        if prefix.chars().nth(LONGEST_PREFIX).is_some() || k == 0 {
+            return words;
+        }
+        let layout = self.layout();
+        let tables = layout.tables();
+        let letters: Vec<bool> =
+            layout.alphabet.iter().map(|&c| c.is_alphabetic() || is_apostrophe(c)).collect();
+        let (log, context) = self.walk(prefix);
+        let start = log as f32;
+        let mut spelled = vec![Spelled { parent: 0, symbol: END, context }];
+        let mut open = BinaryHeap::from([Open { log: start, ended: false, at: 0 }]);
+        let mut extended = 0;
+        while let Some(best) = open.pop() {
+            if best.ended {
+                let word = self.text(prefix, &spelled, best.at);
+                if suggestible(&word) && wanted(&word) {
+                    words.push((word, best.log.exp()));
+                    if words.len() == k {
+                        break;
+                    }
+                }
+                continue;
+            }
+            if extended == beam {
+                // Strings that have ended cost nothing more, so they are still taken.
+                continue;
+            }
+            extended += 1;
+            let from = spelled[best.at as usize];
+            let next = tables.distribution(from.context, letters.len());
+            let end = best.log + next[usize::from(END)].ln();
+            if best.at > 0 && end > start + LEAST_SHARE {
+                open.push(Open { log: end, ended: true, at: best.at });
+            }
+            let least = (start + LEAST_SHARE - best.log).exp();
+            for (i, &p) in next[usize::from(FIRST)..].iter().enumerate().take(letters.len()) {
+                if p > least && letters[i] {
+                    let symbol = FIRST + i as u8;
+                    let at = spelled.len() as u32;
+                    spelled.push(Spelled {
+                        parent: best.at,
+                        symbol,
+                        context: self.extend(from.context, symbol),
+                    });
+                    open.push(Open { log: best.log + p.ln(), ended: false, at });
+                }
+            }
+        }
+        words
+    }
+
+    fn text(&self, prefix: &str, spelled: &[Spelled], mut at: u32) -> String {
+        let mut typed = Vec::new();
+        while at > 0 {
+            let step = spelled[at as usize];
+            typed.push(self.layout().alphabet[usize::from(step.symbol - FIRST)]);
+            at = step.parent;
+        }
+        prefix.chars().chain(typed.into_iter().rev()).collect()
+    }
+}
