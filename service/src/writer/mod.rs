@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 pub use registry::{Settings, Writers};
 pub use state::{Counts, WriterState};
 pub use warm::Writer;
@@ -16,7 +18,8 @@ mod warm;
 const LONGEST_ID: usize = 128;
 
 /// A validated writer id: 1 to 128 characters of `A-Za-z0-9._@:-`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct WriterId(Arc<str>);
 
 /// The id is not one.

@@ -1,0 +1,264 @@
+//! What the service does, apart from how it is asked: complete, learn, hear an outcome, tell about and erase a writer.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+
+use crate::answers::{Answers, Given};
+use crate::engine::{Completion, Deadline, Engine, Outcome, Request, SessionKey, Turn};
+use crate::ensemble::weights::{BUCKETS, MEMBERS, Weights};
+use crate::error::ApiError;
+use crate::metrics::Metrics;
+use crate::privacy;
+use crate::store::{Usage, WriterKey};
+use crate::writer::event::{Content, Judged, Learned};
+use crate::writer::{Counts, Writer, WriterId, Writers};
+
+/// The one tenant until there are keys.
+pub const TENANT: &str = "default";
+
+/// Requests worked on at once; more are told to retry, which keeps those that are in within their budget.
+const CONCURRENCY: usize = 512;
+
+/// Everything handlers share. Cloning shares it.
+#[derive(Clone)]
+pub struct App {
+    /// Predicts.
+    pub engine: Arc<Engine>,
+    /// Remembers what writers taught.
+    pub writers: Arc<Writers>,
+    /// Finds the answer an outcome is about.
+    pub answers: Arc<Answers>,
+    /// Counts; created once, in `main`, because the store counts too.
+    pub metrics: Arc<Metrics>,
+    /// Permits for requests in flight.
+    pub admission: Arc<Semaphore>,
+    /// The budget of a request that names none.
+    pub budget: Duration,
+}
+
+/// A checked keystroke.
+#[derive(Clone, Debug)]
+pub struct Keystroke {
+    /// The message up to the cursor.
+    pub text: String,
+    /// What follows the cursor.
+    pub after: String,
+    /// Turns before the draft.
+    pub context: Vec<Turn>,
+    /// Who is writing.
+    pub role: foretype_markov::Role,
+    /// Who is typing.
+    pub writer: Option<WriterId>,
+    /// The client's session.
+    pub session: Option<String>,
+    /// 1 to 10.
+    pub max_suggestions: usize,
+    /// `None`: the server's.
+    pub budget: Option<Duration>,
+    /// `None`: the bundle's.
+    pub min_confidence: Option<f32>,
+    /// Whether anything may be kept.
+    pub learn: bool,
+    /// What must have been learned.
+    pub min_seq: Option<u64>,
+    /// Whether to explain.
+    pub debug: bool,
+}
+
+/// The answer to a keystroke.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its name for feedback.
+    pub id: String,
+    /// What the engine said.
+    pub completion: Completion,
+    /// Since the request's last byte.
+    pub elapsed: Duration,
+    /// The budget that held.
+    pub budget: Duration,
+    /// Whether `min_seq` was not reached.
+    pub stale: bool,
+}
+
+/// A checked message to learn.
+#[derive(Clone, Debug)]
+pub struct Lesson {
+    /// Who wrote it.
+    pub writer: WriterId,
+    /// As it came: not yet filtered.
+    pub text: String,
+    /// Turns before it.
+    pub context: Vec<Turn>,
+    /// Who was writing.
+    pub role: foretype_markov::Role,
+    /// Milliseconds since the Unix epoch.
+    pub at: i64,
+    /// Makes retries safe.
+    pub idempotency_key: Option<String>,
+}
+
+/// A checked outcome.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// The answer's id.
+    pub id: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Which suggestion.
+    pub index: usize,
+    /// Characters taken.
+    pub chars: u32,
+}
+
+/// What is known about a writer, without words.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// Who.
+    pub writer: WriterId,
+    /// The newest event.
+    pub seq: u64,
+    /// Totals.
+    pub counts: Counts,
+    /// What is stored.
+    pub usage: Usage,
+    /// Bytes in memory.
+    pub memory_bytes: usize,
+    /// Each predictor's weight relative to the bundle's, the geometric mean over the evidence buckets.
+    pub weights: [f32; MEMBERS],
+}
+
+impl App {
+    /// Ready to serve.
+    pub fn new(engine: Arc<Engine>, writers: Arc<Writers>, metrics: Arc<Metrics>, budget: Duration) -> Self {
+        let (answers, admission) = (Arc::default(), Arc::new(Semaphore::new(CONCURRENCY)));
+        Self { engine, writers, answers, metrics, admission, budget }
+    }
+
+    /// Answers a keystroke that had fully arrived at `arrived`.
+    pub async fn complete(&self, keystroke: Keystroke, arrived: Instant) -> Answer {
+        let budget = keystroke.budget.unwrap_or(self.budget);
+        let deadline = Deadline::after(budget.saturating_sub(arrived.elapsed()));
+        let key = keystroke.writer.as_ref().map(key);
+        let writer = match &key {
+            Some(key) => self.writers.get_by(key, deadline).await,
+            None => None,
+        };
+        let stale = is_stale(writer.as_deref(), keystroke.min_seq, deadline).await;
+        let learn = keystroke.learn;
+        let session = keystroke.session.filter(|_| learn).map(|session| SessionKey {
+            tenant: TENANT.into(),
+            writer: key.as_ref().map(|key| Arc::clone(&key.writer)),
+            session: session.into(),
+        });
+        let request = Request {
+            text: keystroke.text,
+            after: keystroke.after,
+            context: keystroke.context,
+            role: keystroke.role,
+            memory: writer.as_ref().map(|writer| writer.memory()),
+            session,
+            max_suggestions: keystroke.max_suggestions,
+            min_confidence: keystroke.min_confidence,
+            debug: keystroke.debug,
+            deadline,
+        };
+        let mut completion = self.engine.complete(request).await;
+        let record = std::mem::take(&mut completion.record);
+        let given = Given {
+            record: if learn { record } else { Default::default() },
+            shown: completion.suggestions.len(),
+            writer: key.filter(|_| learn),
+        };
+        let id = self.answers.remember(given);
+        let elapsed = arrived.elapsed();
+        self.metrics.answered(&completion, elapsed, budget);
+        Answer { id, completion, elapsed, budget, stale }
+    }
+
+    /// Learns a message; resolves with its number once it is durable and applied.
+    pub async fn learn(&self, lesson: Lesson) -> Result<u64, ApiError> {
+        let text = privacy::filter(&lesson.text).into_owned();
+        let key = key(&lesson.writer);
+        let memory = self.writers.get(&key).await?.memory();
+        // Before it is learned: what each predictor would have thought of it is what the weights learn from.
+        let losses = self.engine.losses(&text, lesson.role, &lesson.context, Some(&memory)).await;
+        let content = Content::Learned(Learned { text, role: lesson.role, losses });
+        let seq = self.writers.record(&key, &content, lesson.at, lesson.idempotency_key).await?;
+        self.metrics.learned();
+        Ok(seq)
+    }
+
+    /// Hears what became of a suggestion; resolves once it is durable.
+    pub async fn feedback(&self, verdict: Verdict) -> Result<(), ApiError> {
+        let unknown = || ApiError::NotFound("no answer of this id in the last 10 minutes".into());
+        let answer = self.answers.find(&verdict.id).ok_or_else(unknown)?;
+        let given = &answer.1;
+        if verdict.index >= given.shown {
+            return Err(ApiError::invalid("index", format!("the answer had {} suggestions", given.shown)));
+        }
+        if let Some(key) = &given.writer {
+            let index = u16::try_from(verdict.index).unwrap_or(u16::MAX);
+            let judged = Judged { outcome: verdict.outcome, index, chars: verdict.chars };
+            self.writers.record(key, &Content::Judged(judged), crate::clock::now_ms(), None).await?;
+        }
+        self.engine.outcome(&given.record, verdict.index, verdict.outcome);
+        self.metrics.judged(verdict.outcome);
+        Ok(())
+    }
+
+    /// What is stored about a writer.
+    pub async fn about(&self, writer: &WriterId) -> Result<About, ApiError> {
+        let key = key(writer);
+        let warm = self.known(&key).await?;
+        let usage = self.writers.store().usage(&key).await?;
+        let memory = warm.memory();
+        let weights = mean_factors(&memory.read().unwrap_or_else(PoisonError::into_inner).weights);
+        let (counts, seq, memory_bytes) = (warm.counts(), warm.seq(), warm.bytes());
+        Ok(About { writer: writer.clone(), seq, counts, usage, memory_bytes, weights })
+    }
+
+    /// The writer, if anything was ever learned of them.
+    pub async fn known(&self, key: &WriterKey) -> Result<Arc<Writer>, ApiError> {
+        let writer = self.writers.get(key).await?;
+        if writer.seq() == 0 { Err(nobody()) } else { Ok(writer) }
+    }
+
+    /// Erases a writer from disk and memory.
+    pub async fn erase(&self, writer: &WriterId) -> Result<(), ApiError> {
+        let key = key(writer);
+        self.answers.forget_writer(&key);
+        let erased = self.writers.erase(&key).await;
+        self.engine.forget_writer(TENANT, writer.as_str());
+        if erased? { Ok(()) } else { Err(nobody()) }
+    }
+}
+
+/// The key of a writer of the one tenant.
+pub fn key(writer: &WriterId) -> WriterKey {
+    WriterKey { tenant: TENANT.into(), writer: writer.shared() }
+}
+
+fn nobody() -> ApiError {
+    ApiError::NotFound("nothing is stored about this writer".into())
+}
+
+/// Waits for `min_seq` for a quarter of what is left; the rest is for predicting.
+async fn is_stale(writer: Option<&Writer>, min_seq: Option<u64>, deadline: Deadline) -> bool {
+    match (min_seq, writer) {
+        (None, _) => false,
+        (Some(_), None) => true,
+        (Some(seq), Some(writer)) => writer.seq() < seq && !writer.reached(seq, deadline.left() / 4).await,
+    }
+}
+
+fn mean_factors(weights: &Weights) -> [f32; MEMBERS] {
+    let mut logs = [0.0; MEMBERS];
+    for bucket in 0..BUCKETS {
+        for (log, factor) in logs.iter_mut().zip(weights.factors(bucket)) {
+            *log += factor.max(f32::MIN_POSITIVE).ln() / BUCKETS as f32;
+        }
+    }
+    logs.map(f32::exp)
+}

@@ -1,0 +1,126 @@
+//! What a client is told when something is wrong: one type, one place that picks the status.
+
+use std::borrow::Cow;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::store::StoreError;
+
+/// Seconds a client is asked to wait before it tries again.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+/// An answer that is not a success. Messages say what to do; causes are logged and never sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApiError {
+    /// The body is not JSON.
+    Malformed(String),
+    /// Refused whoever asks: another site's page, a proxy, a foreign host name.
+    Forbidden(&'static str),
+    /// No such thing.
+    NotFound(Cow<'static, str>),
+    /// The path exists, the method does not.
+    Method,
+    /// The body did not arrive in time.
+    Timeout,
+    /// The body is over the limit.
+    TooLarge,
+    /// The body is not declared as JSON.
+    MediaType,
+    /// A field's value, type or name is wrong.
+    Invalid {
+        /// Where, such as `context[2].role`.
+        field: String,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+    /// More is going on than the service takes.
+    Busy,
+    /// The store is away.
+    Unavailable,
+    /// A bug of ours.
+    Internal,
+}
+
+impl ApiError {
+    /// A wrong value of `field`.
+    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid { field: field.into(), message: message.into() }
+    }
+
+    fn status(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed"),
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::Timeout => (StatusCode::REQUEST_TIMEOUT, "timeout"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
+            Self::Invalid { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::Malformed(what) => format!("the body is not JSON: {what}"),
+            Self::Forbidden(what) => (*what).into(),
+            Self::NotFound(what) => what.clone().into_owned(),
+            Self::Method => "this path does not take this method; see /docs".into(),
+            Self::Timeout => "the body did not arrive in time; send it again".into(),
+            Self::TooLarge => "the body is over 64 KiB; send less context".into(),
+            Self::MediaType => "send JSON, with the header content-type: application/json".into(),
+            Self::Invalid { field, message } => format!("{field}: {message}"),
+            Self::Busy => "too much is going on; retry after the time in Retry-After".into(),
+            Self::Unavailable => {
+                "what was asked could not be stored or read; retry with the same idempotency_key".into()
+            }
+            Self::Internal => "something went wrong here, and was logged".into(),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy => Self::Busy,
+            StoreError::Unavailable | StoreError::Erased => Self::Unavailable,
+        }
+    }
+}
+
+/// The body of every answer that is not a success.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ErrorBody {
+    /// What went wrong.
+    pub error: ErrorDetail,
+}
+
+/// What went wrong.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ErrorDetail {
+    /// For programs; does not change.
+    #[schema(example = "invalid")]
+    pub code: &'static str,
+    /// For people; says what to do.
+    #[schema(example = "max_suggestions: must be between 1 and 10")]
+    pub message: String,
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, code) = self.status();
+        let body = ErrorBody { error: ErrorDetail { code, message: self.message() } };
+        let mut response = (status, Json(body)).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        response
+    }
+}

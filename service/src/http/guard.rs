@@ -1,0 +1,82 @@
+//! Who may ask at all: without API keys only this machine's own programs and pages, and not too many at once.
+
+use std::net::IpAddr;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::app::App;
+use crate::error::ApiError;
+
+/// Refuses what did not come from this machine. The listener is on loopback, but a page of another site can reach it
+/// through the browser (its origin tells, or, after DNS rebinding, its host name), and a proxy can bring in strangers.
+pub(super) async fn loopback(request: Request, next: Next) -> Result<Response, ApiError> {
+    let headers = request.headers();
+    if ["forwarded", "x-forwarded-for"].iter().any(|name| headers.contains_key(*name)) {
+        return Err(ApiError::Forbidden("without API keys the service is not for use behind a proxy"));
+    }
+    let host = host(&request).unwrap_or_default();
+    if !is_loopback(host) {
+        return Err(ApiError::Forbidden(
+            "without API keys the service is asked as localhost or 127.0.0.1 only",
+        ));
+    }
+    if origin(headers).is_some_and(|origin| origin.strip_prefix("http://") != Some(host)) {
+        return Err(ApiError::Forbidden(
+            "without API keys the service answers its own page only, not other sites",
+        ));
+    }
+    Ok(next.run(request).await)
+}
+
+/// Sheds what exceeds the permits, at once: waiting would only make everyone late.
+pub(super) async fn admit(
+    State(app): State<App>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let Ok(_permit) = app.admission.try_acquire() else {
+        return Err(ApiError::Busy);
+    };
+    Ok(next.run(request).await)
+}
+
+/// HTTP/2 names the host in the URI.
+fn host(request: &Request) -> Option<&str> {
+    let authority = request.uri().authority().map(|authority| authority.as_str());
+    authority.or_else(|| request.headers().get(header::HOST)?.to_str().ok())
+}
+
+/// What cannot be read counts as foreign.
+fn origin(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("unreadable"))
+}
+
+/// `localhost`, `127.0.0.0/8` or `[::1]`, with or without a port.
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(v6) => v6.split_once(']').map_or(v6, |(address, _)| address),
+        None => host.split_once(':').map_or(host, |(name, _)| name),
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn hosts() {
+        for own in ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "127.8.8.8", "[::1]:8080", "[::1]"] {
+            assert!(is_loopback(own), "{own}");
+        }
+        for foreign in
+            ["", "example.com", "localhost.example.com", "127.0.0.1.nip.io", "10.0.0.1", "[::2]", "::1"]
+        {
+            assert!(!is_loopback(foreign), "{foreign}");
+        }
+    }
+}

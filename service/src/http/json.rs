@@ -1,0 +1,64 @@
+//! A JSON body, or an error that says where it is wrong.
+
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+use crate::error::ApiError;
+
+/// Bytes of a body at most.
+pub(super) const BODY_LIMIT: usize = 64 * 1024;
+
+/// How long a body may take to arrive, so that slow senders do not hold what others need.
+const ARRIVAL: Duration = Duration::from_secs(10);
+
+/// A body and the instant its last byte was read, from which its budget counts.
+pub(super) struct Json<T> {
+    pub(super) value: T,
+    pub(super) arrived: Instant,
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        // Also what keeps other sites' forms out: a browser asks before it sends JSON across origins.
+        if !is_json(request.headers()) {
+            return Err(ApiError::MediaType);
+        }
+        let body = tokio::time::timeout(ARRIVAL, Bytes::from_request(request, state));
+        let bytes =
+            body.await.map_err(|_| ApiError::Timeout)?.map_err(|rejection| match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
+                _ => ApiError::Malformed("it did not arrive whole".into()),
+            })?;
+        let arrived = Instant::now();
+        Ok(Self { value: parse(&bytes)?, arrived })
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    declared.is_some_and(|value| {
+        let essence = value.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case("application/json")
+    })
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        // The parser also calls a value of the wrong type bad syntax where it expects the name of a role, say.
+        if let Err(cause) = serde_json::from_slice::<IgnoredAny>(bytes) {
+            return ApiError::Malformed(cause.to_string());
+        }
+        let path = error.path().to_string();
+        let field = if path == "." { "body".to_owned() } else { path };
+        ApiError::Invalid { field, message: error.into_inner().to_string() }
+    })?;
+    reader.end().map_err(|cause| ApiError::Malformed(cause.to_string()))?;
+    Ok(value)
+}

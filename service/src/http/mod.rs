@@ -1,0 +1,77 @@
+//! HTTP: a function that returns the router, and handlers that extract, call one method, and map.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::app::App;
+use crate::error::ApiError;
+
+mod complete;
+mod guard;
+mod headers;
+mod json;
+mod learn;
+mod observe;
+mod page;
+mod writers;
+
+pub(crate) use headers::secure;
+
+/// What `/openapi.json` says beside the paths.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Foretype",
+        description = "Autocomplete for people who write all day. Ask `/v1/complete` on every keystroke, tell \
+                       `/v1/feedback` what became of a suggestion and `/v1/learn` what was sent.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+        contact()
+    ),
+    tags(
+        (name = "typing", description = "On every keystroke, and when a message is sent"),
+        (name = "writers", description = "What is stored about a writer")
+    )
+)]
+struct Description;
+
+/// The public side: API, its description, and the page to try it.
+pub fn router(app: App) -> Router {
+    let (api, description) = api(app.clone()).split_for_parts();
+    Router::new()
+        .merge(api)
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", description))
+        .merge(page::router())
+        .fallback(async || ApiError::NotFound("no such path; see /docs".into()))
+        .method_not_allowed_fallback(async || ApiError::Method)
+        .layer(from_fn_with_state(app, observe::count))
+        .layer(from_fn(guard::loopback))
+        .layer(from_fn(secure))
+        .layer(CatchPanicLayer::custom(observe::panicked))
+}
+
+/// The description alone, for the documentation and tests.
+pub fn description() -> utoipa::openapi::OpenApi {
+    paths().into_openapi()
+}
+
+fn api(app: App) -> OpenApiRouter {
+    paths()
+        .layer(DefaultBodyLimit::max(json::BODY_LIMIT))
+        .layer(from_fn_with_state(app.clone(), guard::admit))
+        .with_state(app)
+}
+
+fn paths() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(complete::complete))
+        .routes(routes!(learn::learn))
+        .routes(routes!(learn::feedback))
+        .routes(routes!(writers::about, writers::erase))
+        .routes(routes!(writers::export))
+}

@@ -1,0 +1,97 @@
+//! `/v1/writers/{writer}`: what is stored about one, all of it, and nothing of it.
+
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use futures_util::stream::{self, TryStreamExt};
+
+use crate::app::{self, App};
+use crate::error::{ApiError, ErrorBody};
+use crate::store::{StoreError, WriterKey};
+use crate::wire::{ExportLine, WriterResponse};
+use crate::writer::WriterId;
+
+/// Events read at once for an export, which bounds what it holds in memory.
+const PAGE: usize = 256;
+
+/// What is stored about a writer
+#[utoipa::path(
+    get, path = "/v1/writers/{writer}", tag = "writers",
+    params(("writer" = String, Path, description = "The writer's id")),
+    responses(
+        (status = 200, body = WriterResponse),
+        (status = 404, description = "Nothing is stored", body = ErrorBody),
+        (status = 422, description = "Not a writer id", body = ErrorBody),
+        (status = 503, description = "The store is away", body = ErrorBody),
+    )
+)]
+pub(super) async fn about(
+    State(app): State<App>,
+    writer: Writer,
+) -> Result<axum::Json<WriterResponse>, ApiError> {
+    let about = app.about(&checked(writer)?).await?;
+    Ok(axum::Json(about.into()))
+}
+
+/// Every message of a writer
+///
+/// JSON Lines, oldest first: a message a line with its text as it is stored.
+#[utoipa::path(
+    get, path = "/v1/writers/{writer}/export", tag = "writers",
+    params(("writer" = String, Path, description = "The writer's id")),
+    responses(
+        (status = 200, description = "A line a message", body = ExportLine, content_type = "application/jsonl"),
+        (status = 404, description = "Nothing is stored", body = ErrorBody),
+        (status = 422, description = "Not a writer id", body = ErrorBody),
+        (status = 503, description = "The store is away", body = ErrorBody),
+    )
+)]
+pub(super) async fn export(State(app): State<App>, writer: Writer) -> Result<impl IntoResponse, ApiError> {
+    let key = app::key(&checked(writer)?);
+    app.known(&key).await?;
+    let pages = stream::try_unfold(0, move |seq| page(app.clone(), key.clone(), seq));
+    let body = Body::from_stream(pages.inspect_err(|error| tracing::error!(%error, "an export broke off")));
+    Ok(([(header::CONTENT_TYPE, "application/jsonl")], body))
+}
+
+/// Erase a writer
+///
+/// Answers once no byte of what the writer taught is left in memory or in the store's files.
+#[utoipa::path(
+    delete, path = "/v1/writers/{writer}", tag = "writers",
+    params(("writer" = String, Path, description = "The writer's id")),
+    responses(
+        (status = 204, description = "Erased"),
+        (status = 404, description = "Nothing is stored", body = ErrorBody),
+        (status = 422, description = "Not a writer id", body = ErrorBody),
+        (status = 503, description = "The store is busy or away; ask again", body = ErrorBody),
+    )
+)]
+pub(super) async fn erase(State(app): State<App>, writer: Writer) -> Result<StatusCode, ApiError> {
+    app.erase(&checked(writer)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+type Writer = Result<Path<String>, PathRejection>;
+
+fn checked(writer: Writer) -> Result<WriterId, ApiError> {
+    let wrong = |message: String| ApiError::invalid("writer", message);
+    let Path(writer) = writer.map_err(|rejection| wrong(rejection.body_text()))?;
+    WriterId::new(&writer).map_err(|error| wrong(error.to_string()))
+}
+
+/// The lines of the events after `seq`, and where to go on; `None` after the last.
+async fn page(app: App, key: WriterKey, seq: u64) -> Result<Option<(Bytes, u64)>, StoreError> {
+    let events = app.writers.store().events(&key, seq, PAGE).await?;
+    let Some(last) = events.last().map(|event| event.seq) else {
+        return Ok(None);
+    };
+    let mut lines = Vec::new();
+    for line in events.iter().filter_map(ExportLine::of) {
+        serde_json::to_writer(&mut lines, &line).expect("strings and numbers can be written to memory");
+        lines.push(b'\n');
+    }
+    Ok(Some((lines.into(), last)))
+}

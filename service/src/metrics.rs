@@ -1,0 +1,148 @@
+//! What operators see at `/metrics`. Never labelled by writer: that would be both personal and unbounded.
+
+use std::time::Duration;
+
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
+
+use crate::engine::{Completion, Outcome, Silence};
+
+/// Upper bounds in seconds, from 50 µs: close together around the targets, 300 µs to 1 ms and 4 to 20 ms.
+const LATENCY: [f64; 18] = [
+    50e-6, 100e-6, 200e-6, 300e-6, 500e-6, 750e-6, 1e-3, 1.5e-3, 2.5e-3, 4e-3, 6e-3, 10e-3, 15e-3, 20e-3,
+    21e-3, 50e-3, 200e-3, 1.0,
+];
+/// Events in a commit.
+const BATCH: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+
+/// Created once, in `main`.
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    complete: Histogram,
+    fast: Histogram,
+    neural: Histogram,
+    over_budget: IntCounter,
+    predictors: IntCounterVec,
+    silences: IntCounterVec,
+    sources: IntCounterVec,
+    outcomes: IntCounterVec,
+    learned: IntCounter,
+    commit: Histogram,
+    commit_size: Histogram,
+    writers_warm: IntGauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str| {
+            register(&registry, IntCounter::new(name, help).expect("the names are constants"))
+        };
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            register(
+                &registry,
+                IntCounterVec::new(Opts::new(name, help), labels).expect("the names are constants"),
+            )
+        };
+        let histogram = |name: &str, help: &str| {
+            let options = HistogramOpts::new(name, help).buckets(LATENCY.to_vec());
+            register(&registry, Histogram::with_opts(options).expect("the names are constants"))
+        };
+        let sizes = |name: &str, help: &str| {
+            let options = HistogramOpts::new(name, help).buckets(BATCH.to_vec());
+            register(&registry, Histogram::with_opts(options).expect("the names are constants"))
+        };
+        let warm =
+            IntGauge::new("foretype_writers_warm", "Writers in memory.").expect("the names are constants");
+        let silences = counters("foretype_silences_total", "Answers without a suggestion.", &["reason"]);
+        // Present from the start, so that a rate of a reason that never came is 0 and not missing.
+        for silence in Silence::ALL {
+            silences.with_label_values(&[silence.name()]);
+        }
+        Self {
+            requests: counters("foretype_requests_total", "Requests answered.", &["route", "status"]),
+            complete: histogram("foretype_complete_seconds", "From a keystroke's last byte to its answer."),
+            fast: histogram("foretype_fast_tier_seconds", "The fast tier's own time."),
+            neural: histogram("foretype_neural_tier_seconds", "The neural tier's time, queueing included."),
+            over_budget: counter("foretype_over_budget_total", "Answers later than their budget and 1 ms."),
+            predictors: counters(
+                "foretype_predictors_total",
+                "What became of predictors.",
+                &["predictor", "status"],
+            ),
+            silences,
+            sources: counters("foretype_sources_total", "Where answers came from.", &["source"]),
+            outcomes: counters("foretype_outcomes_total", "What became of suggestions.", &["outcome"]),
+            learned: counter("foretype_learned_total", "Messages learned."),
+            commit: histogram("foretype_store_commit_seconds", "A transaction and its fsync."),
+            commit_size: sizes("foretype_store_commit_writes", "Writes that shared a commit."),
+            writers_warm: register(&registry, warm),
+            registry,
+        }
+    }
+}
+
+fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> C {
+    registry.register(Box::new(collector.clone())).expect("every metric has its own name");
+    collector
+}
+
+impl Metrics {
+    /// A request was answered. `route` is the pattern, never the path: that holds a writer's name.
+    pub fn requested(&self, route: &str, status: u16) {
+        self.requests.with_label_values(&[route, &status.to_string()]).inc();
+    }
+
+    /// A keystroke was answered.
+    pub fn answered(&self, completion: &Completion, elapsed: Duration, budget: Duration) {
+        self.complete.observe(elapsed.as_secs_f64());
+        self.fast.observe(completion.fast.as_secs_f64());
+        if let Some(neural) = completion.neural {
+            self.neural.observe(neural.as_secs_f64());
+        }
+        if elapsed > budget + Duration::from_millis(1) {
+            self.over_budget.inc();
+        }
+        for (predictor, status) in completion.predictors {
+            self.predictors.with_label_values(&[predictor.name(), status.name()]).inc();
+        }
+        if let Some(silence) = completion.silence {
+            self.silences.with_label_values(&[silence.name()]).inc();
+        }
+        self.sources.with_label_values(&[completion.source.name()]).inc();
+    }
+
+    /// A message was learned.
+    pub fn learned(&self) {
+        self.learned.inc();
+    }
+
+    /// An outcome was heard.
+    pub fn judged(&self, outcome: Outcome) {
+        let outcome = match outcome {
+            Outcome::Accepted => "accepted",
+            Outcome::Partial => "partial",
+            Outcome::Rejected => "rejected",
+        };
+        self.outcomes.with_label_values(&[outcome]).inc();
+    }
+
+    /// The store committed `writes` together.
+    pub fn committed(&self, writes: usize, took: Duration) {
+        self.commit.observe(took.as_secs_f64());
+        self.commit_size.observe(writes as f64);
+    }
+
+    /// Everything in the text format of Prometheus, with the number of warm writers as it is now.
+    pub fn render(&self, warm: usize) -> String {
+        self.writers_warm.set(i64::try_from(warm).unwrap_or(i64::MAX));
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "metrics cannot be written");
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}

@@ -1,0 +1,64 @@
+//! Serving until told to stop, then stopping without losing anything.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::{admin, http};
+
+/// How long requests in flight may take to end.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How long the snapshots of warm writers may take; what is not written is folded from events at the next start.
+const SAVE: Duration = Duration::from_secs(10);
+
+/// Where to listen.
+pub struct Listeners {
+    /// The API and the page.
+    pub public: TcpListener,
+    /// Health and metrics.
+    pub admin: TcpListener,
+}
+
+/// Serves until `shutdown` resolves, then ends what is in flight, writes snapshots and closes the store.
+pub async fn run(listeners: Listeners, app: App, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+    let closing = Arc::new(AtomicBool::new(false));
+    let (stop, stopped) = watch::channel(());
+    let public = tokio::spawn(serve(listeners.public, http::router(app.clone()), stopped.clone()));
+    let admin =
+        tokio::spawn(serve(listeners.admin, admin::router(app.clone(), Arc::clone(&closing)), stopped));
+    shutdown.await;
+
+    closing.store(true, Ordering::Relaxed);
+    drop(stop);
+    let drained = async { (public.await, admin.await) };
+    match tokio::time::timeout(DRAIN, drained).await {
+        Ok((public, admin)) => {
+            public.map_err(io::Error::other)??;
+            admin.map_err(io::Error::other)??;
+        }
+        Err(_) => tracing::warn!("some requests did not end in time and were cut off"),
+    }
+    if tokio::time::timeout(SAVE, app.writers.save_all()).await.is_err() {
+        tracing::warn!("some snapshots were not written in time; the next start folds events instead");
+    }
+    app.writers.store().close().await.map_err(io::Error::other)
+}
+
+async fn serve(listener: TcpListener, router: Router, mut stopped: watch::Receiver<()>) -> io::Result<()> {
+    // Answers are one small packet; waiting to fill it (Nagle) would cost more than the budget.
+    let listener = listener.tap_io(|socket| {
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY");
+        }
+    });
+    let stop = async move { while stopped.changed().await.is_ok() {} };
+    axum::serve(listener, router).with_graceful_shutdown(stop).await
+}
