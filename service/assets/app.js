@@ -2,7 +2,7 @@
 
 import { complete, feedback, learn } from "./client.js";
 import { Conversation } from "./conversation.js";
-import { GhostText, WORD_KEY } from "./ghost-text.js";
+import { CHOICE_KEY, GhostText, WORD_KEY } from "./ghost-text.js";
 import { showAnswer, showCounts } from "./panel.js";
 import { countCharacters } from "./suggestion.js";
 
@@ -128,8 +128,10 @@ function newSession() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/** A lone suggestion is the grey text itself; only where there are no keys to press does it need a button too. */
 function showOthers(others) {
-  byId("others").replaceChildren(...(others.length > 1 ? others.map(otherButton) : []));
+  const worthListing = others.length > 1 || matchMedia("(pointer: coarse)").matches;
+  byId("others").replaceChildren(...(worthListing ? others.map(otherButton) : []));
 }
 
 function otherButton({ rest, index, shown }) {
@@ -137,7 +139,7 @@ function otherButton({ rest, index, shown }) {
   button.type = "button";
   button.setAttribute("aria-current", String(shown));
   const key = document.createElement("kbd");
-  key.textContent = `Alt + ${index + 1}`;
+  key.textContent = `${CHOICE_KEY} + ${index + 1}`;
   button.append(wholeWords(rest), key);
   // Pressing must not move the focus, or the cursor's place is lost before the click arrives.
   button.addEventListener("mousedown", (event) => event.preventDefault());

@@ -10,6 +10,8 @@ const isMac = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? "");
 
 /** The key that takes one word, in words, for hints. */
 export const WORD_KEY = isMac ? "Option + →" : "Ctrl + →";
+/** The key held with a digit to choose a suggestion, in words. */
+export const CHOICE_KEY = isMac ? "Option" : "Alt";
 
 /**
  * @typedef {{text: string, confidence: number, predictor: string, kind: string}} Suggestion
@@ -34,6 +36,7 @@ export class GhostText extends EventTarget {
   #ghost;
   #after;
   #complete;
+  #listening = new AbortController();
   #sequence = 0;
   #request = null;
   /** The text before the cursor that the service was asked about last. */
@@ -56,12 +59,13 @@ export class GhostText extends EventTarget {
     this.#box = box;
     this.#complete = complete;
     this.#build();
-    box.addEventListener("input", () => this.#onInput());
-    box.addEventListener("beforeinput", (event) => this.#onBeforeInput(event));
-    box.addEventListener("keydown", (event) => this.#onKey(event));
-    box.addEventListener("compositionstart", () => this.#onComposition(true));
-    box.addEventListener("compositionend", () => this.#onComposition(false));
-    box.ownerDocument.addEventListener("selectionchange", () => this.#onSelection());
+    const listen = (target, type, act) => target.addEventListener(type, act, { signal: this.#listening.signal });
+    listen(box, "input", () => this.#onInput());
+    listen(box, "beforeinput", (event) => this.#onBeforeInput(event));
+    listen(box, "keydown", (event) => this.#onKey(event));
+    listen(box, "compositionstart", () => this.#onComposition(true));
+    listen(box, "compositionend", () => this.#onComposition(false));
+    listen(box.ownerDocument, "selectionchange", () => this.#onSelection());
     this.#draw("");
   }
 
@@ -109,6 +113,13 @@ export class GhostText extends EventTarget {
     this.#cancel();
     this.#drop();
     return true;
+  }
+
+  /** Leaves the textarea as it was found, with what was typed. */
+  detach() {
+    this.#listening.abort();
+    this.#cancel();
+    this.#frame.replaceWith(this.#box);
   }
 
   #build() {

@@ -23,6 +23,7 @@ async function check() {
       const ghost = new GhostText(box, async () => ({ id: "1", suggestions: [{ text: suggestion }] }));
       box.focus();
       for (let length = 1 + number; length <= SENTENCE.length; length += 3) await compare(box, ghost, SENTENCE.slice(0, length), suggestion);
+      ghost.detach();
       host.remove();
     }
   }
