@@ -1,8 +1,8 @@
 //! A model of one writer, learned message by message within a fixed number of bytes.
 //!
 //! Order 4, interpolated with Witten and Bell's estimate (1991, method C): a context of N continuations, T of them
-//! distinct, gives P(w|h) = (c(hw) + T·P(w|h')) / (N + T), down to the unigrams, whose T / (N + T) is the probability
-//! of a new word. What is stored is exactly what the estimate sums over, so the distribution sums to one whatever was
+//! distinct, gives P(w|h) = (c(hw) + aT·P(w|h')) / (N + aT), down to the unigrams, where a = 1 and T / (N + T) is the
+//! probability of a new word. What is stored is exactly what the estimate sums over, so the distribution sums to one whatever was
 //! forgotten.
 
 mod contexts;

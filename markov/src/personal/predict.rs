@@ -5,6 +5,10 @@ use super::vocabulary::{END, FIRST_WORD, NONE, WordId};
 use super::{PersonalModel, start_id, suffixes};
 use crate::{Event, Matched, NextWord, ORDER, Role, Score};
 
+/// What a distinct continuation counts as evidence of new ones. Witten and Bell's own 1 trusts the sparse contexts of one
+/// writer too much: 3 takes 0.2 nats a word off the log-loss on each of three sets of writers.
+const NOVELTY: f32 = 3.0;
+
 /// The contexts of a [`PersonalModel`] that end a text, resolved. Void once the model has learned.
 #[derive(Clone, Copy, Debug)]
 pub struct PersonalHistory {
@@ -33,7 +37,7 @@ impl PersonalModel {
         let mut base = 1.0;
         for level in levels.iter_mut().rev().flatten() {
             let followers = self.contexts.followers(&level.list);
-            let distinct = followers.len() as f32;
+            let distinct = NOVELTY * followers.len() as f32;
             level.total = followers.map(Follower::count).sum();
             let all = level.total as f32 + distinct;
             level.weight = base / all;

@@ -46,14 +46,15 @@ fn close(found: f32, expected: f32) {
 fn witten_bell_by_hand() {
     let model = model(&["a b", "a c"]);
     let start = model.history(&[], Some(Role::Author));
+    // A distinct continuation counts three times, but among the unigrams once.
     // Unigrams: a 2, " b" 1, " c" 1, END 2: N = 6, T = 4. After START: a 2: N = 2, T = 1.
-    close(model.score(&start, "a").prob, (2.0 + 1.0 * (2.0 / 10.0)) / 3.0);
-    close(model.escape(&start), 1.0 / 3.0 * (4.0 / 10.0));
+    close(model.score(&start, "a").prob, (2.0 + 3.0 * (2.0 / 10.0)) / (2.0 + 3.0));
+    close(model.escape(&start), 3.0 / (2.0 + 3.0) * (4.0 / 10.0));
     let after = model.history(&["a"], Some(Role::Author));
     // After a: b 1, c 1 (N = 2, T = 2), and the same after START a.
-    let bigram = (1.0 + 2.0 * (1.0 / 10.0)) / 4.0;
-    close(model.score(&after, " b").prob, (1.0 + 2.0 * bigram) / 4.0);
-    close(model.end(&after), 2.0 / 4.0 * (2.0 / 4.0) * (2.0 / 10.0));
+    let bigram = (1.0 + 6.0 * (1.0 / 10.0)) / (2.0 + 6.0);
+    close(model.score(&after, " b").prob, (1.0 + 6.0 * bigram) / (2.0 + 6.0));
+    close(model.end(&after), 6.0 / 8.0 * (6.0 / 8.0) * (2.0 / 10.0));
     assert_eq!(model.score(&after, " b").order, 2);
     assert_eq!(model.matched(&after), crate::Matched { order: 2, count: 2 });
     assert_eq!(model.score(&after, " z"), crate::Score { prob: 0.0, order: 0 });

@@ -1,0 +1,170 @@
+//! The sections of a model file as slices of their element types.
+
+use crate::ORDER;
+use crate::layout::{self, CHECKED_FROM, FIRST_WORD, HEADER, MAGIC, SECTIONS, VERSION};
+use std::ops::Range;
+
+#[derive(Debug)]
+pub(super) struct Sections {
+    map: memmap2::Mmap,
+    ranges: [Range<usize>; SECTIONS],
+}
+
+impl Sections {
+    /// Checks header, length, checksum and that every section holds whole elements.
+    pub(super) fn new(map: memmap2::Mmap) -> Result<Self, &'static str> {
+        if cfg!(target_endian = "big") {
+            return Err("models are little endian, and this machine is not");
+        }
+        if map.get(..4) != Some(&MAGIC) {
+            return Err("it does not begin with FTNG");
+        }
+        if map.len() < HEADER {
+            return Err("it is cut short");
+        }
+        let u32_at = |at: usize| u32::from_le_bytes(std::array::from_fn(|byte| map[at + byte]));
+        let u64_at = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| map[at + byte]));
+        if u32_at(4) != VERSION {
+            return Err("it is of another version");
+        }
+        if u64_at(16) != map.len() as u64 {
+            return Err("its length is not what it says");
+        }
+        if u32_at(8) != crc32fast::hash(&map[CHECKED_FROM..]) {
+            return Err("its checksum does not match");
+        }
+        let mut end = HEADER;
+        let mut ranges = [const { 0..0 }; SECTIONS];
+        for (section, range) in ranges.iter_mut().enumerate() {
+            let len = usize::try_from(u64_at(24 + 8 * section)).ok().filter(|&len| len <= map.len() - end);
+            let len = len.ok_or("a section is longer than the file")?;
+            *range = end..end + len;
+            end = (end + len).next_multiple_of(8);
+            if end > map.len() {
+                return Err("a section is longer than the file");
+            }
+        }
+        let sections = Self { map, ranges };
+        let whole = |section: usize, size: usize| sections.ranges[section].len().is_multiple_of(size);
+        let mut fine = whole(layout::OFFSETS, 4) && whole(layout::UNIGRAMS, 4);
+        for len in 1..ORDER {
+            let at = layout::contexts(len);
+            fine &= whole(at.has_children, 8)
+                && whole(at.ranks, 4)
+                && whole(at.starts, 4)
+                && whole(at.backoffs, 4);
+            fine &= whole(layout::nodes(len + 1).0, 2);
+        }
+        if fine { Ok(sections) } else { Err("a section ends within an element") }
+    }
+
+    /// The elements of a section; all start at multiples of 8 and hold whole elements.
+    fn slice<T: bytemuck::AnyBitPattern>(&self, section: usize) -> &[T] {
+        bytemuck::cast_slice(&self.map[self.ranges[section].clone()])
+    }
+
+    pub(super) fn file_len(&self) -> usize {
+        self.map.len()
+    }
+
+    pub(super) fn offsets(&self) -> &[u32] {
+        self.slice(layout::OFFSETS)
+    }
+
+    pub(super) fn surfaces(&self) -> &[u8] {
+        self.slice(layout::SURFACES)
+    }
+
+    /// By id.
+    pub(super) fn unigrams(&self) -> &[f32] {
+        self.slice(layout::UNIGRAMS)
+    }
+
+    pub(super) fn has_children(&self, len: usize) -> &[u64] {
+        self.slice(layout::contexts(len).has_children)
+    }
+
+    pub(super) fn ranks(&self, len: usize) -> &[u32] {
+        self.slice(layout::contexts(len).ranks)
+    }
+
+    pub(super) fn starts(&self, len: usize) -> &[u32] {
+        self.slice(layout::contexts(len).starts)
+    }
+
+    pub(super) fn backoffs(&self, len: usize) -> &[f32] {
+        self.slice(layout::contexts(len).backoffs)
+    }
+
+    pub(super) fn evidence(&self, len: usize) -> &[u8] {
+        self.slice(layout::contexts(len).evidence)
+    }
+
+    pub(super) fn words(&self, order: usize) -> &[u16] {
+        self.slice(layout::nodes(order).0)
+    }
+
+    pub(super) fn codes(&self, order: usize) -> &[u8] {
+        self.slice(layout::nodes(order).1)
+    }
+
+    pub(super) fn vocabulary_len(&self) -> usize {
+        self.offsets().len() - 1
+    }
+
+    /// The surface of word number `word`, counted from 0, as bytes.
+    fn bytes(&self, word: usize) -> &[u8] {
+        let offsets = self.offsets();
+        &self.surfaces()[offsets[word] as usize..offsets[word + 1] as usize]
+    }
+
+    /// The surface of a word's id.
+    pub(super) fn surface(&self, id: u16) -> &str {
+        let bytes = self.bytes(usize::from(id - FIRST_WORD));
+        std::str::from_utf8(bytes).expect("every surface was checked when the file was opened")
+    }
+
+    pub(super) fn find(&self, surface: &str) -> Option<u16> {
+        let word = self.lower_bound(|bytes| bytes < surface.as_bytes());
+        let found = word < self.vocabulary_len() && self.bytes(word) == surface.as_bytes();
+        found.then(|| word as u16 + FIRST_WORD)
+    }
+
+    /// The ids of the words that start with `prefix`.
+    pub(super) fn with_prefix(&self, prefix: &str) -> Range<u16> {
+        let prefix = prefix.as_bytes();
+        let start = self.lower_bound(|bytes| bytes < prefix);
+        let end = self.lower_bound(|bytes| bytes < prefix || bytes.starts_with(prefix));
+        start as u16 + FIRST_WORD..end as u16 + FIRST_WORD
+    }
+
+    /// The number of words `before` is true of, all of which come first.
+    fn lower_bound(&self, before: impl Fn(&[u8]) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.vocabulary_len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if before(self.bytes(middle)) { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
+
+    /// The number of the context that is `node` among those of `len` words, if that node has children.
+    pub(super) fn context(&self, len: usize, node: usize) -> Option<usize> {
+        let bits = self.has_children(len)[node / 64];
+        let bit = 1 << (node % 64);
+        (bits & bit != 0)
+            .then(|| self.ranks(len)[node / 64] as usize + (bits & (bit - 1)).count_ones() as usize)
+    }
+
+    /// Where among the nodes of order `len + 1` the children of a context are.
+    pub(super) fn children(&self, len: usize, context: usize) -> Range<usize> {
+        let starts = self.starts(len);
+        starts[context] as usize..starts[context + 1] as usize
+    }
+
+    /// Where among the nodes of `order` the child with this id is.
+    pub(super) fn child(&self, order: usize, children: Range<usize>, id: u16) -> Option<usize> {
+        let words = &self.words(order)[children.clone()];
+        words.binary_search(&id).ok().map(|at| children.start + at)
+    }
+}
