@@ -22,6 +22,11 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 DRAFT = "Thanks for calling, I can he"
 SECONDS = 10
+COUNT_PENDING = """
+window.pending = 0;
+const {fetch} = window;
+window.fetch = (...request) => { window.pending += 1; return fetch(...request).finally(() => { window.pending -= 1; }); };
+"""
 WRAPPING = (Path(__file__).parent / "wrapping.js").read_text()
 
 
@@ -40,6 +45,7 @@ class PageTest(unittest.TestCase):
         self.driver.get(self.service.url)
         self.driver.execute_script("localStorage.clear()")
         self.driver.refresh()
+        self.driver.execute_script(COUNT_PENDING)
         self.box = self.driver.find_element(By.ID, "draft")
         self.until(lambda: self.text("elapsed") != "–", "the first answer")
 
@@ -63,13 +69,13 @@ class PageTest(unittest.TestCase):
         return self.until(self.ghost, f"ghost text after {self.typed()!r}")
 
     def settled(self) -> None:
-        """Waits until no request is under way, and then for two frames."""
+        """Waits until the page has had nothing to ask for a while."""
         self.driver.execute_async_script(
-            """const done = arguments[0]; let last = -1;
+            """const done = arguments[0]; let quiet = 0;
             const look = () => {
-              const now = performance.getEntriesByType("resource").length;
-              if (now === last) requestAnimationFrame(() => requestAnimationFrame(done));
-              else { last = now; setTimeout(look, 150); }
+              quiet = window.pending === 0 ? quiet + 1 : 0;
+              if (quiet > 4) requestAnimationFrame(() => requestAnimationFrame(done));
+              else setTimeout(look, 30);
             };
             look();"""
         )
