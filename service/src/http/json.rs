@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
 
@@ -52,7 +52,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         // The parser also calls a value of the wrong type bad syntax where it expects the name of a role, say.
-        if let Err(cause) = serde_json::from_slice::<IgnoredAny>(bytes) {
+        if let Err(cause) = serde_json::from_slice::<serde_json::Value>(bytes) {
             return ApiError::Malformed(cause.to_string());
         }
         let path = error.path().to_string();

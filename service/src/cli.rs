@@ -1,0 +1,190 @@
+//! The command line: every option is a flag, an environment variable and, for `serve` and `complete`, a line of the
+//! configuration file.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::build;
+use crate::engine::Predictor;
+use crate::writer::WriterId;
+
+/// Foretype finishes the sentences of people who write all day.
+///
+/// `foretype serve` and open the address it prints; type, and the rest appears in grey.
+#[derive(Debug, Parser)]
+#[command(name = "foretype", version, max_term_width = 110, disable_help_subcommand = true, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// A TOML file of options by their long names, such as `budget-ms = 30`; flags and environment win over it.
+    #[arg(long, env = "FORETYPE_CONFIG", value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+
+    /// What to log: a level, or levels by module such as `info,foretype=debug`. What people type is never logged.
+    #[arg(long, env = "FORETYPE_LOG", value_name = "LEVEL", default_value = "info", global = true)]
+    pub log: String,
+
+    /// How to log: `text` for people, `json` for machines that collect it.
+    #[arg(long, env = "FORETYPE_LOG_FORMAT", value_name = "FORMAT", default_value = "text", global = true)]
+    pub log_format: LogFormat,
+}
+
+const EXAMPLES: &str = "Examples:
+  foretype serve                                  then open http://127.0.0.1:8080
+  foretype serve --predictors personal,domain     without the GPT-2
+  foretype complete \"Thanks for calling, I can he\"
+  foretype build --corpus texts --out my-bundle   models from your own texts";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Answer keystrokes over HTTP
+    Serve(Serve),
+    /// Finish one text in the terminal
+    Complete(Complete),
+    /// Build a bundle from a folder of texts
+    Build(build::Args),
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line a person reads.
+    Text,
+    /// An object a line.
+    Json,
+}
+
+/// `foretype serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Where the API and the page are. Loopback only: there are no API keys yet.
+    #[arg(long, env = "FORETYPE_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    #[arg(help_heading = "Listening")]
+    pub listen: SocketAddr,
+
+    /// Where health and metrics are; apart from the API, so that it can be kept to operators.
+    #[arg(long, env = "FORETYPE_ADMIN_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
+    #[arg(help_heading = "Listening")]
+    pub admin_listen: SocketAddr,
+
+    /// Models and data.
+    #[command(flatten)]
+    pub models: Models,
+
+    /// Milliseconds an answer may take when the request does not say. More lets the GPT-2 say more; above 50 people
+    /// notice.
+    #[arg(long, env = "FORETYPE_BUDGET_MS", value_name = "MS", default_value_t = 20)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1000), help_heading = "Limits")]
+    pub budget_ms: u64,
+
+    /// Threads that answer requests, beside the one that runs the GPT-2. Fewer leave cores to it.
+    #[arg(long, env = "FORETYPE_THREADS", value_name = "COUNT", default_value_t = default_threads())]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=256), help_heading = "Limits")]
+    pub threads: u64,
+
+    /// Writers kept in memory. The others are loaded when they type again, which costs them a few milliseconds once.
+    #[arg(long, env = "FORETYPE_WARM_WRITERS", value_name = "COUNT", default_value_t = 1_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(10..), help_heading = "Limits")]
+    pub warm_writers: u64,
+
+    /// Mebibytes these writers may take together.
+    #[arg(long, env = "FORETYPE_WARM_MIB", value_name = "MIB", default_value_t = 1_024)]
+    #[arg(value_parser = clap::value_parser!(u64).range(16..=1_048_576), help_heading = "Limits")]
+    pub warm_mib: u64,
+}
+
+/// Where models and data are, for every command that predicts.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Models and data")]
+pub struct Models {
+    /// Folder of what writers taught. Default: the platform's folder for application data.
+    #[arg(long, env = "FORETYPE_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+
+    /// Folder of the models. Default: `models/bundle` of the checkout the binary or the shell is in.
+    #[arg(long, env = "FORETYPE_BUNDLE", value_name = "DIR")]
+    pub bundle: Option<PathBuf>,
+
+    /// ONNX Runtime's library. Default: ORT_DYLIB_PATH, beside the binary, or `.runtime` of the checkout.
+    #[arg(long, env = "FORETYPE_RUNTIME", value_name = "FILE")]
+    pub runtime: Option<PathBuf>,
+
+    /// Who predicts: gpt2, personal, domain, charlm. Leave some out to save memory or to see what each is worth.
+    #[arg(long, env = "FORETYPE_PREDICTORS", value_name = "LIST", value_delimiter = ',')]
+    #[arg(default_values = ["gpt2", "personal", "domain", "charlm"], value_parser = predictor)]
+    pub predictors: Vec<Predictor>,
+
+    /// Mebibytes of GPT-2 caches kept for open drafts; the least recently typed in go first.
+    #[arg(long, env = "FORETYPE_KV_MIB", value_name = "MIB", default_value_t = 128)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=65_536))]
+    pub kv_mib: u64,
+}
+
+/// `foretype complete`.
+#[derive(Debug, Args)]
+pub struct Complete {
+    /// The text up to the cursor.
+    pub text: String,
+
+    /// Whose style: a writer that was taught through a service with the same data folder.
+    #[arg(long, env = "FORETYPE_WRITER", value_name = "ID", value_parser = WriterId::new)]
+    pub writer: Option<WriterId>,
+
+    /// Who is writing.
+    #[arg(long, env = "FORETYPE_ROLE", value_name = "ROLE", default_value = "author")]
+    pub role: Role,
+
+    /// How many candidates to list.
+    #[arg(long, env = "FORETYPE_MAX_SUGGESTIONS", value_name = "COUNT", default_value_t = 5)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=10))]
+    pub max_suggestions: u64,
+
+    /// Hide what is less likely than this, from 0 to 1.
+    #[arg(long, env = "FORETYPE_MIN_CONFIDENCE", value_name = "P", default_value_t = 0.0)]
+    pub min_confidence: f32,
+
+    /// Milliseconds the answer may take.
+    #[arg(long, env = "FORETYPE_COMPLETE_BUDGET_MS", value_name = "MS", default_value_t = 1_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub budget_ms: u64,
+
+    /// Models and data.
+    #[command(flatten)]
+    pub models: Models,
+}
+
+/// Who is writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Takes notes or writes on their own.
+    Author,
+    /// Answers a customer.
+    Agent,
+    /// Is answered.
+    Customer,
+}
+
+impl From<Role> for foretype_markov::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Author => Self::Author,
+            Role::Agent => Self::Agent,
+            Role::Customer => Self::Customer,
+        }
+    }
+}
+
+fn predictor(name: &str) -> Result<Predictor, String> {
+    Predictor::from_name(name.trim()).ok_or_else(|| "one of gpt2, personal, domain, charlm".into())
+}
+
+/// One core is the inference thread's.
+fn default_threads() -> u64 {
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    cores.saturating_sub(1).clamp(1, 16) as u64
+}

@@ -1,0 +1,135 @@
+//! `foretype serve`: loads, binds, says where it is, serves.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use tokio::net::TcpListener;
+
+use crate::app::App;
+use crate::cli::{Models, Serve};
+use crate::engine::{self, Engine, Predictor};
+use crate::metrics::Metrics;
+use crate::server::{self, Listeners};
+use crate::store::{Sqlite, Store};
+use crate::writer::{Settings, Writers};
+
+/// Runs until SIGTERM or Ctrl+C.
+pub fn run(serve: &Serve) -> Result<()> {
+    let started = Instant::now();
+    for address in [serve.listen, serve.admin_listen] {
+        ensure!(
+            address.ip().is_loopback(),
+            "{address} can be reached from other machines, and there are no API keys yet to tell who asks: \
+             listen on 127.0.0.1 and let people in through SSH or a VPN on this machine"
+        );
+    }
+    let threads = usize::try_from(serve.threads)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    runtime.block_on(async {
+        let listeners = Listeners {
+            public: bind(serve.listen, "--listen").await?,
+            admin: bind(serve.admin_listen, "--admin-listen").await?,
+        };
+        let app = load(serve)?;
+        announce(serve, &listeners, &app, started.elapsed())?;
+        server::run(listeners, app, shutdown()).await.context("serving")
+    })
+}
+
+/// Opens the engine with the models these options name.
+pub fn open_engine(models: &Models) -> Result<Engine> {
+    let settings = engine::Settings {
+        bundle: bundle_folder(models)?,
+        runtime: models.runtime.clone(),
+        predictors: models.predictors.clone(),
+        kv_bytes: usize::try_from(models.kv_mib << 20)?,
+    };
+    Ok(Engine::open(&settings)?)
+}
+
+/// The folder of what writers taught.
+pub fn data_folder(models: &Models) -> Result<PathBuf> {
+    let platform =
+        || directories::ProjectDirs::from("", "", "foretype").map(|folders| folders.data_local_dir().into());
+    let folder = models.data.clone().or_else(platform);
+    folder.context("this account has no home folder to keep data in: name one with --data or FORETYPE_DATA")
+}
+
+fn load(serve: &Serve) -> Result<App> {
+    let metrics = Arc::new(Metrics::default());
+    let folder = data_folder(&serve.models)?;
+    let count = Arc::clone(&metrics);
+    let store: Arc<dyn Store> =
+        Arc::new(Sqlite::open(&folder, Box::new(move |writes, took| count.committed(writes, took)))?);
+    let engine = Arc::new(open_engine(&serve.models)?);
+    let settings = Settings {
+        max_writers: usize::try_from(serve.warm_writers)?,
+        max_bytes: usize::try_from(serve.warm_mib << 20)?,
+        ..Settings::default()
+    };
+    let blank = Arc::clone(&engine);
+    let writers = Writers::new(store, settings, Box::new(move || blank.new_memory()));
+    Ok(App::new(engine, writers, metrics, Duration::from_millis(serve.budget_ms)))
+}
+
+fn bundle_folder(models: &Models) -> Result<PathBuf> {
+    if let Some(folder) = &models.bundle {
+        return Ok(folder.clone());
+    }
+    let binary = std::env::current_exe().ok();
+    let shell = std::env::current_dir().ok();
+    let starts = [binary, shell].into_iter().flatten();
+    let found = starts
+        .flat_map(|start| start.ancestors().map(bundle_in).collect::<Vec<_>>())
+        .find(|folder| folder.join("bundle.toml").is_file());
+    found.context(
+        "no models found: there is no models/bundle above the binary or this folder. Start from the checkout, or name \
+         the folder with --bundle or FORETYPE_BUNDLE",
+    )
+}
+
+fn bundle_in(folder: &Path) -> PathBuf {
+    folder.join("models/bundle")
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener> {
+    let advice =
+        || format!("cannot listen on {address}: stop what does, or choose another address with {flag}");
+    TcpListener::bind(address).await.with_context(advice)
+}
+
+/// For the person who started it; everything else goes to the log on standard error.
+fn announce(serve: &Serve, listeners: &Listeners, app: &App, took: Duration) -> Result<()> {
+    let health = app.engine.health();
+    let predictors: Vec<_> = health.predictors.into_iter().map(Predictor::name).collect();
+    let mut out = io::stdout().lock();
+    writeln!(out, "Foretype is ready: open http://{}", listeners.public.local_addr()?)?;
+    writeln!(out, "  predictors  {} (bundle {})", predictors.join(", "), health.bundle)?;
+    writeln!(out, "  data        {}", data_folder(&serve.models)?.display())?;
+    writeln!(out, "  operators   http://{}", listeners.admin.local_addr()?)?;
+    writeln!(out, "  API         http://{}/docs", listeners.public.local_addr()?)?;
+    writeln!(out, "  started in  {} ms; stop with Ctrl+C", took.as_millis())?;
+    Ok(out.flush()?)
+}
+
+/// Resolves when the service is asked to stop.
+async fn shutdown() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+        let Ok(mut terminate) = terminate else {
+            return drop(interrupt.await);
+        };
+        tokio::select! {
+            _ = interrupt => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    drop(interrupt.await);
+}

@@ -1,0 +1,100 @@
+//! `foretype complete`: one answer for a person at a terminal.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+
+use crate::app;
+use crate::cli::Complete;
+use crate::engine::{Completion, Deadline, Memory, Predictor, Request, Silence};
+use crate::serve::{data_folder, open_engine};
+use crate::store::{Sqlite, Store};
+use crate::writer::{Settings, Writers};
+
+/// Bright black: what is suggested and not yet typed.
+const GREY: &str = "\x1b[90m";
+const PLAIN: &str = "\x1b[0m";
+
+/// Completes and prints.
+pub fn run(complete: &Complete) -> Result<()> {
+    ensure!(
+        (0.0..=1.0).contains(&complete.min_confidence),
+        "--min-confidence must be between 0 and 1, and is {}",
+        complete.min_confidence
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let engine = Arc::new(open_engine(&complete.models)?);
+        let blank = Arc::clone(&engine);
+        let memory = memory(complete, Box::new(move || blank.new_memory())).await?;
+        let started = Instant::now();
+        let request = Request {
+            text: complete.text.clone(),
+            after: String::new(),
+            context: Vec::new(),
+            role: complete.role.into(),
+            memory,
+            session: None,
+            max_suggestions: usize::try_from(complete.max_suggestions)?,
+            min_confidence: Some(complete.min_confidence),
+            debug: false,
+            deadline: Deadline::after(Duration::from_millis(complete.budget_ms)),
+        };
+        let completion = engine.complete(request).await;
+        let took = started.elapsed();
+        let mut out = io::stdout().lock();
+        let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        print(&mut out, &complete.text, &completion, took, colour)
+    })
+}
+
+/// What the writer taught; read beside a service that may be running.
+async fn memory(
+    complete: &Complete,
+    blank: Box<dyn Fn() -> Memory + Send + Sync>,
+) -> Result<Option<Arc<RwLock<Memory>>>> {
+    let Some(writer) = &complete.writer else { return Ok(None) };
+    let folder = data_folder(&complete.models)?;
+    let store = Sqlite::open_to_read(&folder);
+    let nobody =
+        format!("nothing is known about {writer} in {}: teach through /v1/learn first", folder.display());
+    let Some(store) = store else { anyhow::bail!(nobody) };
+    let store: Arc<dyn Store> = Arc::new(store);
+    let writer = Writers::new(store, Settings::default(), blank).get(&app::key(writer)).await?;
+    ensure!(writer.seq() > 0, nobody);
+    Ok(Some(writer.memory()))
+}
+
+fn print(
+    out: &mut impl Write,
+    text: &str,
+    completion: &Completion,
+    took: Duration,
+    colour: bool,
+) -> Result<()> {
+    let (grey, plain) = if colour { (GREY, PLAIN) } else { ("", "") };
+    if let Some(best) = completion.suggestions.first() {
+        writeln!(out, "{text}{grey}{}{plain}\n", best.text)?;
+        writeln!(out, "  confidence  said by   kind      text")?;
+    } else {
+        writeln!(out, "{text}\n\n  silent: {}", completion.silence.map_or("no_candidate", Silence::name))?;
+    }
+    for suggestion in &completion.suggestions {
+        let (who, kind) = (suggestion.predictor.name(), suggestion.kind.name());
+        writeln!(
+            out,
+            "  {:>9.1}%  {who:<8}  {kind:<8}  {:?}",
+            suggestion.confidence * 100.0,
+            suggestion.text
+        )?;
+    }
+    let predictors: Vec<_> = completion.predictors.iter().map(said).collect();
+    writeln!(out, "\n  {:.1} ms; {}", took.as_secs_f64() * 1e3, predictors.join(", "))?;
+    Ok(())
+}
+
+fn said((predictor, status): &(Predictor, crate::engine::Status)) -> String {
+    format!("{} {}", predictor.name(), status.name())
+}
