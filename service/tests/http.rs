@@ -11,9 +11,28 @@ use serde_json::{Value, json};
 
 use common::Service;
 
+/// The service, and the folder it writes for as long as the test runs.
+struct Started {
+    service: Service,
+    folder: tempfile::TempDir,
+}
+
+impl std::ops::Deref for Started {
+    type Target = Service;
+
+    fn deref(&self) -> &Service {
+        &self.service
+    }
+}
+
+fn start() -> Started {
+    let folder = tempfile::tempdir().unwrap();
+    Started { service: Service::over(folder.path()), folder }
+}
+
 #[tokio::test]
 async fn a_keystroke_is_answered() {
-    let service = Service::start();
+    let service = start();
     let reply = service.post("/v1/complete", r#"{"text":"I can he","min_confidence":0}"#).await;
     assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
     let answer = reply.json();
@@ -30,7 +49,7 @@ async fn a_keystroke_is_answered() {
 
 #[tokio::test]
 async fn every_field_is_taken() {
-    let service = Service::start();
+    let service = start();
     let body = json!({
         "text": "I can he", "writer": "anna.o@example.com", "role": "agent", "after": " them", "session": "s1",
         "context": [{"role": "customer", "text": "hello"}], "max_suggestions": 10, "budget_ms": 1000,
@@ -46,7 +65,7 @@ async fn every_field_is_taken() {
 /// Field, and what is wrong with it.
 #[tokio::test]
 async fn wrong_values_are_named() {
-    let service = Service::start();
+    let service = start();
     let complete = [
         ("text", r#"{}"#),
         ("text", r#"{"text":7}"#),
@@ -103,7 +122,7 @@ async fn wrong_values_are_named() {
 
 #[tokio::test]
 async fn what_is_not_json_is_malformed() {
-    let service = Service::start();
+    let service = start();
     let deep = format!(r#"{{"text":"a","context":{}"#, "[".repeat(500));
     for body in ["", "{", "text=a", r#"{"text":"a"} x"#, r#"{"text":"\ud800"}"#, "{\"text\":\"a\nb\"}", &deep]
     {
@@ -115,7 +134,7 @@ async fn what_is_not_json_is_malformed() {
 
 #[tokio::test]
 async fn the_body_is_bounded() {
-    let service = Service::start();
+    let service = start();
     let body = |length: usize| json!({ "text": "a".repeat(length - 11) }).to_string();
     assert_eq!(body(64 * 1024).len(), 64 * 1024);
     assert_eq!(service.post("/v1/complete", body(64 * 1024)).await.status, StatusCode::OK);
@@ -124,7 +143,7 @@ async fn the_body_is_bounded() {
 
 #[tokio::test]
 async fn other_paths_methods_and_media_types() {
-    let service = Service::start();
+    let service = start();
     service.get("/v1/nothing").await.expect_error(404, "not_found", "/docs");
     service.get("/v1/complete").await.expect_error(405, "method_not_allowed", "method");
     service.call(Method::PUT, "/v1/writers/anna").await.expect_error(405, "method_not_allowed", "method");
@@ -138,7 +157,7 @@ async fn other_paths_methods_and_media_types() {
 
 #[tokio::test]
 async fn odd_text_is_answered() {
-    let service = Service::start();
+    let service = start();
     let texts = [
         "",
         "   ",
@@ -177,7 +196,7 @@ async fn odd_text_is_answered() {
 
 #[tokio::test]
 async fn learning_counts_and_is_known_at_once() {
-    let service = Service::start();
+    let service = start();
     service.get("/v1/writers/anna").await.expect_error(404, "not_found", "nothing is stored");
     for n in 1..=3 {
         let body =
@@ -197,7 +216,7 @@ async fn learning_counts_and_is_known_at_once() {
 
 #[tokio::test]
 async fn a_retried_message_is_learned_once() {
-    let service = Service::start();
+    let service = start();
     let body = json!({"writer": "anna", "text": "once", "idempotency_key": "k1"}).to_string();
     for _ in 0..3 {
         assert_eq!(service.post("/v1/learn", body.clone()).await.json()["seq"], 1);
@@ -207,7 +226,7 @@ async fn a_retried_message_is_learned_once() {
 
 #[tokio::test]
 async fn an_export_has_a_message_a_line_without_personal_data() {
-    let service = Service::start();
+    let service = start();
     for n in 0..300 {
         let text = format!("message {n}: write to anna{n}@example.com");
         let body = json!({"writer": "anna", "text": text, "at": n, "role": "author"});
@@ -227,7 +246,7 @@ async fn an_export_has_a_message_a_line_without_personal_data() {
 
 #[tokio::test]
 async fn an_erased_writer_is_gone() {
-    let service = Service::start();
+    let service = start();
     let body = json!({"writer": "anna", "text": "Zebrafish quorum"}).to_string();
     assert_eq!(service.post("/v1/learn", body.clone()).await.json()["seq"], 1);
     assert_eq!(service.call(Method::DELETE, "/v1/writers/anna").await.status, StatusCode::NO_CONTENT);
@@ -251,7 +270,7 @@ async fn answer_id(service: &Service, learn: bool) -> String {
 
 #[tokio::test]
 async fn outcomes_are_kept_for_their_writer() {
-    let service = Service::start();
+    let service = start();
     let id = answer_id(&service, true).await;
     for outcome in ["accepted", "partial", "rejected"] {
         let body = json!({"id": id, "outcome": outcome, "index": 0, "chars": 2});
@@ -267,7 +286,7 @@ async fn outcomes_are_kept_for_their_writer() {
 
 #[tokio::test]
 async fn with_learn_false_nothing_is_kept() {
-    let service = Service::start();
+    let service = start();
     let id = answer_id(&service, false).await;
     let body = json!({"id": id, "outcome": "accepted"}).to_string();
     assert_eq!(service.post("/v1/feedback", body).await.status, StatusCode::NO_CONTENT);
@@ -276,7 +295,7 @@ async fn with_learn_false_nothing_is_kept() {
 
 #[tokio::test]
 async fn beyond_the_permits_requests_are_shed() {
-    let service = Service::start();
+    let service = start();
     let permits = service.app.admission.available_permits();
     let held =
         service.app.admission.clone().acquire_many_owned(u32::try_from(permits).unwrap()).await.unwrap();
@@ -290,7 +309,7 @@ async fn beyond_the_permits_requests_are_shed() {
 
 #[tokio::test]
 async fn only_this_machine_may_ask() {
-    let service = Service::start();
+    let service = start();
     let with = |name: &'static str, value: &'static str| {
         let request = Request::post("/v1/complete").header("content-type", "application/json");
         let host = if name == "host" { value } else { "localhost:8080" };
@@ -320,7 +339,7 @@ async fn only_this_machine_may_ask() {
 
 #[tokio::test]
 async fn the_page_and_its_files_are_served() {
-    let service = Service::start();
+    let service = start();
     let page = service.get("/").await;
     assert_eq!(
         (page.status, page.headers["content-type"].to_str().unwrap()),
@@ -342,7 +361,7 @@ async fn the_page_and_its_files_are_served() {
 
 #[tokio::test]
 async fn the_api_describes_itself() {
-    let service = Service::start();
+    let service = start();
     let description = service.get("/openapi.json").await.json();
     let mut paths: Vec<_> = description["paths"].as_object().unwrap().keys().map(String::as_str).collect();
     paths.sort_unstable();

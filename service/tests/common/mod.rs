@@ -1,5 +1,6 @@
 //! A service over a fixed engine and a real store, asked without a network.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +16,10 @@ use foretype::writer::{Settings, Writers};
 use serde_json::Value;
 use tower::ServiceExt;
 
-/// The service and the folder it writes.
+/// The service.
 pub struct Service {
     pub app: App,
     pub router: Router,
-    pub folder: tempfile::TempDir,
 }
 
 /// What came back.
@@ -31,17 +31,13 @@ pub struct Reply {
 }
 
 impl Service {
-    pub fn start() -> Self {
-        Self::over(tempfile::tempdir().unwrap())
-    }
-
-    pub fn over(folder: tempfile::TempDir) -> Self {
-        let store: Arc<dyn Store> = Arc::new(Sqlite::open(folder.path(), Box::new(|_, _| {})).unwrap());
+    pub fn over(folder: &Path) -> Self {
+        let store: Arc<dyn Store> = Arc::new(Sqlite::open(folder, Box::new(|_, _| {})).unwrap());
         let engine = Arc::new(Engine::fixed(&[(" help", 0.7), (" hear", 0.2), (" you", 0.1)]));
         let blank = Arc::clone(&engine);
         let writers = Writers::new(store, Settings::default(), Box::new(move || blank.new_memory()));
         let app = App::new(engine, writers, Arc::new(Metrics::default()), Duration::from_millis(20));
-        Self { router: http::router(app.clone()), app, folder }
+        Self { router: http::router(app.clone()), app }
     }
 
     pub async fn ask(&self, request: Request<Body>) -> Reply {
