@@ -44,35 +44,35 @@ struct RawTurn {
 
 /// A dialogue, or the one document of an author.
 #[derive(Clone, Debug)]
-pub struct Piece {
+pub(super) struct Piece {
     /// Who wrote it, for documents with an author.
-    pub author: Option<String>,
+    pub(super) author: Option<String>,
     /// When, as the corpus writes it; orders one writer's pieces.
-    pub time: String,
+    pub(super) time: String,
     /// What was said, in order.
-    pub turns: Vec<Turn>,
+    pub(super) turns: Vec<Turn>,
 }
 
 /// One file of the corpus.
 #[derive(Debug)]
-pub struct Source {
+pub(super) struct Source {
     /// What its records call it.
-    pub name: String,
+    pub(super) name: String,
     /// To learn from.
-    pub train: Vec<Piece>,
+    pub(super) train: Vec<Piece>,
     /// To fit on: each stream is one writer's pieces in time order, or one dialogue.
-    pub held_out: Vec<Vec<Piece>>,
+    pub(super) held_out: Vec<Vec<Piece>>,
 }
 
 impl Source {
     /// Messages to learn from.
-    pub fn messages(&self) -> u64 {
+    pub(super) fn messages(&self) -> u64 {
         self.train.iter().map(|piece| piece.turns.len() as u64).sum()
     }
 }
 
 /// The corpus files of a folder, in name order.
-pub fn files(dir: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn files(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(dir).with_context(|| format!("cannot read the corpus folder {}", dir.display()))?;
     let mut paths: Vec<_> = entries.filter_map(|e| e.ok().map(|e| e.path())).filter(|p| is_corpus(p)).collect();
     paths.sort();
@@ -88,7 +88,7 @@ fn is_corpus(path: &Path) -> bool {
 }
 
 /// Reads one file and splits off what is held out.
-pub fn read(path: &Path) -> Result<Source> {
+pub(super) fn read(path: &Path) -> Result<Source> {
     let file = fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let plain: Box<dyn Read> =
         if path.extension().is_some_and(|e| e == "gz") { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };

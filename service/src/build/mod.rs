@@ -11,12 +11,13 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Args as ClapArgs;
-use foretype_charlm::{CharBuilder, LexiconBuilder};
-use foretype_markov::{BuildOptions, Builder, segment};
+use foretype_charlm::{CharBuilder, Lexicon, LexiconBuilder};
+use foretype_markov::{BuildOptions, Builder, NextWord, StaticModel, segment};
 use hashbrown::HashMap;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::bundle::{self, File, Fitted, Manifest, TextSource};
+use crate::engine::Turn;
 use corpus::Source;
 
 /// What `foretype build` is told.
@@ -118,22 +119,14 @@ fn ngrams(args: &Args, sources: &[Source], figures: &mut BTreeMap<String, f64>) 
     Ok(())
 }
 
-fn turns(sources: &[Source]) -> impl Iterator<Item = &crate::engine::Turn> {
+fn turns(sources: &[Source]) -> impl Iterator<Item = &Turn> {
     sources.iter().flat_map(|source| &source.train).flat_map(|piece| &piece.turns)
 }
 
 fn spelling(args: &Args, sources: &[Source], figures: &mut BTreeMap<String, f64>) -> Result<()> {
     let bar = progress("counting words", sources.iter().map(Source::messages).sum());
-    let mut counts: HashMap<Box<str>, u64> = HashMap::new();
-    for turn in turns(sources) {
-        for surface in segment::surfaces(&segment::normalise(&turn.text)) {
-            *counts.entry_ref(surface).or_insert(0) += 1;
-        }
-        bar.inc(1);
-    }
+    let counts = count(turns(sources).inspect(|_| bar.inc(1)));
     bar.finish();
-    let mut counts: Vec<_> = counts.into_iter().collect();
-    counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     let (mut lexicon, mut chars) = (LexiconBuilder::default(), CharBuilder::default());
     for (surface, count) in &counts {
         chars.add(surface, *count);
@@ -141,14 +134,39 @@ fn spelling(args: &Args, sources: &[Source], figures: &mut BTreeMap<String, f64>
     for (surface, count) in counts.iter().take(LEXICON).take_while(|(_, count)| *count >= LISTED) {
         lexicon.add(surface, *count);
     }
-    let bar = progress("spelling", 1);
-    lexicon.finish(&args.out.join(bundle::LEXICON))?;
-    chars.finish(&args.out.join(bundle::CHARS))?;
+    let bar = progress("spelling", 2);
+    lexicon.finish(args.out.join(bundle::LEXICON))?;
+    bar.inc(1);
+    let lexicon = Lexicon::open(args.out.join(bundle::LEXICON))?;
+    chars.finish(args.out.join(bundle::CHARS), &lexicon, &unlisted(args, sources)?)?;
     bar.finish();
     for name in [bundle::LEXICON, bundle::CHARS] {
         figures.insert(format!("{name}_bytes"), File::describe(&args.out.join(name))?.bytes as f64);
     }
     Ok(())
+}
+
+/// Surfaces by how often they occur, most frequent first.
+fn count<'a>(turns: impl Iterator<Item = &'a Turn>) -> Vec<(String, u64)> {
+    let mut counts: HashMap<String, u64> = HashMap::new();
+    for turn in turns {
+        for surface in segment::surfaces(&segment::normalise(&turn.text)) {
+            *counts.entry_ref(surface).or_insert(0) += 1;
+        }
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    counts
+}
+
+/// Held-out words that are new to the n-grams: what the spelling model will be asked for.
+fn unlisted(args: &Args, sources: &[Source]) -> Result<Vec<(String, u64)>> {
+    let domain = StaticModel::open(&args.out.join(bundle::DOMAIN))?;
+    let anywhere = domain.history(&[], None);
+    let held_out = sources.iter().flat_map(|s| s.held_out.iter().flatten()).flat_map(|piece| &piece.turns);
+    let mut words = count(held_out);
+    words.retain(|(surface, _)| domain.score(&anywhere, surface).prob == 0.0);
+    Ok(words)
 }
 
 fn write_manifest(args: &Args, sources: &[Source], figures: BTreeMap<String, f64>) -> Result<()> {

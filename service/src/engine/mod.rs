@@ -13,7 +13,7 @@ mod type_through;
 
 use std::sync::{Arc, RwLock};
 
-use foretype_markov::{PersonalModel, Role};
+use foretype_markov::{Limits, PersonalModel, Role};
 
 pub use answer::{Completion, Kind, Outcome, Predictor, Record, Silence, Source, Status, Suggestion};
 pub(crate) use tables::{Probe, Tables};
@@ -51,7 +51,7 @@ impl Engine {
 
     /// What a new writer starts from.
     pub fn new_memory(&self) -> Memory {
-        Memory { personal: PersonalModel::default(), weights: Weights::new() }
+        Memory { personal: PersonalModel::new(Limits::default()), weights: Weights::new() }
     }
 
     /// What became of a suggestion: a rejected one does not come back at its place.

@@ -121,7 +121,7 @@ impl Engine {
             let Some(next) = &mut tables.next else { return };
             let later = after(views, cut.prefix);
             next.mass[GPT2] = Some(1.0);
-            for (surface, p) in question.next_candidates.iter().zip(words.next_candidates.iter().copied()) {
+            for (surface, p) in question.next_candidates.iter().zip(words.after_done_candidates.iter().copied()) {
                 if let Some(row) = next.rows.iter_mut().find(|row| row.surface == *surface) {
                     row.probs[GPT2] = p;
                 }
@@ -130,9 +130,10 @@ impl Engine {
                 next.propose(&word.surface, Predictor::Gpt2, &later).probs[GPT2] = word.prob;
             }
         });
-        if !words.phrase.is_empty() {
+        let first = if words.phrase_after_done { words.after_done.first() } else { words.top.first() };
+        if let (Some(first), false) = (first, words.phrase.is_empty()) {
             let phrase = words.phrase.iter().map(|w| (w.surface.clone(), w.prob)).collect();
-            tables.phrase = Some((words.phrase_of.clone(), phrase));
+            tables.phrase = Some((first.surface.clone(), phrase));
         }
         Status::Used
     }
@@ -161,15 +162,15 @@ fn best(table: &Table, count: usize) -> Vec<String> {
 
 /// What each member gives a known word at a place: how the weights are fitted.
 #[derive(Clone, Debug)]
-pub struct Probe {
+pub(crate) struct Probe {
     /// The evidence bucket.
-    pub bucket: usize,
+    pub(crate) bucket: usize,
     /// The class of the prefix.
-    pub class: usize,
+    pub(crate) class: usize,
     /// P_m(word | history), by [`Predictor`].
-    pub word: [f32; MEMBERS],
+    pub(crate) word: [f32; MEMBERS],
     /// P_m(prefix | history); `None`: asleep.
-    pub mass: [Option<f32>; MEMBERS],
+    pub(crate) mass: [Option<f32>; MEMBERS],
 }
 
 impl Engine {

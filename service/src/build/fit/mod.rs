@@ -16,7 +16,7 @@ use super::{Args, progress, write_fitted};
 use crate::bundle::{Bundle, Fitted};
 use crate::engine::{Deadline, Engine, Memory, Predictor, Request, Settings, Turn};
 use crate::ensemble::calibrate::Calibration;
-use crate::ensemble::mixture::Prior;
+use crate::ensemble::mixture::prefix_class;
 use crate::ensemble::rank::{Ranked, rank};
 use crate::ensemble::weights::Loss;
 use em::Typed;
@@ -188,7 +188,7 @@ async fn show(engine: &Engine, streams: &[Stream<'_>], bar: &ProgressBar) -> Vec
                 let tables = engine.consult(&cut, &draft, &request).await;
                 let ranked = rank(&tables.here, tables.next.as_ref(), &Calibration::default());
                 if let Some(best) = ranked.first() {
-                    let class = crate::ensemble::mixture::prefix_class(cut.prefix);
+                    let class = prefix_class(cut.prefix);
                     shown.push((class, best.raw, position.right(best, cut.prefix)));
                 }
             }
@@ -215,7 +215,8 @@ mod tests {
     }
 
     #[test]
-    fn the_prior_of_no_words_is_the_default() {
+    fn the_prior_of_no_words_is_valid() {
+        use crate::ensemble::mixture::Prior;
         assert!(Prior { weights: em::weights(&[]), ..Prior::default() }.is_valid());
     }
 }
