@@ -168,7 +168,11 @@ impl Worker {
         };
         let stop = || reply.is_closed() || question.deadline.left() <= MARGIN;
         let cache = self.caches.of(question.session.as_ref(), &self.model);
-        self.model.words(cache, &prompt, &ask, &stop)
+        let words = self.model.words(cache, &prompt, &ask, &stop);
+        if let Some(failure) = self.model.take_failure() {
+            tracing::error!(failure, "ONNX Runtime failed; the answer goes on without it");
+        }
+        words
     }
 
     fn losses(&mut self, text: &Text, surfaces: &[String], max_steps: usize) -> Vec<Option<f32>> {
