@@ -13,13 +13,16 @@ use crate::distribution::Distribution;
 /// size of the vocabulary, so more would soon weigh as much as the keys and values.
 const MEMO: usize = 24;
 
+/// One layer's keys and values, f32 `[1, heads, positions, width of a head]` each.
+pub(crate) type KeysValues = (Tensor<f32>, Tensor<f32>);
+
 /// One conversation's keys and values, the tokens they belong to, and the newest distributions.
 ///
 /// Belongs to the [`Gpt2`](crate::Gpt2) that made it, or to another of the same model. Nothing of a conversation can be
 /// read out of it or reach another cache.
 pub struct KvCache {
     number: u64,
-    keys_and_values: Vec<(Tensor<f32>, Tensor<f32>)>,
+    keys_and_values: Vec<KeysValues>,
     tokens: Vec<u32>,
     memo: HashMap<Vec<u32>, (u64, Arc<Distribution>)>,
     clock: u64,
@@ -29,7 +32,7 @@ pub struct KvCache {
 
 impl KvCache {
     /// `vocabulary` is the number of tokens the model knows.
-    pub(crate) fn new(keys_and_values: Vec<(Tensor<f32>, Tensor<f32>)>, vocabulary: usize) -> Self {
+    pub(crate) fn new(keys_and_values: Vec<KeysValues>, vocabulary: usize) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let tensors: usize = keys_and_values
             .iter()
@@ -76,7 +79,7 @@ impl KvCache {
         self.number
     }
 
-    pub(crate) fn keys_and_values(&mut self) -> &mut [(Tensor<f32>, Tensor<f32>)] {
+    pub(crate) fn keys_and_values(&mut self) -> &mut [KeysValues] {
         &mut self.keys_and_values
     }
 
@@ -116,5 +119,11 @@ impl KvCache {
             oldest.and_then(|tokens| self.memo.remove(&tokens));
         }
         self.memo.insert(tokens.to_vec(), (self.clock, Arc::clone(distribution)));
+    }
+
+    /// Drops the memo and keeps keys and values, so that a test sees what is computed from them.
+    #[cfg(test)]
+    pub(crate) fn forget_distributions(&mut self) {
+        self.memo.clear();
     }
 }

@@ -54,7 +54,7 @@ impl Config {
         let text = std::fs::read_to_string(path).map_err(|error| bundle(error.to_string()))?;
         let config: Self = serde_json::from_str(&text).map_err(|error| bundle(error.to_string()))?;
         let sizes = [config.n_layer, config.n_embd, config.n_head, config.vocab_size];
-        if sizes.contains(&0) || config.n_embd % config.n_head != 0 || config.n_positions < 64 {
+        if sizes.contains(&0) || !config.n_embd.is_multiple_of(config.n_head) || config.n_positions < 64 {
             return Err(bundle("impossible sizes".to_owned()));
         }
         Ok(config)

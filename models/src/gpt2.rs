@@ -201,12 +201,24 @@ impl Gpt2 {
         losses
     }
 
-    /// The logits' softmax after each prefix length of `tokens` in `lengths`, for tests against the reference.
+    /// The distribution after exactly `tokens`, for tests.
     #[cfg(test)]
     pub(crate) fn distribution(&mut self, cache: &mut KvCache, tokens: &[u32]) -> Arc<Distribution> {
         let prompt = Prompt { turns: &[], role: crate::Role::Author, before: "", prefix: "" };
         let (mut steps, _) = self.begin(cache, &prompt, 0, &|| false);
         steps.prefill(tokens).unwrap_or_else(|halt| panic!("{halt:?} {:?}", steps.failure))
+    }
+
+    /// The tokens of a prompt's context, for tests.
+    #[cfg(test)]
+    pub(crate) fn context(&mut self, cache: &mut KvCache, prompt: &Prompt<'_>) -> Vec<u32> {
+        self.begin(cache, prompt, 0, &|| false).1.tokens
+    }
+
+    /// The tokens, for tests.
+    #[cfg(test)]
+    pub(crate) fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
     }
 
     fn begin<'a>(

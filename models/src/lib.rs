@@ -24,6 +24,8 @@ mod context;
 mod distribution;
 mod error;
 mod gpt2;
+#[cfg(test)]
+mod parity;
 mod phrase;
 mod runtime;
 mod search;

@@ -7,28 +7,25 @@
 //!
 //! One tokenisation stands for a word, the one training used; other paths that spell it are not counted.
 
+mod expand;
+
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::boundary::{End, Start, first_inside};
+use crate::boundary::End;
 use crate::distribution::Distribution;
 use crate::step::{Halt, Steps};
 use crate::vocabulary::Vocabulary;
 
-/// e⁻⁸: what a token that covers only part of the typed bytes is worth until it is opened. Training never tokenised
-/// so, unless the pre-tokeniser cuts there or greedy encoding does.
-const PARTIAL: f32 = 3.354_626e-4;
 /// A word below this share of what agrees with the prefix is not worth a step when looking for the best.
 const FLOOR_TOP: f32 = 0.01;
 /// The same for a word that was asked for.
 const FLOOR_ASKED: f32 = 0.004;
 /// Words below this share are not listed.
 const FLOOR_LISTED: f32 = 1e-3;
-/// Nodes below this share are not made at all.
-const FLOOR_NODE: f32 = 1e-4;
 /// P(a word ends) where no step was left to find out.
 pub(crate) const ENDING: f32 = 0.8;
 /// P(next token of the word) where no step was left to find out.
@@ -52,7 +49,7 @@ struct Node {
     text: Vec<u8>,
     prob: f32,
     /// What the node adds to the mass that agrees with the typed bytes.
-    share: f32,
+    share: f64,
     /// Whether a word that was asked for leads through here.
     asked: bool,
     children: HashMap<u32, usize>,
@@ -77,7 +74,8 @@ pub(crate) struct Search<'a> {
     nodes: Vec<Node>,
     open: BinaryHeap<Open>,
     ended: HashMap<Vec<u8>, f32>,
-    mass: f32,
+    /// What agrees with the typed bytes. Shares of unlike size come and go, hence double precision.
+    mass: f64,
     /// P(what is held, and a boundary behind it): what the mass is a share of.
     whole: f32,
     message_end: f32,
@@ -131,16 +129,18 @@ impl<'a> Search<'a> {
     /// # Errors
     /// Why it ended early; what was found so far stands.
     pub(crate) fn run(&mut self, steps: &mut Steps<'_>, top: usize, goals: &mut [Goal]) -> Result<(), Halt> {
+        let mut least = self.least_of_best(top);
         while let Some(Open { rank, node }) = self.open.pop() {
-            if self.nodes[node].opened.is_some() {
-                continue;
+            if rank < FLOOR_ASKED * self.mass as f32 {
+                break;
             }
-            let asked = self.nodes[node].asked && rank >= FLOOR_ASKED * self.mass;
-            if !asked && (rank < FLOOR_TOP * self.mass || rank <= self.least_of_best(top)) {
+            let good = rank > least && rank >= FLOOR_TOP * self.mass as f32;
+            if self.nodes[node].opened.is_some() || !(good || self.nodes[node].asked) {
                 continue;
             }
             self.step(steps, node)?;
             goals.iter_mut().for_each(|goal| self.follow(goal));
+            least = self.least_of_best(top);
         }
         Ok(())
     }
@@ -169,7 +169,7 @@ impl<'a> Search<'a> {
         if self.query.prefix.is_empty() {
             1.0
         } else {
-            (self.mass / self.whole.max(f32::MIN_POSITIVE)).min(1.0)
+            (self.mass as f32 / self.whole.max(f32::MIN_POSITIVE)).min(1.0)
         }
     }
 
@@ -199,32 +199,31 @@ impl<'a> Search<'a> {
     /// The best words longer than the prefix and P(word | prefix), best first, ties by text.
     pub(crate) fn best(&self, top: usize) -> Vec<(String, f32)> {
         let mut words: Vec<(String, f32)> = self
-            .ended
-            .iter()
-            .filter(|(surface, _)| surface.as_slice() != self.query.prefix.as_bytes())
-            .filter(|(_, prob)| **prob >= FLOOR_LISTED * self.mass)
-            .filter_map(|(surface, prob)| Some((String::from_utf8(surface.clone()).ok()?, self.share(*prob))))
+            .longer()
+            .filter_map(|(surface, prob)| Some((String::from_utf8(surface.to_vec()).ok()?, self.share(prob))))
             .collect();
         words.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         words.truncate(top);
         words
     }
 
+    /// Words found that are longer than the prefix and worth listing.
+    fn longer(&self) -> impl Iterator<Item = (&[u8], f32)> {
+        let listed = self.ended.iter().filter(|(_, prob)| **prob >= FLOOR_LISTED * self.mass as f32);
+        listed
+            .map(|(surface, prob)| (surface.as_slice(), *prob))
+            .filter(|(surface, _)| surface.len() > self.query.prefix.len())
+    }
+
     fn share(&self, prob: f32) -> f32 {
-        (prob / self.mass.max(f32::MIN_POSITIVE)).min(1.0)
+        (prob / (self.mass as f32).max(f32::MIN_POSITIVE)).min(1.0)
     }
 
     fn least_of_best(&self, top: usize) -> f32 {
         if top == 0 {
             return f32::INFINITY;
         }
-        let prefix = self.query.prefix.as_bytes();
-        let mut probs: Vec<f32> = self
-            .ended
-            .iter()
-            .filter(|(surface, _)| surface.as_slice() != prefix)
-            .map(|(_, prob)| *prob)
-            .collect();
+        let mut probs: Vec<f32> = self.longer().map(|(_, prob)| prob).collect();
         probs.sort_by(|a, b| b.total_cmp(a));
         probs.get(top - 1).copied().unwrap_or(0.0)
     }
@@ -244,7 +243,7 @@ impl<'a> Search<'a> {
     }
 
     /// The child of `parent` along `token`, made if there is none.
-    fn child(&mut self, parent: usize, token: u32, prob: f32, rank: f32, share: f32) -> usize {
+    fn child(&mut self, parent: usize, token: u32, prob: f32, rank: f32, share: f64) -> usize {
         if let Some(&known) = self.nodes[parent].children.get(&token) {
             return known;
         }
@@ -263,131 +262,6 @@ impl<'a> Search<'a> {
         self.nodes[parent].children.insert(token, node);
         self.open.push(Open { rank, node });
         node
-    }
-
-    fn expand(&mut self, node: usize, distribution: &Arc<Distribution>) {
-        if self.nodes[node].opened.is_some() {
-            return;
-        }
-        let length = self.nodes[node].text.len();
-        if length < self.typed.len() {
-            self.expand_typed(node, distribution);
-        } else if length == self.query.held.len() {
-            self.expand_beginning(node, distribution);
-        } else {
-            self.expand_word(node, distribution);
-        }
-        self.nodes[node].opened = Some(Arc::clone(distribution));
-    }
-
-    /// Typed bytes remain: only tokens that agree with them.
-    fn expand_typed(&mut self, node: usize, distribution: &Distribution) {
-        let rest = self.typed[self.nodes[node].text.len()..].to_vec();
-        let children = self.agreeing(node, distribution, &rest);
-        let total: f32 = children.iter().map(|&(_, prob, worth)| prob * worth).sum();
-        self.mass += total - self.nodes[node].share;
-        let floor = FLOOR_NODE * self.mass;
-        for (token, prob, worth) in children {
-            let covers = self.vocabulary.bytes(token).len() >= rest.len();
-            if covers && self.cross(node, token, prob) {
-                continue;
-            }
-            if prob * worth > floor || !covers {
-                self.child(node, token, prob, prob * worth, prob * worth);
-            }
-        }
-    }
-
-    /// Tokens behind `node` that agree with `rest`: token, probability of the path, and what that is worth.
-    fn agreeing(&self, node: usize, distribution: &Distribution, rest: &[u8]) -> Vec<(u32, f32, f32)> {
-        let Node { path, prob, .. } = &self.nodes[node];
-        let covering = self.vocabulary.starting_with(rest).iter().map(|&token| (token, 1.0));
-        let partial = (1..rest.len()).filter_map(|length| {
-            let token = self.vocabulary.exactly(&rest[..length])?;
-            let greedy = self.canonical.starts_with(path) && self.canonical.get(path.len()) == Some(&token);
-            Some((token, if greedy || cut_by_pretokeniser(rest, length) { 1.0 } else { PARTIAL }))
-        });
-        covering
-            .chain(partial)
-            .map(|(token, worth)| (token, prob * distribution.prob(token), worth))
-            .collect()
-    }
-
-    /// Nothing of the surface is typed: any token that starts at a boundary.
-    fn expand_beginning(&mut self, node: usize, distribution: &Distribution) {
-        let (prob, end) = (self.nodes[node].prob, self.query.end);
-        self.mass += prob * distribution.boundary(end) - self.nodes[node].share;
-        if end != End::Empty {
-            self.message_end += prob * distribution.end();
-        }
-        self.continue_with(node, distribution, |start| start != Start::Special && end.splits(start));
-    }
-
-    /// All that is typed is spelled: the word may end, or go on.
-    fn expand_word(&mut self, node: usize, distribution: &Distribution) {
-        let Node { path, text, prob, .. } = &self.nodes[node];
-        let surface = &text[self.query.held.len()..];
-        let end = End::of(surface);
-        let ends = distribution.boundary(end);
-        if let (true, Ok(spelled)) = (ends > 0.0, std::str::from_utf8(text))
-            && self.vocabulary.encode(spelled) == *path
-        {
-            *self.ended.entry(surface.to_vec()).or_insert(0.0) += prob * ends;
-        }
-        let goes_on = |start| !matches!(start, Start::Special | Start::Space) && !end.splits(start);
-        self.continue_with(node, distribution, goes_on);
-    }
-
-    fn continue_with(&mut self, node: usize, distribution: &Distribution, allowed: impl Fn(Start) -> bool) {
-        let parent = self.nodes[node].prob;
-        let floor = FLOOR_NODE * self.mass / parent.max(f32::MIN_POSITIVE);
-        let starts = self.vocabulary.starts();
-        for &token in self.vocabulary.crossing() {
-            if allowed(starts[token as usize]) {
-                self.cross(node, token, parent * distribution.prob(token));
-            }
-        }
-        for ((token, &prob), &start) in (0..).zip(distribution.probs()).zip(starts) {
-            // A surface has one space before it; other white space is not text that is typed.
-            let spaced = start == Start::Space && !self.vocabulary.bytes(token).starts_with(b" ");
-            if prob > floor && allowed(start) && !spaced && !self.crosses(node, token) {
-                self.child(node, token, parent * prob, parent * prob, 0.0);
-            }
-        }
-    }
-
-    /// If a word ends inside `token` behind `node`, counts the word as ended.
-    fn cross(&mut self, node: usize, token: u32, prob: f32) -> bool {
-        let Some(surface) = self.crossed(node, token) else { return false };
-        *self.ended.entry(surface).or_insert(0.0) += prob;
-        true
-    }
-
-    fn crosses(&self, node: usize, token: u32) -> bool {
-        self.vocabulary.is_crossing(token) && self.crossed(node, token).is_some()
-    }
-
-    fn crossed(&self, node: usize, token: u32) -> Option<Vec<u8>> {
-        if !self.vocabulary.is_crossing(token) {
-            return None;
-        }
-        let text = [self.nodes[node].text.as_slice(), self.vocabulary.bytes(token)].concat();
-        let surface = text.get(self.query.held.len()..)?;
-        let cut = first_inside(surface, self.query.prefix.len())?;
-        Some(surface[..cut].to_vec())
-    }
-}
-
-/// Whether the pre-tokeniser cuts `text` at `at` for certain: letters, digits and other characters never share a token,
-/// a space goes with what follows it.
-fn cut_by_pretokeniser(text: &[u8], at: usize) -> bool {
-    let (Ok(before), Ok(after)) = (std::str::from_utf8(&text[..at]), std::str::from_utf8(&text[at..])) else {
-        return false;
-    };
-    let kind = |char: char| (char.is_alphabetic(), char.is_numeric());
-    match (before.chars().next_back(), after.chars().next()) {
-        (Some(' '), _) | (None, _) | (_, None) => false,
-        (Some(a), Some(b)) => kind(a) != kind(b),
     }
 }
 

@@ -10,7 +10,7 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{IoBinding, Session as Graph};
 use ort::value::Tensor;
 
-use crate::cache::KvCache;
+use crate::cache::{KeysValues, KvCache};
 use crate::config::Config;
 use crate::{Error, Options, runtime};
 
@@ -68,10 +68,7 @@ impl Session {
     }
 
     /// Zeroed keys and values for one conversation, a pair a layer.
-    pub(crate) fn new_keys_and_values(
-        &self,
-        config: &Config,
-    ) -> Result<Vec<(Tensor<f32>, Tensor<f32>)>, ort::Error> {
+    pub(crate) fn new_keys_and_values(&self, config: &Config) -> Result<Vec<KeysValues>, ort::Error> {
         let zeroed = || -> Result<Tensor<f32>, ort::Error> {
             let mut tensor = Tensor::new(self.graph.allocator(), config.kv_shape())?;
             tensor.extract_tensor_mut().1.fill(0.0);

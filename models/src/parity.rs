@@ -1,0 +1,221 @@
+//! The shipped graph against the fp32 reference, and against itself by other ways of running it.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::boundary::Start;
+use crate::distribution::Distribution;
+use crate::{Ask, Gpt2, Options, Prompt, Role, load_runtime};
+
+/// Nats between two ways of running the same tokens. Activations are rounded to eight bits and kernels for one row and
+/// for many round differently: at most 4.1e-4 was measured.
+const SAME: f64 = 2e-3;
+
+const BUNDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bundle");
+
+#[derive(Deserialize)]
+struct Reference {
+    tolerance: Tolerance,
+    cases: Vec<Case>,
+}
+
+/// How far four-bit weights may move a distribution.
+#[derive(Deserialize)]
+struct Tolerance {
+    /// Kullback-Leibler divergence over the kept tokens, nats.
+    kl: f64,
+    /// Cosine of the centred logits of the kept tokens.
+    cosine: f64,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    turns: Vec<(String, String)>,
+    tokens: Vec<u32>,
+    ids: Vec<u32>,
+    logits: Vec<f64>,
+    logsumexp: f64,
+    top: Vec<u32>,
+}
+
+fn load() -> Gpt2 {
+    load_runtime(None).unwrap_or_else(|error| panic!("{error}"));
+    Gpt2::load(Path::new(BUNDLE), Options::default()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn reference() -> Reference {
+    let text = std::fs::read_to_string(format!("{BUNDLE}/reference.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn logs(distribution: &Distribution, ids: &[u32]) -> Vec<f64> {
+    ids.iter().map(|&id| f64::from(distribution.prob(id)).ln()).collect()
+}
+
+/// Kullback-Leibler divergence over the whole vocabulary, nats.
+fn kl(a: &Distribution, b: &Distribution) -> f64 {
+    let pairs = a.probs().iter().zip(b.probs()).map(|(&p, &q)| (f64::from(p), f64::from(q)));
+    pairs.filter(|(p, _)| *p > 0.0).map(|(p, q)| p * (p / q.max(1e-30)).ln()).sum()
+}
+
+fn cosine(a: &[f64], b: &[f64]) -> f64 {
+    let centred = |values: &[f64]| -> Vec<f64> {
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        values.iter().map(|value| value - mean).collect()
+    };
+    let (a, b) = (centred(a), centred(b));
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    dot(&a, &b) / (dot(&a, &a) * dot(&b, &b)).sqrt()
+}
+
+#[test]
+fn the_graph_says_what_the_trained_weights_say() {
+    let mut gpt2 = load();
+    let Reference { tolerance, cases } = reference();
+    assert_eq!(cases.len(), 6);
+    for case in &cases {
+        let found = gpt2.distribution(&mut gpt2.new_cache(), &case.tokens);
+        let expected: Vec<f64> = case.logits.iter().map(|logit| logit - case.logsumexp).collect();
+        let logs = logs(&found, &case.ids);
+        // Generalised to parts of distributions: never negative, 0 only if they are the same.
+        let kl: f64 = expected.iter().zip(&logs).map(|(p, q)| p.exp() * (p - q) - p.exp() + q.exp()).sum();
+        let cosine = cosine(&expected, &logs);
+        assert!(
+            kl < tolerance.kl && cosine > tolerance.cosine,
+            "{:?}: KL {kl:.3}, cosine {cosine:.3}",
+            case.turns
+        );
+        let best = (0..).zip(found.probs()).max_by(|a, b| a.1.total_cmp(b.1)).map(|(id, _)| id).unwrap();
+        assert!(case.top.contains(&best), "{:?}: {best}", case.turns);
+    }
+}
+
+#[test]
+fn the_conversation_becomes_the_tokens_of_the_reference() {
+    let mut gpt2 = load();
+    for case in reference().cases {
+        let role = |name: &str| match name {
+            "customer" => Role::Customer,
+            "agent" => Role::Agent,
+            _ => Role::Author,
+        };
+        let turns: Vec<(Role, &str)> =
+            case.turns.iter().map(|(name, text)| (role(name), text.as_str())).collect();
+        let ((who, draft), turns) = turns.split_last().unwrap();
+        // With a letter typed after a space nothing is taken back: the whole draft is context.
+        let prompt = Prompt { turns, role: *who, before: draft, prefix: " a" };
+        let mut cache = gpt2.new_cache();
+        assert_eq!(gpt2.context(&mut cache, &prompt), case.tokens);
+        // Typed word by word into the same cache, it is encoded to the same tokens.
+        for (at, _) in draft.match_indices(' ') {
+            gpt2.context(&mut cache, &Prompt { before: &draft[..at], ..prompt });
+        }
+        assert_eq!(gpt2.context(&mut cache, &prompt), case.tokens);
+    }
+}
+
+#[test]
+fn chunks_single_steps_and_rewinds_agree() {
+    let mut gpt2 = load();
+    for case in &reference().cases {
+        let whole = gpt2.distribution(&mut gpt2.new_cache(), &case.tokens);
+        let mut cache = gpt2.new_cache();
+        let mut single = None;
+        for length in 1..=case.tokens.len() {
+            single = Some(gpt2.distribution(&mut cache, &case.tokens[..length]));
+        }
+        assert!(kl(&whole, &single.unwrap()) < SAME, "one by one: {:?}", case.turns);
+        let half = case.tokens.len() / 2;
+        let astray: Vec<u32> = case.tokens[..half].iter().copied().chain([700, 800, 900, 1000]).collect();
+        let other = gpt2.distribution(&mut cache, &astray);
+        assert!(kl(&whole, &other) > 50.0 * SAME, "another text is another distribution");
+        cache.forget_distributions();
+        let rewound = gpt2.distribution(&mut cache, &case.tokens);
+        assert!(kl(&whole, &rewound) < SAME, "after a rewind: {:?}", case.turns);
+    }
+}
+
+#[test]
+fn two_conversations_do_not_mix() {
+    let mut gpt2 = load();
+    let cases = reference().cases;
+    let (a, b) = (&cases[0], &cases[2]);
+    let alone = (
+        gpt2.distribution(&mut gpt2.new_cache(), &a.tokens),
+        gpt2.distribution(&mut gpt2.new_cache(), &b.tokens),
+    );
+    let (mut one, mut two) = (gpt2.new_cache(), gpt2.new_cache());
+    for length in 1..=b.tokens.len() {
+        gpt2.distribution(&mut two, &b.tokens[..length]);
+        gpt2.distribution(&mut one, &a.tokens[..length.min(a.tokens.len())]);
+    }
+    one.forget_distributions();
+    two.forget_distributions();
+    assert!(kl(&alone.0, &gpt2.distribution(&mut one, &a.tokens)) < SAME);
+    assert!(kl(&alone.1, &gpt2.distribution(&mut two, &b.tokens)) < SAME);
+}
+
+/// P(" xyz" and it ends there) by enumerating every one- and two-token spelling, without tree, memo or floor.
+#[test]
+fn words_and_their_ends_agree_with_brute_force() {
+    let mut gpt2 = load();
+    let (before, prefix) = ("Thanks for calling, I can", " hel");
+    let prompt = Prompt { turns: &[], role: Role::Agent, before, prefix };
+    let mut cache = gpt2.new_cache();
+    let context = gpt2.context(&mut cache, &prompt);
+    let root = gpt2.distribution(&mut cache, &context);
+    let bytes: Vec<Vec<u8>> = (0..16_384).map(|id| gpt2.vocabulary().bytes(id).to_vec()).collect();
+    let starts: Vec<Start> = gpt2.vocabulary().starts().to_vec();
+    let covering: Vec<usize> =
+        (0..bytes.len()).filter(|&id| bytes[id].starts_with(prefix.as_bytes())).collect();
+    let mass: f32 = covering.iter().map(|&id| root.probs()[id]).sum();
+    let ends = |gpt2: &mut Gpt2, path: &[u32]| -> f32 {
+        let next = gpt2.distribution(&mut gpt2.new_cache(), &[context.as_slice(), path].concat());
+        let goes_on = [Start::Letter, Start::Digit, Start::Underscore, Start::Contraction, Start::Mark];
+        (0..starts.len()).filter(|&id| !goes_on.contains(&starts[id])).map(|id| next.probs()[id]).sum()
+    };
+    let ask = Ask {
+        candidates: &[" help", " hello", " helpful", " helping", " helped"],
+        top: 3,
+        max_steps: 64,
+        ..Ask::default()
+    };
+    let words = gpt2.words(&mut cache, &prompt, &ask, &|| false);
+    let mut compared = 0;
+    for (candidate, (found, exact)) in
+        ask.candidates.iter().zip(words.candidates.iter().zip(&words.candidates_exact))
+    {
+        let path = gpt2.vocabulary().encode(candidate);
+        assert!(path.len() <= 2, "{candidate} {path:?}");
+        let mut prob = root.prob(path[0]);
+        if let [first, second] = path[..] {
+            prob *= gpt2
+                .distribution(&mut gpt2.new_cache(), &[context.as_slice(), &[first]].concat())
+                .prob(second);
+        }
+        if *exact {
+            let expected = prob * ends(&mut gpt2, &path) / mass;
+            assert!((found - expected).abs() < 0.02 * expected + 1e-4, "{candidate}: {found} {expected}");
+            compared += 1;
+        }
+    }
+    assert!(compared >= 1 && words.candidates_exact[0]);
+    // Spellings by tokens that cover a part of " hel" only are all but excluded.
+    let expected = mass
+        / root
+            .probs()
+            .iter()
+            .zip(&starts)
+            .filter(|(_, start)| {
+                !matches!(
+                    start,
+                    Start::Letter | Start::Digit | Start::Underscore | Start::Contraction | Start::Mark
+                )
+            })
+            .map(|(prob, _)| prob)
+            .sum::<f32>();
+    assert!((words.mass - expected).abs() < 0.05 * expected, "{} {expected}", words.mass);
+}

@@ -1,0 +1,151 @@
+//! What opening a node of the token tree adds to it: children, ended words, the mass that agrees with what is typed.
+
+use std::sync::Arc;
+
+use crate::boundary::{End, Start, first_inside};
+use crate::distribution::Distribution;
+
+use super::{Node, Search};
+
+/// e⁻⁸: what a token that covers only part of the typed bytes is worth until it is opened. Training never tokenised
+/// so, unless the pre-tokeniser cuts there or greedy encoding does.
+const PARTIAL: f32 = 3.354_626e-4;
+/// Nodes below this share are not made at all.
+const FLOOR_NODE: f32 = 1e-4;
+
+impl Search<'_> {
+    /// Makes the children of `node`, whose next token is distributed so, and counts the words that end at it.
+    pub(super) fn expand(&mut self, node: usize, distribution: &Arc<Distribution>) {
+        if self.nodes[node].opened.is_some() {
+            return;
+        }
+        let length = self.nodes[node].text.len();
+        if length < self.typed.len() {
+            self.expand_typed(node, distribution);
+        } else if length == self.query.held.len() {
+            self.expand_beginning(node, distribution);
+        } else {
+            self.expand_word(node, distribution);
+        }
+        self.nodes[node].opened = Some(Arc::clone(distribution));
+    }
+
+    /// Typed bytes remain: only tokens that agree with them.
+    fn expand_typed(&mut self, node: usize, distribution: &Distribution) {
+        let rest = self.typed[self.nodes[node].text.len()..].to_vec();
+        let children = self.agreeing(node, distribution, &rest);
+        let total: f64 = children.iter().map(|&(_, prob, worth)| f64::from(prob * worth)).sum();
+        self.mass += total - self.nodes[node].share;
+        let floor = FLOOR_NODE * self.mass as f32;
+        for (token, prob, worth) in children {
+            let covers = self.vocabulary.bytes(token).len() >= rest.len();
+            if covers && self.cross(node, token, prob) {
+                continue;
+            }
+            if prob * worth > floor || !covers {
+                self.child(node, token, prob, prob * worth, f64::from(prob * worth));
+            }
+        }
+    }
+
+    /// Tokens behind `node` that agree with `rest`: token, probability of the path, and what that is worth.
+    pub(super) fn agreeing(
+        &self,
+        node: usize,
+        distribution: &Distribution,
+        rest: &[u8],
+    ) -> Vec<(u32, f32, f32)> {
+        let Node { path, prob, .. } = &self.nodes[node];
+        let covering = self.vocabulary.starting_with(rest).iter().map(|&token| (token, 1.0));
+        let partial = (1..rest.len()).filter_map(|length| {
+            let token = self.vocabulary.exactly(&rest[..length])?;
+            let greedy = self.canonical.starts_with(path) && self.canonical.get(path.len()) == Some(&token);
+            Some((token, if greedy || cut_by_pretokeniser(rest, length) { 1.0 } else { PARTIAL }))
+        });
+        covering
+            .chain(partial)
+            .map(|(token, worth)| (token, prob * distribution.prob(token), worth))
+            .collect()
+    }
+
+    /// Nothing of the surface is typed: any token that starts at a boundary.
+    fn expand_beginning(&mut self, node: usize, distribution: &Distribution) {
+        let (prob, end) = (self.nodes[node].prob, self.query.end);
+        self.mass += f64::from(prob * distribution.boundary(end)) - self.nodes[node].share;
+        if end != End::Empty {
+            self.message_end += prob * distribution.end();
+        }
+        self.continue_with(node, distribution, |start| start != Start::Special && end.splits(start));
+    }
+
+    /// All that is typed is spelled: the word may end, or go on.
+    fn expand_word(&mut self, node: usize, distribution: &Distribution) {
+        let Node { path, text, prob, .. } = &self.nodes[node];
+        let surface = &text[self.query.held.len()..];
+        let end = End::of(surface);
+        let ends = distribution.boundary(end);
+        if let (true, Ok(spelled)) = (ends > 0.0, std::str::from_utf8(text))
+            && self.vocabulary.encode(spelled) == *path
+        {
+            *self.ended.entry(surface.to_vec()).or_insert(0.0) += prob * ends;
+        }
+        let goes_on = |start| !matches!(start, Start::Special | Start::Space) && !end.splits(start);
+        self.continue_with(node, distribution, goes_on);
+    }
+
+    fn continue_with(&mut self, node: usize, distribution: &Distribution, allowed: impl Fn(Start) -> bool) {
+        let parent = self.nodes[node].prob;
+        let floor = FLOOR_NODE * self.mass as f32 / parent.max(f32::MIN_POSITIVE);
+        let starts = self.vocabulary.starts();
+        for &token in self.vocabulary.crossing() {
+            let prob = distribution.prob(token);
+            if prob > floor && allowed(starts[token as usize]) {
+                self.cross(node, token, parent * prob);
+            }
+        }
+        for ((token, &prob), &start) in (0..).zip(distribution.probs()).zip(starts) {
+            if prob > floor && allowed(start) && self.is_typed(token, start) && !self.crosses(node, token) {
+                self.child(node, token, parent * prob, parent * prob, 0.0);
+            }
+        }
+    }
+
+    /// Whether a surface may begin or go on with `token`: it has one space before it, and no other white space.
+    fn is_typed(&self, token: u32, start: Start) -> bool {
+        start != Start::Space || self.vocabulary.bytes(token).starts_with(b" ")
+    }
+
+    /// If a word ends inside `token` behind `node`, counts the word as ended.
+    fn cross(&mut self, node: usize, token: u32, prob: f32) -> bool {
+        let Some(surface) = self.crossed(node, token) else { return false };
+        *self.ended.entry(surface).or_insert(0.0) += prob;
+        true
+    }
+
+    fn crosses(&self, node: usize, token: u32) -> bool {
+        self.vocabulary.is_crossing(token) && self.crossed(node, token).is_some()
+    }
+
+    fn crossed(&self, node: usize, token: u32) -> Option<Vec<u8>> {
+        if !self.vocabulary.is_crossing(token) {
+            return None;
+        }
+        let text = [self.nodes[node].text.as_slice(), self.vocabulary.bytes(token)].concat();
+        let surface = text.get(self.query.held.len()..)?;
+        let cut = first_inside(surface, self.query.prefix.len())?;
+        Some(surface[..cut].to_vec())
+    }
+}
+
+/// Whether the pre-tokeniser cuts `text` at `at` for certain: letters, digits and other characters never share a token,
+/// a space goes with what follows it.
+fn cut_by_pretokeniser(text: &[u8], at: usize) -> bool {
+    let (Ok(before), Ok(after)) = (std::str::from_utf8(&text[..at]), std::str::from_utf8(&text[at..])) else {
+        return false;
+    };
+    let kind = |char: char| (char.is_alphabetic(), char.is_numeric());
+    match (before.chars().next_back(), after.chars().next()) {
+        (Some(' ') | None, _) | (_, None) => false,
+        (Some(a), Some(b)) => kind(a) != kind(b),
+    }
+}
