@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::{
     Error,
+    suggestible::is_apostrophe,
     tables::{END, FIRST, Layout, OTHER, START},
 };
 
@@ -21,6 +22,8 @@ pub struct CharNgram {
     mask: u64,
     /// ln of the share one character has of the escape symbol.
     ln_other: f64,
+    /// Which characters of the alphabet a suggested word may have; asked for at every step of a search.
+    letters: Vec<bool>,
 }
 
 /// What may follow a prefix; all probabilities together are 1.
@@ -43,7 +46,8 @@ impl CharNgram {
         let layout = Layout::open(path.as_ref())?;
         let mask = (1 << (8 * (layout.order - 1))) - 1;
         let ln_other = -(SCALARS - layout.alphabet.len() as f64).ln();
-        Ok(Self { layout, mask, ln_other })
+        let letters = layout.alphabet.iter().map(|&c| c.is_alphabetic() || is_apostrophe(c)).collect();
+        Ok(Self { layout, mask, ln_other, letters })
     }
 
     /// ln P of the whole string as a word, its end included; finite for every string.
@@ -68,6 +72,10 @@ impl CharNgram {
     /// The weight λ of the lexicon beside this model, in [0, 1), as fitted when it was built.
     pub fn lambda(&self) -> f32 {
         self.layout.lambda
+    }
+
+    pub(crate) fn letters(&self) -> &[bool] {
+        &self.letters
     }
 
     pub(crate) fn layout(&self) -> &Layout {

@@ -3,8 +3,7 @@
 use std::{cmp::Ordering, collections::BinaryHeap};
 
 use crate::{
-    CharNgram,
-    suggestible::{is_apostrophe, suggestible},
+    CharNgram, suggestible,
     tables::{END, FIRST},
 };
 
@@ -51,27 +50,27 @@ impl CharNgram {
     /// after `beam` strings were extended, or when what is left has less than 1/1000 of the prefix's mass: the work is
     /// bounded, and words of little probability may be missing.
     pub fn complete(&self, prefix: &str, k: usize, beam: usize) -> Vec<(String, f32)> {
-        self.complete_if(prefix, k, beam, |_| true)
+        self.complete_if(prefix, k, beam, f32::NEG_INFINITY, |_| true)
     }
 
-    /// As [`complete`](Self::complete), with only the words that `wanted` lets pass.
+    /// As [`complete`](Self::complete), with only the words of a log-probability above `floor` that `wanted` lets pass.
     pub(crate) fn complete_if(
         &self,
         prefix: &str,
         k: usize,
         beam: usize,
+        floor: f32,
         wanted: impl Fn(&str) -> bool,
     ) -> Vec<(String, f32)> {
         let mut words = Vec::new();
         if prefix.chars().nth(LONGEST_PREFIX).is_some() || k == 0 {
             return words;
         }
-        let layout = self.layout();
-        let tables = layout.tables();
-        let letters: Vec<bool> =
-            layout.alphabet.iter().map(|&c| c.is_alphabetic() || is_apostrophe(c)).collect();
+        let tables = self.layout().tables();
+        let letters = self.letters();
         let (log, context) = self.walk(prefix);
         let start = log as f32;
+        let floor = floor.max(start + LEAST_SHARE);
         let mut spelled = vec![Spelled { parent: 0, symbol: END, context }];
         let mut open = BinaryHeap::from([Open { log: start, ended: false, at: 0 }]);
         let mut extended = 0;
@@ -94,10 +93,10 @@ impl CharNgram {
             let from = spelled[best.at as usize];
             let next = tables.distribution(from.context, letters.len());
             let end = best.log + next[usize::from(END)].ln();
-            if best.at > 0 && end > start + LEAST_SHARE {
+            if best.at > 0 && end > floor {
                 open.push(Open { log: end, ended: true, at: best.at });
             }
-            let least = (start + LEAST_SHARE - best.log).exp();
+            let least = (floor - best.log).exp();
             for (i, &p) in next[usize::from(FIRST)..].iter().enumerate().take(letters.len()) {
                 if p > least && letters[i] {
                     let symbol = FIRST + i as u8;

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{CharNgram, Error, Lexicon};
 
 /// Strings extended per search for unlisted words; at about half a microsecond each it stays in the fast tier.
-const BEAM: usize = 96;
+const BEAM: usize = 64;
 /// Fewer typed letters than this say too little about a word that is in no list.
 const LEAST_LETTERS: usize = 2;
 
@@ -77,7 +77,11 @@ impl Spelling {
             *p = self.mix(*p, self.chars.log_prob(word).exp());
         }
         if prefix.trim_start().chars().nth(LEAST_LETTERS - 1).is_some() {
-            let unlisted = self.chars.complete_if(prefix, k, BEAM, |word| !self.lexicon.contains(word));
+            // Only words that beat the last of a full list can still enter it: mostly there are none, and no search.
+            let last = words.iter().map(|(_, p)| *p).fold(f32::INFINITY, f32::min);
+            let floor = if words.len() < k { 0.0 } else { last / (1.0 - self.chars.lambda()) };
+            let unlisted = |word: &str| !self.lexicon.contains(word);
+            let unlisted = self.chars.complete_if(prefix, k, BEAM, floor.ln(), unlisted);
             words.extend(unlisted.into_iter().map(|(word, p)| (word, self.mix(0.0, p))));
         }
         words.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));

@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::sync::LazyLock;
+
 use common::{close, corpus, files, questions};
 use foretype_charlm::{CharBuilder, CharNgram, Error, suggestible};
 use proptest::prelude::*;
@@ -121,6 +123,17 @@ fn the_work_is_bounded() {
 }
 
 #[test]
+fn one_word_is_enough() {
+    let files = files();
+    let lexicon = foretype_charlm::Lexicon::open(&files.lexicon).unwrap();
+    let mut builder = CharBuilder::new();
+    builder.add(" a", 1);
+    builder.finish(&files.chars, &lexicon, &[]).unwrap();
+    let chars = CharNgram::open(&files.chars).unwrap();
+    ["", " a", " b"].iter().for_each(|text| check(&chars, text));
+}
+
+#[test]
 fn nothing_to_learn_from_is_refused() {
     let files = files();
     let lexicon = foretype_charlm::Lexicon::open(&files.lexicon).unwrap();
@@ -129,11 +142,10 @@ fn nothing_to_learn_from_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn any_text_is_fine(text in "\\PC{0,12}") {
-        let chars = chars();
-        check(&chars, &text);
-        chars.complete(&text, 3, 20);
+        static CHARS: LazyLock<CharNgram> = LazyLock::new(chars);
+        check(&CHARS, &text);
+        prop_assert!(CHARS.complete(&text, 3, 20).iter().all(|(word, _)| word.starts_with(&text)));
     }
 }

@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::fs;
+use std::{fs, sync::LazyLock};
 
 use common::files;
 use foretype_charlm::{CharNgram, Error, Lexicon, Spelling};
@@ -40,6 +40,12 @@ fn another_version_is_told_apart() {
     assert!(error.to_string().contains("version 9"), "{error}");
 }
 
+/// The bytes of both files, built once for all cases.
+static INTACT: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
+    let files = files();
+    [&files.lexicon, &files.chars].map(|path| fs::read(path).unwrap())
+});
+
 /// Rewrites length and checksum, so that only the checks behind them stand between damage and use.
 fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     let length = (bytes.len() - 32) as u64;
@@ -52,25 +58,27 @@ fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
 proptest! {
     #[test]
     fn any_damage_is_noticed(which in any::<bool>(), at in any::<prop::sample::Index>(), bits in 1_u8.., cut in any::<bool>()) {
-        let files = files();
-        let path = if which { &files.lexicon } else { &files.chars };
-        let mut bytes = fs::read(path).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["lexicon.fst", "chars.bin"].map(|name| folder.path().join(name));
+        let mut files = INTACT.clone();
+        let bytes = &mut files[usize::from(which)];
         let at = at.index(bytes.len());
         if cut { bytes.truncate(at) } else { bytes[at] ^= bits }
-        fs::write(path, bytes).unwrap();
-        let error = Spelling::open(&files.lexicon, &files.chars).unwrap_err();
+        paths.iter().zip(&files).for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
+        let error = Spelling::open(&paths[0], &paths[1]).unwrap_err();
         prop_assert!(matches!(error, Error::Corrupt { .. } | Error::Read { .. }), "{error}");
     }
 
     /// A model with a right checksum over wrong contents is refused, or answers without a panic.
     #[test]
     fn a_wrong_model_does_not_panic(at in any::<prop::sample::Index>(), bits in 1_u8.., cut in any::<bool>()) {
-        let files = files();
-        let mut bytes = fs::read(&files.chars).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chars.bin");
+        let mut bytes = INTACT[1].clone();
         let at = 32 + at.index(bytes.len() - 32);
         if cut { bytes.truncate(at) } else { bytes[at] ^= bits }
-        fs::write(&files.chars, sealed(bytes)).unwrap();
-        if let Ok(chars) = CharNgram::open(&files.chars) {
+        fs::write(&path, sealed(bytes)).unwrap();
+        if let Ok(chars) = CharNgram::open(&path) {
             chars.complete(" un", 4, 50);
             prop_assert!(chars.log_prob(" unreconfigurably").is_finite());
         }
