@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use axum::extract::{Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -45,7 +46,7 @@ pub(super) async fn admit(
 
 /// HTTP/2 names the host in the URI.
 fn host(request: &Request) -> Option<&str> {
-    let authority = request.uri().authority().map(|authority| authority.as_str());
+    let authority = request.uri().authority().map(Authority::as_str);
     authority.or_else(|| request.headers().get(header::HOST)?.to_str().ok())
 }
 

@@ -6,7 +6,7 @@
 //! failed fsync left behind is unknown, so retrying on the same connection and then acknowledging would be a lie.
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -121,7 +121,7 @@ impl Worker {
                 }
                 Job::Close => open = false,
             }
-            next = if open && writes.len() < BATCH { ready(jobs) } else { None };
+            next = if open && writes.len() < BATCH { jobs.try_recv().ok() } else { None };
         }
         if let Err(error) = self.commit(writes, purge) {
             tracing::error!(%error, "a write failed; everyone waiting for it is told, and the database is reopened");
@@ -169,13 +169,6 @@ impl Worker {
             Ok(busy) => self.truncate &= busy != 0,
             Err(error) => tracing::warn!(%error, "housekeeping of the store failed; it is tried again"),
         }
-    }
-}
-
-fn ready(jobs: &Receiver<Job>) -> Option<Job> {
-    match jobs.try_recv() {
-        Ok(job) => Some(job),
-        Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
     }
 }
 

@@ -128,9 +128,9 @@ impl Sqlite {
             Ok(Box::new(move || drop(reply.send(outcome))))
         });
         if purge {
-            committer.purge(write)?
+            committer.purge(write)?;
         } else {
-            committer.write(write)?
+            committer.write(write)?;
         }
         answer.await.map_err(|_| StoreError::Unavailable)
     }

@@ -94,7 +94,7 @@ fn name(field: &str, value: Option<String>) -> Result<Option<String>, ApiError> 
     }
 }
 
-fn within<T: PartialOrd + std::fmt::Display>(
+fn within<T: PartialOrd + Copy + std::fmt::Display>(
     field: &str,
     value: T,
     least: T,
