@@ -39,7 +39,9 @@ export function showAnswer(answer) {
   showTime(answer);
   byId("suggestions").replaceChildren(...answer.suggestions.map(suggestionRow));
   byId("silence").textContent = answer.silence ? (SILENCES[answer.silence] ?? answer.silence) : "";
-  byId("predictors").replaceChildren(...Object.entries(answer.predictors).map(predictorRow));
+  const order = Object.keys(PREDICTORS);
+  const asked = Object.entries(answer.predictors).sort(([one], [other]) => order.indexOf(one) - order.indexOf(other));
+  byId("predictors").replaceChildren(...asked.map(predictorRow));
   byId("debug").textContent = answer.debug ? JSON.stringify(answer.debug, null, 2) : "";
 }
 
