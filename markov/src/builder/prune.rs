@@ -1,7 +1,8 @@
 //! Drops the n-grams that matter least until the file is small enough.
 //!
-//! An n-gram is worth its count times the nats it adds over the shorter context (the weighted difference of Seymore and
-//! Rosenfeld 1996), and is kept if that reaches a threshold, or if a longer one that is kept begins with it.
+//! An n-gram is worth the number of its occurrences times the nats it adds over the shorter context (the weighted
+//! difference of Seymore and Rosenfeld 1996), and is kept if that reaches a threshold, or if a longer one that is kept
+//! begins with it. Counting occurrences measured slightly better than counting what Kneser-Ney counts.
 
 use super::count::Grams;
 use super::smooth::{Gains, hand_down, initial_counts};
@@ -24,7 +25,7 @@ pub(super) fn to_size(
     max_bytes: u64,
     progress: &mut dyn FnMut(f32),
 ) -> Kept {
-    const ROUNDS: usize = 10;
+    const ROUNDS: usize = 12;
     let fits = |kept: &Kept| fixed + write::ngram_bytes(orders, kept) <= max_bytes;
     let mut best = at_threshold(orders, gains, 0.0);
     if fits(&best) {
@@ -56,7 +57,7 @@ fn at_threshold(orders: &[Grams], gains: &Gains, threshold: f32) -> Kept {
         let (shorter, these) = flags.split_at_mut(order - 2);
         let these = &mut these[0];
         for at in 0..grams.len() {
-            let worth = counts[order - 1][at] as f32 * gains.nats[order - 2][at];
+            let worth = grams.counts[at] as f32 * gains.nats[order - 2][at];
             these[at] |= worth >= threshold;
             if these[at]
                 && let Some(shorter) = shorter.last_mut()

@@ -15,13 +15,14 @@ pub(super) fn fixed_bytes(words: &[Box<str>]) -> u64 {
     (HEADER + surfaces + (4 + 4 + 1) * (words.len() + 64) + 8 * SECTIONS) as u64
 }
 
-/// Bytes of the n-grams of orders 2 and up: 3 each and a fifth for the bits, and 9 for each context.
+/// Bytes of the n-grams of orders 2 and up: 3 a node, 9 a context, and 12 for the bits of 64 nodes that may be contexts.
 pub(super) fn ngram_bytes(orders: &[Grams], kept: &Kept) -> u64 {
     let mut bytes = 0;
-    for (grams, flags) in orders.iter().zip(&kept.flags) {
+    for (order, (grams, flags)) in (2..).zip(orders.iter().zip(&kept.flags)) {
         let nodes = flags.iter().filter(|&&kept| kept).count();
         let contexts = grams.contexts().filter(|run| flags[run.clone()].contains(&true)).count();
-        bytes += 3 * nodes + nodes.div_ceil(5) + 9 * contexts;
+        let bits = if order < ORDER { 12 * nodes.div_ceil(64) } else { 0 };
+        bytes += 3 * nodes + 9 * contexts + bits;
     }
     bytes as u64
 }

@@ -1,7 +1,7 @@
 //! Forgetting: what keeps a personal model within its bytes.
 
 use super::contexts::{Contexts, Follower, List};
-use super::vocabulary::{FIRST_WORD, NONE, Vocabulary, WordId};
+use super::vocabulary::{NONE, WordId};
 use super::{MAX_EVENT_BYTES, PersonalModel};
 
 impl PersonalModel {
@@ -40,8 +40,9 @@ impl PersonalModel {
     }
 
     fn rebuild_keeping_freshness(&mut self) {
-        let old = self.vocabulary.clone();
-        let map = self.renumber(|id| old.count(id), |id| old.is_fresh(id));
+        let words = &self.vocabulary;
+        let (words, map) = words.rebuilt(|id| words.count(id), |id| words.is_fresh(id));
+        self.vocabulary = words;
         self.recount(&map, Follower::count, Follower::is_fresh);
     }
 
@@ -52,28 +53,13 @@ impl PersonalModel {
         word: impl Fn(u32, bool) -> u32,
         follower: impl Fn(Follower) -> u32,
     ) {
-        let old = self.vocabulary.clone();
-        let map = self.renumber(|id| word(old.count(id), old.is_fresh(id)), |_| false);
+        let words = &self.vocabulary;
+        let (words, map) = words.rebuilt(|id| word(words.count(id), words.is_fresh(id)), |_| false);
+        self.vocabulary = words;
         self.recount(&map, follower, |_| false);
         for id in recent.iter_mut().filter(|id| **id != NONE) {
             *id = map[usize::from(*id)];
         }
-    }
-
-    /// Rebuilds the vocabulary with new counts and returns the new id of each old one, `NONE` for what is dropped.
-    fn renumber(&mut self, count: impl Fn(WordId) -> u32, fresh: impl Fn(WordId) -> bool) -> Vec<WordId> {
-        let old = std::mem::replace(&mut self.vocabulary, Vocabulary::new());
-        let mut map = vec![NONE; old.len()];
-        for id in 0..FIRST_WORD {
-            map[usize::from(id)] = id;
-            self.vocabulary.set(id, count(id), fresh(id));
-        }
-        for id in old.ids().filter(|&id| count(id) > 0) {
-            let new = self.vocabulary.intern(old.surface(id));
-            self.vocabulary.set(new, count(id), fresh(id));
-            map[usize::from(id)] = new;
-        }
-        map
     }
 
     fn recount(&mut self, map: &[WordId], count: impl Fn(Follower) -> u32, fresh: impl Fn(Follower) -> bool) {

@@ -103,10 +103,16 @@ impl Vocabulary {
     }
 
     fn insert(&mut self, surface: &str) -> WordId {
-        let id = self.words.len() as WordId;
         let rank = self.sorted.partition_point(|&other| self.surface(other) < surface);
+        let id = self.append(surface);
         reserve(&mut self.sorted);
         self.sorted.insert(rank, id);
+        id
+    }
+
+    /// Adds a surface that is not there, without its place in the order.
+    fn append(&mut self, surface: &str) -> WordId {
+        let id = self.words.len() as WordId;
         reserve(&mut self.words);
         self.words.push(Word { start: self.surfaces.len() as u32, tally: 0 });
         if self.surfaces.capacity() - self.surfaces.len() < surface.len() {
@@ -120,6 +126,24 @@ impl Vocabulary {
             hasher.hash_one(&surfaces[start..end])
         });
         id
+    }
+
+    /// A vocabulary of the words that `count` leaves above zero, and the new id of each old one, `NONE` for the others.
+    pub(super) fn rebuilt(
+        &self,
+        count: impl Fn(WordId) -> u32,
+        fresh: impl Fn(WordId) -> bool,
+    ) -> (Self, Vec<WordId>) {
+        let mut new = Self::new();
+        let mut map = vec![NONE; self.len()];
+        for id in (0..FIRST_WORD).chain(self.ids().filter(|&id| count(id) > 0)) {
+            let now = if id < FIRST_WORD { id } else { new.append(self.surface(id)) };
+            new.set(now, count(id), fresh(id));
+            map[usize::from(id)] = now;
+        }
+        new.sorted.reserve_exact(new.ids().len());
+        new.sorted.extend(self.sorted.iter().map(|&id| map[usize::from(id)]).filter(|&id| id != NONE));
+        (new, map)
     }
 
     /// Counts one more sighting.
