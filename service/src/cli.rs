@@ -1,10 +1,13 @@
 //! The command line: every option is a flag, an environment variable and, for `serve` and `complete`, a line of the
 //! configuration file.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
 
 use crate::build;
 use crate::engine::Predictor;
@@ -179,7 +182,7 @@ impl From<Role> for foretype_markov::Role {
     }
 }
 
-fn predictor(name: &str) -> Result<Predictor, String> {
+fn predictor(name: &str) -> std::result::Result<Predictor, String> {
     Predictor::from_name(name.trim()).ok_or_else(|| "one of gpt2, personal, domain, charlm".into())
 }
 
@@ -187,4 +190,39 @@ fn predictor(name: &str) -> Result<Predictor, String> {
 fn default_threads() -> u64 {
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     cores.saturating_sub(1).clamp(1, 16) as u64
+}
+
+/// Logs to standard error.
+pub fn start_log(level: &str, format: LogFormat) -> Result<()> {
+    let filter = EnvFilter::try_new(level).with_context(|| format!("--log takes a level, not {level:?}"))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}
+
+/// An error and its causes on one line, without those that the line already tells.
+pub fn explain(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if line.is_empty() {
+            line = cause;
+        } else if !line.contains(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_told_once() {
+        let error = anyhow::anyhow!("no space").context("cannot write: no space").context("saving");
+        assert_eq!(explain(&error), "saving: cannot write: no space");
+    }
 }

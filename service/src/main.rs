@@ -1,35 +1,34 @@
 //! The binary `foretype`.
 
+use std::io::Write;
+use std::process::ExitCode;
+
 use anyhow::Result;
-use foretype::cli::{Cli, Command, LogFormat};
+use foretype::cli::{self, Cli, Command};
 use foretype::config::{self, ConfigError};
 use foretype::{build, serve, terminal};
-use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> Result<()> {
-    let cli = match config::parse(std::env::args_os()) {
+fn main() -> ExitCode {
+    let Err(error) = run() else { return ExitCode::SUCCESS };
+    // Nothing is left to do when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "foretype: {}", cli::explain(&error));
+    ExitCode::FAILURE
+}
+
+fn run() -> Result<()> {
+    let Cli { command, log, log_format, .. } = match config::parse(std::env::args_os()) {
         Ok(cli) => cli,
         // Help and usage have their own format and exit codes.
         Err(ConfigError::Arguments(message)) => message.exit(),
         Err(error) => return Err(error.into()),
     };
-    start_log(&cli)?;
-    match &cli.command {
+    cli::start_log(&log, log_format)?;
+    match &command {
         Command::Serve(options) => serve::run(options),
         Command::Complete(options) => terminal::run(options),
         Command::Build(options) => build::run(options),
     }
-}
-
-fn start_log(cli: &Cli) -> Result<()> {
-    let filter = EnvFilter::try_new(&cli.log)?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match cli.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
-    Ok(())
 }

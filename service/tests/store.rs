@@ -190,7 +190,7 @@ async fn erasure_leaves_no_byte_in_the_files() {
             store.append(&key(writer), None, retry(&text, &format!("{mark}{round}"))).await.unwrap();
         }
         let epoch = store.load(&key("annabel")).await.unwrap().unwrap().epoch;
-        let blob = format!("{SECRET} ").repeat(200 + round as usize * 20).into_bytes();
+        let blob = format!("{SECRET} ").repeat(200 + round * 20).into_bytes();
         store
             .snapshot(&key("annabel"), Snapshot { epoch, seq: round as u64 + 1, format: 1, blob })
             .await
