@@ -87,8 +87,9 @@ fn copy_neural(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// A progress bar that names its stage.
+/// A progress bar that names its stage; where there is no terminal to draw it, the log names the stage.
 fn progress(stage: &'static str, length: u64) -> ProgressBar {
+    tracing::info!(stage, length);
     let style = ProgressStyle::with_template("{msg:24} {wide_bar} {percent:>3} %  {elapsed} (left {eta})")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(length).with_style(style).with_message(stage)

@@ -2,19 +2,42 @@
 //! P(w | h) = P_ngram(w | h) + P(new | h) · P_spelling(w).
 
 use foretype_charlm::Spelling;
-use foretype_markov::{Matched, NextWord};
+use foretype_markov::{Matched, NextWord, PersonalModel, StaticModel};
 
 use super::{Query, View};
 
+/// Sightings that make a word its writer's own, listed or not.
+const SIGHTINGS: u32 = 2;
+
+/// Which words of a model may be shown.
+pub trait Suggest: NextWord {
+    /// The `k` best words after `history` that start with `prefix`, are longer and may be shown, with P(w | history).
+    fn suggest(&self, history: &Self::History, prefix: &str, k: usize, spelling: &Spelling) -> Vec<(&str, f32)>;
+}
+
+impl Suggest for StaticModel {
+    fn suggest(&self, history: &Self::History, prefix: &str, k: usize, _: &Spelling) -> Vec<(&str, f32)> {
+        self.top(history, prefix, k)
+    }
+}
+
+impl Suggest for PersonalModel {
+    /// A word seen once may be a slip: it is shown if the lexicon has it.
+    fn suggest(&self, history: &Self::History, prefix: &str, k: usize, spelling: &Spelling) -> Vec<(&str, f32)> {
+        let known = |word: &str, sightings: u32| sightings >= SIGHTINGS || spelling.contains(word);
+        self.top_where(history, prefix, k, known)
+    }
+}
+
 /// An n-gram model at one place.
-pub struct Ngram<'a, M: NextWord> {
+pub struct Ngram<'a, M: Suggest> {
     model: &'a M,
     spelling: &'a Spelling,
     history: M::History,
     prefix: String,
 }
 
-impl<'a, M: NextWord> Ngram<'a, M> {
+impl<'a, M: Suggest> Ngram<'a, M> {
     /// Resolves the history once.
     pub fn new(model: &'a M, spelling: &'a Spelling, query: &Query<'_>) -> Self {
         let history = model.history(query.history, query.start);
@@ -22,7 +45,7 @@ impl<'a, M: NextWord> Ngram<'a, M> {
     }
 }
 
-impl<'a, M: NextWord> View<'a> for Ngram<'a, M>
+impl<'a, M: Suggest> View<'a> for Ngram<'a, M>
 where
     M::History: 'a, {
     fn matched(&self) -> Matched {
@@ -44,7 +67,8 @@ where
     }
 
     fn top(&self, k: usize) -> Vec<(String, f32)> {
-        self.model.top(&self.history, &self.prefix, k).into_iter().map(|(w, p)| (w.to_string(), p)).collect()
+        let words = self.model.suggest(&self.history, &self.prefix, k, self.spelling);
+        words.into_iter().map(|(word, p)| (word.to_owned(), p)).collect()
     }
 
     fn after(&self, surface: &str) -> Box<dyn View<'a> + 'a> {
