@@ -52,7 +52,9 @@ impl Answers {
 
     /// The answer of that name, if it lives.
     pub fn find(&self, id: &str) -> Option<Arc<(Instant, Given)>> {
-        let id = (id.len() == 32).then(|| u128::from_str_radix(id, 16).ok()).flatten()?;
+        // Digits only: from_str_radix would take a sign as well.
+        let digits = id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let id = digits.then(|| u128::from_str_radix(id, 16).ok()).flatten()?;
         let found = self.recent.get(&id)?;
         if found.0.elapsed() > LIFE {
             self.recent.remove(&id);

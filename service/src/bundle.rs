@@ -165,7 +165,7 @@ impl Bundle {
     pub fn load(dir: &Path, version: String) -> Result<Self, BundleError> {
         let unreadable = |file: &str, cause: String| BundleError::Unreadable { path: dir.join(file), cause };
         let domain = StaticModel::open(&dir.join(DOMAIN)).map_err(|e| unreadable(DOMAIN, e.to_string()))?;
-        let spelling = Spelling::open(&dir.join(LEXICON), &dir.join(CHARS))
+        let spelling = Spelling::open(dir.join(LEXICON), dir.join(CHARS))
             .map_err(|e| unreadable(LEXICON, e.to_string()))?;
         let ensemble = if dir.join(ENSEMBLE).exists() { Fitted::read(&dir.join(ENSEMBLE))? } else { Fitted::default() };
         Ok(Self { version, domain: Some(domain), spelling: Some(spelling), ensemble })

@@ -107,10 +107,10 @@ impl Engine {
         if let Some(reason) = silence::against(text, request) {
             return Some(reason);
         }
-        if let Some(key) = &request.session {
-            if self.sessions.with(key, |session| session.was_rejected(landing)) {
-                return Some(Silence::RejectedHere);
-            }
+        if let Some(key) = &request.session
+            && self.sessions.with(key, |session| session.was_rejected(landing))
+        {
+            return Some(Silence::RejectedHere);
         }
         // At a threshold of zero whatever was found is shown.
         let shy = least > 0.0 && (candidate.probs[0] < least || candidate.worth <= 0.0);

@@ -49,7 +49,7 @@ impl Engine {
             let prior = self.bundle.ensemble.prior.weights[table.bucket].map(|w| (w * 255.0).round() as u8);
             Loss { bucket: table.bucket as u8, prior, log_probs }
         });
-        Losses(losses.collect())
+        Losses(losses.collect()).as_stored()
     }
 
     async fn neural_losses(&self, surfaces: &[&str], role: Role, context: &[Turn]) -> Vec<Option<f32>> {

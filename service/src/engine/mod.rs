@@ -78,10 +78,9 @@ impl Engine {
             return views;
         }
         let Some(spelling) = &self.bundle.spelling else { return views };
-        if let (Some(memory), true) = (memory, self.is_enabled(Predictor::Personal)) {
-            if memory.personal.words_learned() > 0 {
-                views.push((Predictor::Personal, Box::new(Ngram::new(&memory.personal, spelling, query))));
-            }
+        let taught = |memory: &&Memory| memory.personal.words_learned() > 0;
+        if let (Some(memory), true) = (memory.filter(taught), self.is_enabled(Predictor::Personal)) {
+            views.push((Predictor::Personal, Box::new(Ngram::new(&memory.personal, spelling, query))));
         }
         if let (Some(domain), true) = (&self.bundle.domain, self.is_enabled(Predictor::Domain)) {
             views.push((Predictor::Domain, Box::new(Ngram::new(domain, spelling, query))));

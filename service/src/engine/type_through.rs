@@ -55,7 +55,7 @@ impl Engine {
     fn clearly_better(&self, rest: &Suggestion, cut: &Cut<'_>, tables: &Tables) -> bool {
         let ranked = rank(&tables.here, tables.next.as_ref(), &self.bundle.ensemble.calibration);
         let Some(best) = ranked.first() else { return false };
-        let first = rest.text.trim_start().split_whitespace().next().unwrap_or_default();
+        let first = rest.text.split_whitespace().next().unwrap_or_default();
         let lead = rest.text.len() - rest.text.trim_start().len();
         let worth = worth::worth(&[(lead + first.chars().count() + 1, rest.confidence)]);
         let same = best.text(cut.prefix, "").trim_start().starts_with(first);

@@ -65,6 +65,18 @@ impl Calibration {
     }
 }
 
+/// Log-loss of a curve, with the weak pull to the identity.
+fn loss(examples: &[(f32, bool)], slope: f64, offset: f64) -> f64 {
+    let pull = 5e-4 * ((slope - 1.0).powi(2) + offset.powi(2));
+    let of = |&(x, right): &(f32, bool)| {
+        let z = slope * f64::from(x) + offset;
+        // -ln sigmoid(±z), stable for large |z|.
+        let z = if right { -z } else { z };
+        z.max(0.0) + (-z.abs()).exp().ln_1p()
+    };
+    examples.iter().map(of).sum::<f64>() + pull
+}
+
 /// Newton's method on the two parameters; `None` when the fit is not a rising curve.
 fn fit_curve(examples: &[(f32, bool)]) -> Option<Curve> {
     let (mut slope, mut offset) = (1.0_f64, 0.0_f64);
@@ -87,11 +99,12 @@ fn fit_curve(examples: &[(f32, bool)]) -> Option<Curve> {
             return None;
         }
         let (da, db) = ((hbb * ga - hab * gb) / determinant, (haa * gb - hab * ga) / determinant);
-        slope -= da;
-        offset -= db;
-        if da.abs() + db.abs() < 1e-9 {
-            break;
-        }
+        // A full step can overshoot where the curve is flat: halve it until the loss falls.
+        let before = loss(examples, slope, offset);
+        let step = (0..20).map(|i| 0.5_f64.powi(i)).find(|t| loss(examples, slope - t * da, offset - t * db) < before);
+        let Some(step) = step else { break };
+        slope -= step * da;
+        offset -= step * db;
     }
     let curve = Curve { slope: slope as f32, offset: offset as f32 };
     (curve.slope.is_finite() && curve.slope > 0.0 && curve.offset.is_finite()).then_some(curve)

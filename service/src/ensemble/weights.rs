@@ -63,7 +63,7 @@ impl Losses {
             out.extend(loss.prior);
             for log_prob in loss.log_probs {
                 // Clamped above ASLEEP: a probability of e^-327 is as good as none.
-                let centi = log_prob.map_or(ASLEEP, |p| (p * 100.0).clamp(-32_767.0, 0.0) as i16);
+                let centi = log_prob.map_or(ASLEEP, |p| (p * 100.0).round().clamp(-32_767.0, 0.0) as i16);
                 out.extend(centi.to_le_bytes());
             }
         }
@@ -87,6 +87,13 @@ impl Losses {
             (usize::from(head[0]) < BUCKETS).then_some(Loss { bucket: head[0], prior, log_probs })
         });
         losses.collect::<Option<Vec<_>>>().map(Self)
+    }
+}
+
+impl Losses {
+    /// The same as they will be read back, so that what is applied now and what is replayed later agree.
+    pub fn as_stored(self) -> Self {
+        Self::from_bytes(&self.to_bytes()).unwrap_or_default()
     }
 }
 

@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn a_likely_second_word_makes_a_phrase_worth_more() {
         assert!(worth(&[(5, 0.8), (4, 0.9)]) > worth(&[(5, 0.8)]));
-        assert!(worth(&[(5, 0.8), (4, 0.05)]) < worth(&[(5, 0.8)]) + 0.1);
+        assert!(worth(&[(5, 0.8), (4, 0.001)]) < worth(&[(5, 0.8)]));
     }
 
     #[test]

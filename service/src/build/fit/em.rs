@@ -42,15 +42,15 @@ fn complete(losses: &[Loss]) -> impl Iterator<Item = (usize, [f64; MEMBERS], [bo
 /// Expectation maximisation per bucket, drawn towards the overall weights where there are few words.
 pub(super) fn weights(losses: &[Loss]) -> Vec<[f32; MEMBERS]> {
     let uniform = [1.0 / MEMBERS as f64; MEMBERS];
-    let overall = em(complete(losses).map(|(_, probs, _)| probs), uniform, 0.0);
+    let overall = em(&complete(losses).map(|(_, probs, _)| probs), uniform, 0.0);
     let buckets = (0..BUCKETS).map(|bucket| {
         let words = complete(losses).filter(|(b, ..)| *b == bucket).map(|(_, probs, _)| probs);
-        em(words, overall, PSEUDO)
+        em(&words, overall, PSEUDO)
     });
     buckets.map(|weights| normalised(weights.map(|w| w.max(LEAST))).map(|w| w as f32)).collect()
 }
 
-fn em(words: impl Iterator<Item = [f64; MEMBERS]> + Clone, start: [f64; MEMBERS], pseudo: f64) -> [f64; MEMBERS] {
+fn em(words: &(impl Iterator<Item = [f64; MEMBERS]> + Clone), start: [f64; MEMBERS], pseudo: f64) -> [f64; MEMBERS] {
     let mut weights = start;
     for _ in 0..40 {
         let mut counts = start.map(|w| w * pseudo);
@@ -117,10 +117,10 @@ pub(super) fn typed_loss(typed: &[Typed], prior: &Prior) -> f64 {
 
 /// What a typed prefix does to each member's weight beyond its likelihood: gradient ascent on the logarithms.
 pub(super) fn prefixes(typed: &[Typed], prior: &Prior) -> Vec<[f32; MEMBERS]> {
-    let mut logs = vec![[0.0_f64; MEMBERS]; PREFIX_CLASSES];
+    let mut logs = [[0.0_f64; MEMBERS]; PREFIX_CLASSES];
     for _ in 0..300 {
-        let factors: Vec<_> = logs.iter().map(|row| row.map(f64::exp)).collect();
-        let mut gradient = vec![[0.0; MEMBERS]; PREFIX_CLASSES];
+        let factors = logs.map(|row| row.map(f64::exp));
+        let mut gradient = [[0.0; MEMBERS]; PREFIX_CLASSES];
         let mut counts = [1.0; PREFIX_CLASSES];
         for t in typed {
             let (word, prefix) = terms(t, prior, &factors);
