@@ -172,6 +172,8 @@ fn unlisted(args: &Args, sources: &[Source]) -> Result<Vec<(String, u64)>> {
 
 fn write_manifest(args: &Args, sources: &[Source], figures: BTreeMap<String, f64>) -> Result<()> {
     let names = [bundle::DOMAIN, bundle::LEXICON, bundle::CHARS, bundle::ENSEMBLE].into_iter().chain(bundle::NEURAL);
+    let reference = args.out.join(bundle::REFERENCE).exists().then_some(bundle::REFERENCE);
+    let names = names.chain(reference);
     let files = names.map(|name| Ok((name.to_owned(), File::describe(&args.out.join(name))?)));
     let manifest = Manifest {
         format: bundle::FORMAT,

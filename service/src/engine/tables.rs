@@ -19,13 +19,13 @@ const NEXT_PROPOSALS: usize = 6;
 const LEAST_DONE: f32 = 0.02;
 
 /// Fast candidates the neural tier is asked to score, here and one word later.
-const ASKED: (usize, usize) = (8, 5);
+const ASKED: (usize, usize) = (6, 4);
 
 /// Decoding steps the neural tier may spend on one keystroke.
-const STEPS: usize = 10;
+const STEPS: usize = 6;
 
 /// Words of neural continuation.
-const PHRASE: usize = 6;
+const PHRASE: usize = 4;
 
 const GPT2: usize = Predictor::Gpt2 as usize;
 

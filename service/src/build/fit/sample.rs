@@ -6,7 +6,7 @@ use crate::engine::Turn;
 /// Streams measured per source, messages measured per stream, characters measured per source.
 const STREAMS: usize = 24;
 const MESSAGES: usize = 30;
-const CHARACTERS: usize = 14_000;
+const CHARACTERS: usize = 6_000;
 
 /// Messages learned before the first is measured, at most.
 const HISTORY: usize = 400;
