@@ -17,9 +17,19 @@ const HISTORY: usize = 8;
 /// The longest message whose words are all weighed; of longer ones the first words are.
 const WORDS: usize = 400;
 
-/// Decoding steps of the GPT-2 on one message, and how long to wait for them.
-const STEPS: usize = 32;
-const PATIENCE: Duration = Duration::from_millis(60);
+/// Effort spent on the GPT-2's part.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effort {
+    /// Decoding steps on one message: about its first words.
+    pub(crate) steps: usize,
+    /// How long to wait for them.
+    pub(crate) patience: Duration,
+}
+
+impl Effort {
+    /// What a message that is being sent can wait for.
+    const SENDING: Self = Self { steps: 32, patience: Duration::from_millis(60) };
+}
 
 impl Engine {
     /// The losses of `text` as it would have been predicted just before it is learned. The GPT-2 weighs the first
@@ -31,9 +41,21 @@ impl Engine {
         context: &[Turn],
         memory: Option<&Arc<RwLock<Memory>>>,
     ) -> Losses {
+        self.weigh(text, role, context, memory, Effort::SENDING).await
+    }
+
+    /// The same with a given effort; `foretype build` takes its time.
+    pub(crate) async fn weigh(
+        &self,
+        text: &str,
+        role: Role,
+        context: &[Turn],
+        memory: Option<&Arc<RwLock<Memory>>>,
+        effort: Effort,
+    ) -> Losses {
         let normal = segment::normalise(text);
         let surfaces: Vec<&str> = segment::surfaces(&normal).take(WORDS).collect();
-        let neural = self.neural_losses(&surfaces, role, context).await;
+        let neural = self.neural_losses(&surfaces, role, context, effort).await;
         let guard = memory.map(|m| read(m));
         let losses = (0..surfaces.len()).map(|i| {
             let from = i.saturating_sub(HISTORY);
@@ -52,13 +74,19 @@ impl Engine {
         Losses(losses.collect()).as_stored()
     }
 
-    async fn neural_losses(&self, surfaces: &[&str], role: Role, context: &[Turn]) -> Vec<Option<f32>> {
+    async fn neural_losses(
+        &self,
+        surfaces: &[&str],
+        role: Role,
+        context: &[Turn],
+        effort: Effort,
+    ) -> Vec<Option<f32>> {
         let Some(inference) = &self.inference else { return Vec::new() };
         let text =
             Text { turns: super::neural_turns(context), role: super::neural_role(role), before: String::new() };
-        let owned = surfaces.iter().take(STEPS).map(|s| (*s).to_owned()).collect();
-        let Some(answer) = inference.losses(text, owned, STEPS) else { return Vec::new() };
-        match tokio::time::timeout(PATIENCE, answer).await {
+        let owned = surfaces.iter().take(effort.steps).map(|s| (*s).to_owned()).collect();
+        let Some(answer) = inference.losses(text, owned, effort.steps) else { return Vec::new() };
+        match tokio::time::timeout(effort.patience, answer).await {
             Ok(Ok(losses)) => losses,
             Ok(Err(_)) | Err(_) => Vec::new(),
         }

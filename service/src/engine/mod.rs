@@ -16,6 +16,7 @@ use std::sync::{Arc, RwLock};
 use foretype_markov::{Limits, PersonalModel, Role};
 
 pub use answer::{Completion, Kind, Outcome, Predictor, Record, Silence, Source, Status, Suggestion};
+pub(crate) use losses::Effort;
 pub(crate) use tables::{Probe, Tables};
 pub use open::{Health, OpenError, Settings};
 pub use request::{Deadline, Memory, Request, SessionKey, Turn};

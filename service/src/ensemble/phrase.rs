@@ -40,7 +40,8 @@ impl Extension<'_> {
             return;
         }
         let Some((surface, p, agrees)) = self.next(views, neural.first()) else { return };
-        if p < LEAST {
+        // Models loop more than people do.
+        if p < LEAST || surface == last {
             return;
         }
         longer.surfaces.push(surface.clone());

@@ -14,7 +14,7 @@ use indicatif::ProgressBar;
 use super::corpus::Source;
 use super::{Args, progress, write_fitted};
 use crate::bundle::{Bundle, Fitted};
-use crate::engine::{Deadline, Engine, Memory, Predictor, Request, Settings, Turn};
+use crate::engine::{Deadline, Effort, Engine, Memory, Predictor, Request, Settings, Turn};
 use crate::ensemble::calibrate::Calibration;
 use crate::ensemble::mixture::prefix_class;
 use crate::ensemble::rank::{Ranked, rank};
@@ -28,6 +28,9 @@ const THRESHOLD: f32 = 0.2;
 
 /// Nothing is late while fitting.
 const BUDGET: Duration = Duration::from_secs(10);
+
+/// Whole messages are weighed, however long that takes.
+const EFFORT: Effort = Effort { steps: 160, patience: BUDGET };
 
 /// One position in this many is typed through.
 const EVERY: usize = 6;
@@ -101,7 +104,7 @@ async fn weigh(engine: &Engine, streams: &[Stream<'_>], bar: &ProgressBar) -> Ve
     for stream in streams {
         let memory = remember(engine, stream);
         for Message { context, turn } in &stream.measured {
-            losses.extend(engine.losses(&turn.text, turn.role, context, memory.as_ref()).await.0);
+            losses.extend(engine.weigh(&turn.text, turn.role, context, memory.as_ref(), EFFORT).await.0);
             learn(memory.as_ref(), turn);
             bar.inc(1);
         }

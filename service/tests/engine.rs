@@ -1,0 +1,192 @@
+//! The engine as the HTTP layer asks it: first with a fixed predictor, then with the shipped bundle.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock, RwLock};
+use std::time::Duration;
+
+use expect_test::{Expect, expect};
+use foretype::engine::{
+    Completion, Deadline, Engine, Memory, Outcome, Predictor, Request, SessionKey, Settings, Silence, Source,
+    Status, Turn,
+};
+use foretype_markov::{Role, segment};
+use unicode_segmentation::UnicodeSegmentation;
+
+fn request(text: &str) -> Request {
+    // `|` is the cursor; what follows it is `after`.
+    let (text, after) = text.split_once('|').unwrap_or((text, ""));
+    Request {
+        text: text.to_owned(),
+        after: after.to_owned(),
+        context: Vec::new(),
+        role: Role::Agent,
+        memory: None,
+        session: None,
+        max_suggestions: 3,
+        min_confidence: Some(0.0),
+        debug: false,
+        deadline: Deadline::after(Duration::from_secs(5)),
+    }
+}
+
+fn session(name: &str) -> Option<SessionKey> {
+    Some(SessionKey { tenant: "t".into(), writer: None, session: name.into() })
+}
+
+fn complete(engine: &Engine, request: Request) -> Completion {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    runtime.block_on(engine.complete(request))
+}
+
+fn small() -> Engine {
+    let fillers: Vec<_> = (0..60).map(|i| format!(" f{i}")).collect();
+    let mut words = vec![(" help", 0.12), (" hello", 0.04), (" you", 0.13), (" with", 0.1), (".", 0.01)];
+    // The rest of the mass, thinly spread: nothing is likely enough to go on with.
+    words.extend(fillers.iter().map(|word| (word.as_str(), 0.01)));
+    Engine::fixed(&words)
+}
+
+/// What the small engine says at the cursor, or why it is silent.
+fn check(text: &str, expected: Expect) {
+    let completion = complete(&small(), request(text));
+    let shown: Vec<_> = completion.suggestions.iter().map(|s| s.text.as_str()).collect();
+    let said = completion.silence.map_or_else(|| format!("{shown:?}"), |reason| reason.name().to_owned());
+    expected.assert_eq(&said);
+}
+
+#[test]
+fn finishes_the_word_at_the_cursor() {
+    check("I can he|", expect![[r#"["lp ", "llo "]"#]]);
+    check("I can hel|", expect![[r#"["p ", "lo "]"#]]);
+}
+
+#[test]
+fn goes_on_after_a_finished_word() {
+    check("I can help|", expect![[r#"[" help ", " you ", " with "]"#]]);
+    check("I can |", expect![[r#"["help ", "with ", "you "]"#]]);
+}
+
+#[test]
+fn says_why_it_is_silent() {
+    check("|", expect!["empty_text"]);
+    check("  |", expect!["empty_text"]);
+    check("I zzz|", expect!["no_candidate"]);
+    check("I 20419|", expect!["number"]);
+    check("帮助你|", expect!["unknown_script"]);
+    check("I can he|lp you", expect!["repeats_after"]);
+}
+
+#[test]
+fn the_threshold_silences_and_zero_does_not() {
+    let shy = Request { min_confidence: Some(0.9), ..request("I can |") };
+    assert_eq!(complete(&small(), shy).silence, Some(Silence::LowConfidence));
+}
+
+#[test]
+fn typing_what_it_said_keeps_the_rest() {
+    let engine = small();
+    let ask = |text: &str| complete(&engine, Request { session: session("through"), ..request(text) });
+    let first = ask("I can he");
+    assert_eq!((first.source, first.suggestions[0].text.as_str()), (Source::Models, "lp "));
+    let second = ask("I can hel");
+    assert_eq!((second.source, second.suggestions[0].text.as_str()), (Source::TypeThrough, "p "));
+    // The rest may be empty of words: then the models are asked again.
+    assert_eq!(ask("I can help ").source, Source::Models);
+}
+
+#[test]
+fn a_rejected_suggestion_does_not_come_back_there() {
+    let engine = small();
+    let ask = |text: &str| complete(&engine, Request { session: session("reject"), max_suggestions: 1, ..request(text) });
+    let first = ask("I can he");
+    engine.outcome(&first.record, 0, Outcome::Rejected);
+    assert_eq!(ask("I can he").suggestions[0].text.trim(), "llo");
+    assert!(ask("I can hel").suggestions.iter().all(|s| !s.text.starts_with("p ")), "nor a letter later");
+    assert_eq!(ask("And he").suggestions[0].text, "lp ", "elsewhere it may");
+}
+
+/// The shipped bundle, loaded once.
+fn shipped() -> &'static Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE.get_or_init(|| {
+        let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundle");
+        let predictors = Predictor::ALL.to_vec();
+        let settings = Settings { bundle, runtime: None, predictors, kv_bytes: 32 << 20 };
+        Engine::open(&settings).unwrap_or_else(|error| panic!("{error}"))
+    })
+}
+
+#[test]
+fn the_shipped_bundle_finishes_a_greeting() {
+    let completion = complete(shipped(), request("Thanks for calling, I can he"));
+    assert!(completion.suggestions[0].text.starts_with("lp you"), "{completion:?}");
+    assert!(completion.suggestions[0].confidence > 0.6, "{completion:?}");
+    let gpt2 = completion.predictors[Predictor::Gpt2 as usize];
+    assert_eq!(gpt2, (Predictor::Gpt2, Status::Used));
+}
+
+#[test]
+fn the_conversation_steers_it() {
+    let ask = |context: Vec<Turn>| {
+        let completion = complete(shipped(), Request { context, ..request("Your ") });
+        completion.suggestions.iter().map(|s| s.text.clone()).collect::<Vec<_>>()
+    };
+    let said = |text: &str| vec![Turn { role: Role::Customer, text: text.to_owned() }];
+    assert_ne!(ask(said("Please book a bus to San Diego.")), ask(said("What is my account balance?")));
+}
+
+#[test]
+fn a_writer_is_answered_in_their_own_words() {
+    let engine = shipped();
+    let memory = Arc::new(RwLock::new(engine.new_memory()));
+    let ask = || {
+        let request = Request { memory: Some(Arc::clone(&memory)), ..request("The quarterly zorb") };
+        complete(engine, request).suggestions.first().map(|s| s.text.clone()).unwrap_or_default()
+    };
+    assert!(!ask().starts_with("latt"), "nobody has taught it yet");
+    for _ in 0..3 {
+        let mut guard = memory.write().expect("not poisoned");
+        let Memory { personal, .. } = &mut *guard;
+        personal.learn(&segment::normalise("The quarterly zorblatt review is done."), Role::Agent);
+    }
+    assert!(ask().starts_with("latt review"), "{}", ask());
+}
+
+#[test]
+fn strange_texts_get_an_answer_or_silence() {
+    let long = "x".repeat(10_000);
+    let texts = [
+        "", "   ", "\0", "a\0b\u{7}", "😀😀", "I ❤️ 👩‍👩‍👧", "👩‍", "帮助", "مرحبا كيف", "שלום ע", "e\u{301}te\u{301}", "\u{301}",
+        "don'", "3.", "3.5", "...", "(", "a-b-", "\n\n", "\u{feff}", "\u{202e}abc", &long, "ﬁ", "İstanbul i̇", "<|endoftext|>", "<|agent|>",
+    ];
+    for text in texts {
+        for after in ["", " and more", "more"] {
+            let request = Request { after: after.to_owned(), session: session("strange"), ..request(text) };
+            let text = request.text.clone();
+            let completion = complete(shipped(), request);
+            assert_eq!(completion.suggestions.is_empty(), completion.silence.is_some(), "{text:?}");
+            for suggestion in completion.suggestions {
+                let joined = format!("{text}{}", suggestion.text);
+                let cut = joined.grapheme_indices(true).any(|(at, _)| at == text.len());
+                assert!(cut || text.is_empty(), "{text:?} + {:?} joins a grapheme", suggestion.text);
+                assert!((0.0..=1.0).contains(&suggestion.confidence));
+                assert!(!suggestion.text.contains(char::is_control), "{:?}", suggestion.text);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_deadline_that_has_passed_is_answered_by_the_fast_tier() {
+    let late = Request { deadline: Deadline::after(Duration::ZERO), ..request("Thanks for calling, I can he") };
+    let completion = complete(shipped(), late);
+    assert_eq!(completion.predictors[Predictor::Gpt2 as usize].1, Status::Skipped);
+    assert_eq!(completion.predictors[Predictor::Domain as usize].1, Status::Used);
+    assert!(completion.suggestions[0].text.starts_with("lp"), "{completion:?}");
+}
+
+#[test]
+fn the_same_question_has_the_same_answer() {
+    let ask = || complete(shipped(), request("We will review the monetary pol")).suggestions;
+    assert_eq!(ask(), ask());
+}
