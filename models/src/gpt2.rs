@@ -18,6 +18,8 @@ use crate::{Error, phrase};
 const LONGEST_PREFIX: usize = 64;
 /// What follows a prefix is looked for if the prefix is a whole word at least this likely.
 const DONE_FLOOR: f32 = 0.05;
+/// A first word less likely than this is not worth the steps of going on after it.
+const PHRASE_FLOOR: f32 = 0.2;
 
 /// How to run the model.
 #[derive(Clone, Copy, Debug)]
@@ -304,7 +306,7 @@ fn answer(
         surface.push_str(prompt.prefix);
         first = words.after_done.first();
     }
-    if let (Some(first), 1..) = (first, ask.phrase_words) {
+    if let (Some(first), 1..) = (first.filter(|word| word.prob >= PHRASE_FLOOR), ask.phrase_words) {
         text.push_str(&first.surface);
         surface.push_str(&first.surface);
         let context =

@@ -10,7 +10,7 @@ use crate::step::{Halt, Steps};
 /// Tokens a word may have here; what is longer is seldom right.
 const LONGEST: usize = 6;
 /// A phrase this unlikely as a whole, given its first word, is not worth another step.
-const FLOOR: f32 = 0.05;
+const FLOOR: f32 = 0.15;
 
 /// Up to `count` words that follow `context`, whose text ends with `text`, each with its probability given all before.
 ///

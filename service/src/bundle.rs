@@ -35,7 +35,9 @@ pub const MANIFEST: &str = "bundle.toml";
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
     /// A file is not there.
-    #[error("{path} cannot be read ({cause}). Restore it with `git checkout models/bundle`, or name a complete bundle with --bundle DIR.")]
+    #[error(
+        "{path} cannot be read ({cause}). Restore it with `git checkout models/bundle`, or name a complete bundle with --bundle DIR."
+    )]
     Missing {
         /// The file.
         path: PathBuf,
@@ -43,7 +45,9 @@ pub enum BundleError {
         cause: std::io::Error,
     },
     /// A file is not what the manifest says.
-    #[error("{path} is not the file that bundle.toml describes (SHA-256 {found}, expected {expected}): it is damaged or was changed. Restore it with `git checkout models/bundle`, or rebuild the bundle with `foretype build`.")]
+    #[error(
+        "{path} is not the file that bundle.toml describes (SHA-256 {found}, expected {expected}): it is damaged or was changed. Restore it with `git checkout models/bundle`, or rebuild the bundle with `foretype build`."
+    )]
     Corrupt {
         /// The file.
         path: PathBuf,
@@ -53,7 +57,9 @@ pub enum BundleError {
         expected: String,
     },
     /// A file cannot be understood.
-    #[error("{path} cannot be used: {cause}. Rebuild the bundle with `foretype build`, or use the foretype version that made it.")]
+    #[error(
+        "{path} cannot be used: {cause}. Rebuild the bundle with `foretype build`, or use the foretype version that made it."
+    )]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -169,7 +175,8 @@ impl Bundle {
         let domain = StaticModel::open(&dir.join(DOMAIN)).map_err(|e| unreadable(DOMAIN, e.to_string()))?;
         let spelling = Spelling::open(dir.join(LEXICON), dir.join(CHARS))
             .map_err(|e| unreadable(LEXICON, e.to_string()))?;
-        let ensemble = if dir.join(ENSEMBLE).exists() { Fitted::read(&dir.join(ENSEMBLE))? } else { Fitted::default() };
+        let ensemble =
+            if dir.join(ENSEMBLE).exists() { Fitted::read(&dir.join(ENSEMBLE))? } else { Fitted::default() };
         Ok(Self { version, domain: Some(domain), spelling: Some(spelling), ensemble })
     }
 }
@@ -180,7 +187,8 @@ impl Fitted {
         let unreadable = |cause: String| BundleError::Unreadable { path: path.to_owned(), cause };
         let bytes = fs::read(path).map_err(|cause| BundleError::Missing { path: path.to_owned(), cause })?;
         let fitted: Self = serde_json::from_slice(&bytes).map_err(|e| unreadable(e.to_string()))?;
-        if fitted.prior.is_valid() && fitted.calibration.is_valid() && (0.0..=1.0).contains(&fitted.threshold) {
+        if fitted.prior.is_valid() && fitted.calibration.is_valid() && (0.0..=1.0).contains(&fitted.threshold)
+        {
             Ok(fitted)
         } else {
             Err(unreadable("its tables have the wrong shape or values".to_owned()))
@@ -192,7 +200,8 @@ impl Manifest {
     /// Reads bundle.toml.
     pub fn read(dir: &Path) -> Result<Self, BundleError> {
         let path = dir.join(MANIFEST);
-        let text = fs::read_to_string(&path).map_err(|cause| BundleError::Missing { path: path.clone(), cause })?;
+        let text =
+            fs::read_to_string(&path).map_err(|cause| BundleError::Missing { path: path.clone(), cause })?;
         let manifest: Self = toml::from_str(&text)
             .map_err(|e| BundleError::Unreadable { path: path.clone(), cause: e.message().to_owned() })?;
         if manifest.format == FORMAT {
@@ -231,11 +240,4 @@ impl File {
             Err(BundleError::Corrupt { path: path.to_owned(), found, expected })
         }
     }
-}
-
-/// Where the bundle is when nobody says: beside the binary's checkout, or below the working directory.
-pub fn find() -> Option<PathBuf> {
-    let below = |start: PathBuf| start.ancestors().map(|dir| dir.join("models/bundle")).find(|d| d.join(MANIFEST).exists());
-    let beside = std::env::current_exe().ok().and_then(below);
-    beside.or_else(|| std::env::current_dir().ok().and_then(below))
 }

@@ -138,7 +138,9 @@ impl Worker {
     fn run(mut self, mut receiver: mpsc::Receiver<Entry>) {
         while let Some(entry) = receiver.blocking_recv() {
             match entry {
-                Entry::Predict(question, reply) if !reply.is_closed() && question.deadline.left() > MARGIN => {
+                Entry::Predict(question, reply)
+                    if !reply.is_closed() && question.deadline.left() > MARGIN =>
+                {
                     let started = Instant::now();
                     let words = self.predict(&question, &reply);
                     self.note(started.elapsed());
@@ -221,7 +223,8 @@ impl Caches {
             let cache = self.evicted().unwrap_or_else(|| model.new_cache());
             self.by_session.insert(session.clone(), (self.clock, cache));
         }
-        let (used, cache) = self.by_session.get_mut(session).expect("it was there or was inserted just above");
+        let (used, cache) =
+            self.by_session.get_mut(session).expect("it was there or was inserted just above");
         *used = self.clock;
         cache
     }

@@ -35,6 +35,7 @@ pub fn run(serve: &Serve) -> Result<()> {
             admin: bind(serve.admin_listen, "--admin-listen").await?,
         };
         let app = load(serve)?;
+        app.engine.warm_up().await;
         announce(serve, &listeners, &app, started.elapsed())?;
         server::run(listeners, app, shutdown()).await.context("serving")
     })

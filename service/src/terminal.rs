@@ -27,6 +27,7 @@ pub fn run(complete: &Complete) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let engine = Arc::new(open_engine(&complete.models)?);
+        engine.warm_up().await;
         let blank = Arc::clone(&engine);
         let memory = memory(complete, Box::new(move || blank.new_memory())).await?;
         let started = Instant::now();

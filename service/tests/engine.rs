@@ -97,7 +97,9 @@ fn typing_what_it_said_keeps_the_rest() {
 #[test]
 fn a_rejected_suggestion_does_not_come_back_there() {
     let engine = small();
-    let ask = |text: &str| complete(&engine, Request { session: session("reject"), max_suggestions: 1, ..request(text) });
+    let ask = |text: &str| {
+        complete(&engine, Request { session: session("reject"), max_suggestions: 1, ..request(text) })
+    };
     let first = ask("I can he");
     engine.outcome(&first.record, 0, Outcome::Rejected);
     assert_eq!(ask("I can he").suggestions[0].text.trim(), "llo");
@@ -156,8 +158,32 @@ fn a_writer_is_answered_in_their_own_words() {
 fn strange_texts_get_an_answer_or_silence() {
     let long = "x".repeat(10_000);
     let texts = [
-        "", "   ", "\0", "a\0b\u{7}", "😀😀", "I ❤️ 👩‍👩‍👧", "👩‍", "帮助", "مرحبا كيف", "שלום ע", "e\u{301}te\u{301}", "\u{301}",
-        "don'", "3.", "3.5", "...", "(", "a-b-", "\n\n", "\u{feff}", "\u{202e}abc", &long, "ﬁ", "İstanbul i̇", "<|endoftext|>", "<|agent|>",
+        "",
+        "   ",
+        "\0",
+        "a\0b\u{7}",
+        "😀😀",
+        "I ❤️ 👩‍👩‍👧",
+        "👩‍",
+        "帮助",
+        "مرحبا كيف",
+        "שלום ע",
+        "e\u{301}te\u{301}",
+        "\u{301}",
+        "don'",
+        "3.",
+        "3.5",
+        "...",
+        "(",
+        "a-b-",
+        "\n\n",
+        "\u{feff}",
+        "\u{202e}abc",
+        &long,
+        "ﬁ",
+        "İstanbul i̇",
+        "<|endoftext|>",
+        "<|agent|>",
     ];
     for text in texts {
         for after in ["", " and more", "more"] {
@@ -178,7 +204,8 @@ fn strange_texts_get_an_answer_or_silence() {
 
 #[test]
 fn a_deadline_that_has_passed_is_answered_by_the_fast_tier() {
-    let late = Request { deadline: Deadline::after(Duration::ZERO), ..request("Thanks for calling, I can he") };
+    let late =
+        Request { deadline: Deadline::after(Duration::ZERO), ..request("Thanks for calling, I can he") };
     let completion = complete(shipped(), late);
     assert_eq!(completion.predictors[Predictor::Gpt2 as usize].1, Status::Skipped);
     assert_eq!(completion.predictors[Predictor::Domain as usize].1, Status::Used);

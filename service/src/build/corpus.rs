@@ -73,11 +73,16 @@ impl Source {
 
 /// The corpus files of a folder, in name order.
 pub(super) fn files(dir: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(dir).with_context(|| format!("cannot read the corpus folder {}", dir.display()))?;
-    let mut paths: Vec<_> = entries.filter_map(|e| e.ok().map(|e| e.path())).filter(|p| is_corpus(p)).collect();
+    let entries =
+        fs::read_dir(dir).with_context(|| format!("cannot read the corpus folder {}", dir.display()))?;
+    let mut paths: Vec<_> =
+        entries.filter_map(|e| e.ok().map(|e| e.path())).filter(|p| is_corpus(p)).collect();
     paths.sort();
     if paths.is_empty() {
-        bail!("{} holds no .jsonl or .jsonl.gz file: name the folder of your corpus with --corpus", dir.display());
+        bail!(
+            "{} holds no .jsonl or .jsonl.gz file: name the folder of your corpus with --corpus",
+            dir.display()
+        );
     }
     Ok(paths)
 }
@@ -90,17 +95,22 @@ fn is_corpus(path: &Path) -> bool {
 /// Reads one file and splits off what is held out.
 pub(super) fn read(path: &Path) -> Result<Source> {
     let file = fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    let plain: Box<dyn Read> =
-        if path.extension().is_some_and(|e| e == "gz") { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let plain: Box<dyn Read> = if path.extension().is_some_and(|e| e == "gz") {
+        Box::new(MultiGzDecoder::new(file))
+    } else {
+        Box::new(file)
+    };
     let mut pieces = Vec::new();
     let mut name = String::new();
     for (number, line) in BufReader::new(plain).lines().enumerate() {
-        let line = line.with_context(|| format!("{} cannot be read at line {}", path.display(), number + 1))?;
+        let line =
+            line.with_context(|| format!("{} cannot be read at line {}", path.display(), number + 1))?;
         if line.trim().is_empty() {
             continue;
         }
-        let record: Record = serde_json::from_str(&line)
-            .with_context(|| format!("{}, line {}: not a dialogue or document", path.display(), number + 1))?;
+        let record: Record = serde_json::from_str(&line).with_context(|| {
+            format!("{}, line {}: not a dialogue or document", path.display(), number + 1)
+        })?;
         if name.is_empty() {
             name.clone_from(&record.source);
         }
@@ -178,7 +188,9 @@ mod tests {
     #[test]
     fn whole_writers_are_held_out() {
         let lines: Vec<_> = (0..4000)
-            .map(|i| format!(r#"{{"source":"notes","author":"w{}","time":"{i:05}","text":"note {i}"}}"#, i % 200))
+            .map(|i| {
+                format!(r#"{{"source":"notes","author":"w{}","time":"{i:05}","text":"note {i}"}}"#, i % 200)
+            })
             .collect();
         let (_dir, path) = write(&lines);
         let source = read(&path).expect("a corpus");

@@ -80,7 +80,9 @@ fn copy_neural(args: &Args) -> Result<()> {
                 fs::copy(from.join(name), &to)
                     .with_context(|| format!("cannot copy {name} from {}", from.display()))?;
             }
-            None if !to.exists() => bail!("{} is missing: name the folder of a GPT-2 with --gpt2", to.display()),
+            None if !to.exists() => {
+                bail!("{} is missing: name the folder of a GPT-2 with --gpt2", to.display())
+            }
             None => {}
         }
     }
@@ -105,7 +107,8 @@ fn read_corpus(args: &Args) -> Result<Vec<Source>> {
 
 fn ngrams(args: &Args, sources: &[Source], figures: &mut BTreeMap<String, f64>) -> Result<()> {
     let bar = progress("counting n-grams", sources.iter().map(Source::messages).sum());
-    let mut builder = Builder::new(BuildOptions { max_bytes: args.ngram_mb << 20, ..BuildOptions::default() });
+    let mut builder =
+        Builder::new(BuildOptions { max_bytes: args.ngram_mb << 20, ..BuildOptions::default() });
     for turn in turns(sources) {
         builder.add_message(&turn.text, turn.role);
         bar.inc(1);
@@ -171,7 +174,8 @@ fn unlisted(args: &Args, sources: &[Source]) -> Result<Vec<(String, u64)>> {
 }
 
 fn write_manifest(args: &Args, sources: &[Source], figures: BTreeMap<String, f64>) -> Result<()> {
-    let names = [bundle::DOMAIN, bundle::LEXICON, bundle::CHARS, bundle::ENSEMBLE].into_iter().chain(bundle::NEURAL);
+    let names =
+        [bundle::DOMAIN, bundle::LEXICON, bundle::CHARS, bundle::ENSEMBLE].into_iter().chain(bundle::NEURAL);
     let reference = args.out.join(bundle::REFERENCE).exists().then_some(bundle::REFERENCE);
     let names = names.chain(reference);
     let files = names.map(|name| Ok((name.to_owned(), File::describe(&args.out.join(name))?)));

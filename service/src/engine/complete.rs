@@ -6,7 +6,9 @@ use foretype_markov::segment::{self, Cut};
 use serde_json::json;
 
 use super::tables::after;
-use super::{Completion, Engine, Kind, Predictor, Record, Request, Silence, Source, Status, Suggestion, Tables};
+use super::{
+    Completion, Engine, Kind, Predictor, Record, Request, Silence, Source, Status, Suggestion, Tables,
+};
 use crate::ensemble::phrase::Extension;
 use crate::ensemble::rank::{Ranked, rank};
 use crate::ensemble::weights::MEMBERS;
@@ -60,7 +62,13 @@ impl Engine {
     }
 
     /// Ranks, extends, filters: the answer of the models.
-    fn decide(&self, request: &Request, cut: &Cut<'_>, tables: &Tables, statuses: [Status; MEMBERS]) -> Completion {
+    fn decide(
+        &self,
+        request: &Request,
+        cut: &Cut<'_>,
+        tables: &Tables,
+        statuses: [Status; MEMBERS],
+    ) -> Completion {
         let ensemble = &self.bundle.ensemble;
         let mut ranked = rank(&tables.here, tables.next.as_ref(), &ensemble.calibration);
         ranked.truncate(request.max_suggestions.max(EXTENDED) + 4);

@@ -82,8 +82,11 @@ impl Engine {
         effort: Effort,
     ) -> Vec<Option<f32>> {
         let Some(inference) = &self.inference else { return Vec::new() };
-        let text =
-            Text { turns: super::neural_turns(context), role: super::neural_role(role), before: String::new() };
+        let text = Text {
+            turns: super::neural_turns(context),
+            role: super::neural_role(role),
+            before: String::new(),
+        };
         let owned = surfaces.iter().take(effort.steps).map(|s| (*s).to_owned()).collect();
         let Some(answer) = inference.losses(text, owned, effort.steps) else { return Vec::new() };
         match tokio::time::timeout(effort.patience, answer).await {

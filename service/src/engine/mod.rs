@@ -17,9 +17,9 @@ use foretype_markov::{Limits, PersonalModel, Role};
 
 pub use answer::{Completion, Kind, Outcome, Predictor, Record, Silence, Source, Status, Suggestion};
 pub(crate) use losses::Effort;
-pub(crate) use tables::{Probe, Tables};
 pub use open::{Health, OpenError, Settings};
 pub use request::{Deadline, Memory, Request, SessionKey, Turn};
+pub(crate) use tables::{Probe, Tables};
 
 pub use crate::ensemble::weights::Losses;
 
@@ -47,7 +47,13 @@ impl Engine {
     pub fn fixed(words: &[(&str, f32)]) -> Self {
         let words = words.iter().map(|(surface, p)| ((*surface).to_owned(), *p)).collect();
         let enabled = Predictor::ALL.map(|p| p == Predictor::Domain);
-        Self { bundle: Bundle::empty(), inference: None, enabled, sessions: Sessions::default(), fixed: Some(words) }
+        Self {
+            bundle: Bundle::empty(),
+            inference: None,
+            enabled,
+            sessions: Sessions::default(),
+            fixed: Some(words),
+        }
     }
 
     /// What a new writer starts from.

@@ -1,10 +1,12 @@
 //! Loading: the only place where the engine can fail.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use foretype_markov::Role;
 use foretype_models::{Gpt2, Options};
 
-use super::{Engine, Predictor};
+use super::{Deadline, Engine, Predictor, Request, Turn};
 use crate::bundle::{Bundle, BundleError};
 use crate::inference::Inference;
 use crate::session::Sessions;
@@ -63,6 +65,26 @@ impl Engine {
             None
         };
         Ok(Self { bundle, inference, enabled, sessions: Sessions::default(), fixed: None })
+    }
+
+    /// Answers once, so that the first writer does not pay for what is set up on first use (compiled expressions,
+    /// pages of the models, the first KV cache).
+    pub async fn warm_up(&self) {
+        for text in ["", "Thanks for calling, I can he", "We will rev"] {
+            self.complete(Request {
+                text: text.to_owned(),
+                after: String::new(),
+                context: vec![Turn { role: Role::Customer, text: "Hello, I need some help.".to_owned() }],
+                role: Role::Agent,
+                memory: None,
+                session: None,
+                max_suggestions: 3,
+                min_confidence: Some(0.0),
+                debug: false,
+                deadline: Deadline::after(Duration::from_millis(200)),
+            })
+            .await;
+        }
     }
 
     /// What it serves.

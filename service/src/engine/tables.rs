@@ -73,7 +73,13 @@ impl Engine {
     }
 
     /// What to ask the neural tier about this place.
-    pub(crate) fn question(&self, cut: &Cut<'_>, normal: &str, tables: &Tables, request: &Request) -> Question {
+    pub(crate) fn question(
+        &self,
+        cut: &Cut<'_>,
+        normal: &str,
+        tables: &Tables,
+        request: &Request,
+    ) -> Question {
         Question {
             text: Text {
                 turns: super::neural_turns(&request.context),
@@ -121,7 +127,9 @@ impl Engine {
             let Some(next) = &mut tables.next else { return };
             let later = after(views, cut.prefix);
             next.mass[GPT2] = Some(1.0);
-            for (surface, p) in question.next_candidates.iter().zip(words.after_done_candidates.iter().copied()) {
+            for (surface, p) in
+                question.next_candidates.iter().zip(words.after_done_candidates.iter().copied())
+            {
                 if let Some(row) = next.rows.iter_mut().find(|row| row.surface == *surface) {
                     row.probs[GPT2] = p;
                 }

@@ -34,7 +34,8 @@ impl Engine {
         }
         let landings: Vec<_> = suggestions.iter().map(|s| session::landing(&request.text, &s.text)).collect();
         self.sessions.with(key, |session| {
-            session.shown = Some(Shown { draft: request.text.clone(), suggestions: suggestions.clone(), ..shown });
+            session.shown =
+                Some(Shown { draft: request.text.clone(), suggestions: suggestions.clone(), ..shown });
         });
         Some(Completion {
             suggestions,

@@ -101,7 +101,9 @@ fn fit_curve(examples: &[(f32, bool)]) -> Option<Curve> {
         let (da, db) = ((hbb * ga - hab * gb) / determinant, (haa * gb - hab * ga) / determinant);
         // A full step can overshoot where the curve is flat: halve it until the loss falls.
         let before = loss(examples, slope, offset);
-        let step = (0..20).map(|i| 0.5_f64.powi(i)).find(|t| loss(examples, slope - t * da, offset - t * db) < before);
+        let step = (0..20)
+            .map(|i| 0.5_f64.powi(i))
+            .find(|t| loss(examples, slope - t * da, offset - t * db) < before);
         let Some(step) = step else { break };
         slope -= step * da;
         offset -= step * db;

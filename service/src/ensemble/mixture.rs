@@ -28,7 +28,10 @@ pub struct Prior {
 
 impl Default for Prior {
     fn default() -> Self {
-        Self { weights: vec![[1.0 / MEMBERS as f32; MEMBERS]; BUCKETS], prefix: vec![[1.0; MEMBERS]; PREFIX_CLASSES] }
+        Self {
+            weights: vec![[1.0 / MEMBERS as f32; MEMBERS]; BUCKETS],
+            prefix: vec![[1.0; MEMBERS]; PREFIX_CLASSES],
+        }
     }
 }
 
@@ -191,7 +194,8 @@ mod tests {
         let a = words(&[(" help", 0.6), (" hear", 0.2), (" you", 0.2)]);
         let b = words(&[(" hello", 0.1), (" you", 0.9)]);
         let table = table(&a, &b, " he");
-        let p = |surface: &str| table.mix(&table.rows.iter().find(|r| r.surface == surface).expect("row").probs);
+        let p =
+            |surface: &str| table.mix(&table.rows.iter().find(|r| r.surface == surface).expect("row").probs);
         assert!((p(" help") - 0.6 / (0.8 + 0.1)).abs() < 1e-6);
         assert!((p(" hello") - 0.1 / (0.8 + 0.1)).abs() < 1e-6);
     }

@@ -64,7 +64,8 @@ impl Extension<'_> {
             table.propose(surface, Predictor::Gpt2, views).probs[gpt2] = *p;
         }
         let mixed = table.rows.iter().map(|row| (row, table.mix(&row.probs)));
-        let (row, p) = mixed.max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.surface.cmp(&a.0.surface)))?;
+        let (row, p) =
+            mixed.max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.surface.cmp(&a.0.surface)))?;
         let agrees = neural.is_some_and(|(surface, _)| *surface == row.surface);
         Some((row.surface.clone(), self.calibration.confidence(0, p), agrees))
     }

@@ -62,10 +62,13 @@ pub fn rank(here: &Table, next: Option<&Table>, calibration: &Calibration) -> Ve
         ranked.reckon(&here.prefix);
         ranked
     };
-    let finishing = here.rows.iter().map(|row| single(&row.surface, here.mix(&row.probs), false, here.proposer(row)));
+    let finishing =
+        here.rows.iter().map(|row| single(&row.surface, here.mix(&row.probs), false, here.proposer(row)));
     let done = here.done();
     let following = next.into_iter().flat_map(|next| {
-        next.rows.iter().map(move |row| single(&row.surface, done * next.mix(&row.probs), true, next.proposer(row)))
+        next.rows
+            .iter()
+            .map(move |row| single(&row.surface, done * next.mix(&row.probs), true, next.proposer(row)))
     });
     let mut all: Vec<_> = finishing.chain(following).filter(|r| r.raw > 0.0).collect();
     all.sort_by(|a, b| {

@@ -30,7 +30,9 @@ pub fn against(text: &str, request: &Request) -> Option<Silence> {
         return Some(Silence::NoCandidate);
     }
     let after = request.after.trim_start();
-    if !after.is_empty() && (after.starts_with(shown) || shown.starts_with(first_word(after)) && text.starts_with(' ')) {
+    if !after.is_empty()
+        && (after.starts_with(shown) || shown.starts_with(first_word(after)) && text.starts_with(' '))
+    {
         return Some(Silence::RepeatsAfter);
     }
     if splits_grapheme(&request.text, text) || shown.chars().any(char::is_control) {

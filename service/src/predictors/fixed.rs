@@ -39,7 +39,8 @@ impl<'a> View<'a> for Fixed<'a> {
     }
 
     fn top(&self, k: usize) -> Vec<(String, f32)> {
-        let mut words: Vec<_> = self.agreeing().filter(|(w, _)| w.len() > self.prefix.len()).cloned().collect();
+        let mut words: Vec<_> =
+            self.agreeing().filter(|(w, _)| w.len() > self.prefix.len()).cloned().collect();
         words.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         words.truncate(k);
         words

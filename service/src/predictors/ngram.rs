@@ -12,7 +12,13 @@ const SIGHTINGS: u32 = 2;
 /// Which words of a model may be shown.
 pub trait Suggest: NextWord {
     /// The `k` best words after `history` that start with `prefix`, are longer and may be shown, with P(w | history).
-    fn suggest(&self, history: &Self::History, prefix: &str, k: usize, spelling: &Spelling) -> Vec<(&str, f32)>;
+    fn suggest(
+        &self,
+        history: &Self::History,
+        prefix: &str,
+        k: usize,
+        spelling: &Spelling,
+    ) -> Vec<(&str, f32)>;
 }
 
 impl Suggest for StaticModel {
@@ -23,7 +29,13 @@ impl Suggest for StaticModel {
 
 impl Suggest for PersonalModel {
     /// A word seen once may be a slip: it is shown if the lexicon has it.
-    fn suggest(&self, history: &Self::History, prefix: &str, k: usize, spelling: &Spelling) -> Vec<(&str, f32)> {
+    fn suggest(
+        &self,
+        history: &Self::History,
+        prefix: &str,
+        k: usize,
+        spelling: &Spelling,
+    ) -> Vec<(&str, f32)> {
         let known = |word: &str, sightings: u32| sightings >= SIGHTINGS || spelling.contains(word);
         self.top_where(history, prefix, k, known)
     }
@@ -47,7 +59,8 @@ impl<'a, M: Suggest> Ngram<'a, M> {
 
 impl<'a, M: Suggest> View<'a> for Ngram<'a, M>
 where
-    M::History: 'a, {
+    M::History: 'a,
+{
     fn matched(&self) -> Matched {
         self.model.matched(&self.history)
     }

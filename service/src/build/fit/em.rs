@@ -25,7 +25,9 @@ impl From<Probe> for Typed {
         Self {
             bucket: probe.bucket,
             class: probe.class,
-            word: std::array::from_fn(|m| if probe.mass[m].is_some() { f64::from(probe.word[m]) / scale } else { 0.0 }),
+            word: std::array::from_fn(|m| {
+                if probe.mass[m].is_some() { f64::from(probe.word[m]) / scale } else { 0.0 }
+            }),
             prefix: probe.mass.map(|mass| f64::from(mass.unwrap_or(0.0)) / scale),
         }
     }
@@ -50,7 +52,11 @@ pub(super) fn weights(losses: &[Loss]) -> Vec<[f32; MEMBERS]> {
     buckets.map(|weights| normalised(weights.map(|w| w.max(LEAST))).map(|w| w as f32)).collect()
 }
 
-fn em(words: &(impl Iterator<Item = [f64; MEMBERS]> + Clone), start: [f64; MEMBERS], pseudo: f64) -> [f64; MEMBERS] {
+fn em(
+    words: &(impl Iterator<Item = [f64; MEMBERS]> + Clone),
+    start: [f64; MEMBERS],
+    pseudo: f64,
+) -> [f64; MEMBERS] {
     let mut weights = start;
     for _ in 0..40 {
         let mut counts = start.map(|w| w * pseudo);
@@ -99,10 +105,7 @@ pub(super) fn mixture_loss(losses: &[Loss], prior: &Prior) -> f64 {
 /// Numerator and denominator of P(word | prefix), by member.
 fn terms(typed: &Typed, prior: &Prior, factors: &[[f64; MEMBERS]]) -> ([f64; MEMBERS], [f64; MEMBERS]) {
     let weight = |m: usize| f64::from(prior.weights[typed.bucket][m]) * factors[typed.class][m];
-    (
-        std::array::from_fn(|m| weight(m) * typed.word[m]),
-        std::array::from_fn(|m| weight(m) * typed.prefix[m]),
-    )
+    (std::array::from_fn(|m| weight(m) * typed.word[m]), std::array::from_fn(|m| weight(m) * typed.prefix[m]))
 }
 
 /// Nats of the true word at a typed prefix; at most 20 for a word nobody thought of.
@@ -156,7 +159,10 @@ mod tests {
         let mut losses = vec![loss(5, [0.9, 1e-6, 1e-6, 1e-6]); 200];
         losses.extend(vec![loss(5, [1e-6, 1e-6, 0.9, 1e-6]); 100]);
         let weights = weights(&losses)[5];
-        assert!((weights[0] - 2.0 / 3.0).abs() < 0.02 && (weights[2] - 1.0 / 3.0).abs() < 0.02, "{weights:?}");
+        assert!(
+            (weights[0] - 2.0 / 3.0).abs() < 0.02 && (weights[2] - 1.0 / 3.0).abs() < 0.02,
+            "{weights:?}"
+        );
         assert!((weights.iter().sum::<f32>() - 1.0).abs() < 1e-5);
     }
 

@@ -64,7 +64,10 @@ pub(super) fn run(args: &Args, sources: &[Source], figures: &mut BTreeMap<String
     let shown = runtime.block_on(show(&open(args, &fitted)?, &streams, &bar));
     bar.finish();
     fitted.calibration = Calibration::fit(&shown);
-    figures.insert("shown_right".to_owned(), shown.iter().filter(|s| s.2).count() as f64 / shown.len().max(1) as f64);
+    figures.insert(
+        "shown_right".to_owned(),
+        shown.iter().filter(|s| s.2).count() as f64 / shown.len().max(1) as f64,
+    );
     write_fitted(&args.out, &fitted)
 }
 
@@ -112,14 +115,23 @@ async fn weigh(engine: &Engine, streams: &[Stream<'_>], bar: &ProgressBar) -> Ve
     losses
 }
 
-fn request(message: &Message<'_>, text: &str, session: &str, memory: Option<&Arc<RwLock<Memory>>>) -> Request {
+fn request(
+    message: &Message<'_>,
+    text: &str,
+    session: &str,
+    memory: Option<&Arc<RwLock<Memory>>>,
+) -> Request {
     Request {
         text: text.to_owned(),
         after: String::new(),
         context: message.context.to_vec(),
         role: message.turn.role,
         memory: memory.cloned(),
-        session: Some(crate::engine::SessionKey { tenant: "fit".into(), writer: None, session: session.into() }),
+        session: Some(crate::engine::SessionKey {
+            tenant: "fit".into(),
+            writer: None,
+            session: session.into(),
+        }),
         max_suggestions: 1,
         min_confidence: Some(0.0),
         debug: false,

@@ -49,7 +49,11 @@ fn stream<'a>(pieces: &'a [Piece], every_fourth: bool, left: &mut usize) -> Stre
     let history = (pieces.len() * 2 / 3).min(HISTORY);
     let known = pieces[..history].iter().flat_map(|piece| &piece.turns).collect();
     let messages = pieces[history..].iter().flat_map(|piece| {
-        piece.turns.iter().enumerate().map(|(i, turn)| Message { context: &piece.turns[i.saturating_sub(6)..i], turn })
+        piece
+            .turns
+            .iter()
+            .enumerate()
+            .map(|(i, turn)| Message { context: &piece.turns[i.saturating_sub(6)..i], turn })
     });
     // No one writer takes more than a quarter of what is left of the source's share.
     let share = (*left / 4).max(600).min(*left);
