@@ -228,9 +228,10 @@ impl App {
     /// Erases a writer from disk and memory.
     pub async fn erase(&self, writer: &WriterId) -> Result<(), ApiError> {
         let key = key(writer);
-        self.answers.forget_writer(&key);
         let erased = self.writers.erase(&key).await;
-        self.engine.forget_writer(TENANT, writer.as_str());
+        // After the erasure: a keystroke that was under way may have left something until then.
+        self.answers.forget_writer(&key);
+        self.engine.forget_writer(TENANT, writer.as_str()).await;
         if erased? { Ok(()) } else { Err(nobody()) }
     }
 }

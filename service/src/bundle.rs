@@ -26,7 +26,7 @@ pub const CHARS: &str = "chars.bin";
 pub const ENSEMBLE: &str = "ensemble.json";
 /// The GPT-2: what the `models` crate loads.
 pub const NEURAL: [&str; 3] = ["gpt2.onnx", "gpt2.json", "tokenizer.json"];
-/// Reference logits of the GPT-2, for the parity test; served bundles need not have them.
+/// Reference logits of the GPT-2, for the parity test; a bundle need not list them.
 pub const REFERENCE: &str = "reference.json";
 /// The manifest.
 pub const MANIFEST: &str = "bundle.toml";

@@ -3,6 +3,7 @@
 //! A handle sends an entry and awaits its reply. Entries whose receiver is gone are skipped before compute is
 //! spent, and a dropped receiver or a passed deadline stops the work between two steps.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -63,6 +64,7 @@ pub struct Question {
 
 enum Entry {
     Predict(Box<Question>, oneshot::Sender<Words>),
+    Forget { tenant: String, writer: String, done: oneshot::Sender<()> },
     Losses { text: Text, surfaces: Vec<String>, max_steps: usize, reply: oneshot::Sender<Vec<Option<f32>>> },
 }
 
@@ -95,7 +97,7 @@ impl Inference {
     /// Asks, if the answer can be expected in time. `None`: not admitted.
     pub fn ask(&self, question: Question) -> Option<oneshot::Receiver<Words>> {
         let ahead = self.load.waiting.load(Ordering::Relaxed) as u64;
-        let wait = Duration::from_micros(ahead * self.load.typical.load(Ordering::Relaxed)) + MARGIN;
+        let wait = Duration::from_micros((ahead + 1) * self.load.typical.load(Ordering::Relaxed)) + MARGIN;
         if question.deadline.left() <= wait {
             return None;
         }
@@ -115,6 +117,17 @@ impl Inference {
         }
         let (reply, answer) = oneshot::channel();
         self.send(Entry::Losses { text, surfaces, max_steps, reply }).then_some(answer)
+    }
+
+    /// Drops all caches of a writer; resolves when they are gone. Waits for a place in the queue: it must not be lost.
+    pub async fn forget(&self, tenant: &str, writer: &str) {
+        let (done, gone) = oneshot::channel();
+        let entry = Entry::Forget { tenant: tenant.to_owned(), writer: writer.to_owned(), done };
+        self.load.waiting.fetch_add(1, Ordering::Relaxed);
+        if self.sender.send(entry).await.is_ok() {
+            // An error says that the thread ended, and its caches with it.
+            drop(gone.await);
+        }
     }
 
     fn send(&self, entry: Entry) -> bool {
@@ -137,23 +150,36 @@ struct Worker {
 impl Worker {
     fn run(mut self, mut receiver: mpsc::Receiver<Entry>) {
         while let Some(entry) = receiver.blocking_recv() {
-            match entry {
-                Entry::Predict(question, reply)
-                    if !reply.is_closed() && question.deadline.left() > MARGIN =>
-                {
-                    let started = Instant::now();
-                    let words = self.predict(&question, &reply);
-                    self.note(started.elapsed());
-                    // The receiver may be gone: a newer keystroke dropped it.
-                    drop(reply.send(words));
-                }
-                Entry::Losses { text, surfaces, max_steps, reply } if !reply.is_closed() => {
-                    drop(reply.send(self.losses(&text, &surfaces, max_steps)));
-                }
-                // Its asker is gone or it is too late: dropping the sender says so.
-                Entry::Predict(..) | Entry::Losses { .. } => {}
+            // One bad keystroke must not take the GPT-2 from every writer.
+            let answered = catch_unwind(AssertUnwindSafe(|| self.answer(entry)));
+            if answered.is_err() {
+                tracing::error!("the inference thread panicked at one question; its caches are dropped");
+                self.caches.clear();
             }
             self.load.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn answer(&mut self, entry: Entry) {
+        match entry {
+            Entry::Predict(question, reply) if !reply.is_closed() && question.deadline.left() > MARGIN => {
+                let started = Instant::now();
+                let words = self.predict(&question, &reply);
+                self.note(started.elapsed());
+                // The receiver may be gone: a newer keystroke dropped it.
+                drop(reply.send(words));
+            }
+            Entry::Losses { text, surfaces, max_steps, reply } if !reply.is_closed() => {
+                let losses = self.losses(&text, &surfaces, max_steps, &reply);
+                drop(reply.send(losses));
+            }
+            Entry::Forget { tenant, writer, done } => {
+                self.caches.forget(&tenant, &writer);
+                // Nobody may be waiting any more.
+                done.send(()).unwrap_or_default();
+            }
+            // Its asker is gone or it is too late: dropping the sender says so.
+            Entry::Predict(..) | Entry::Losses { .. } => {}
         }
     }
 
@@ -171,19 +197,35 @@ impl Worker {
         let stop = || reply.is_closed() || question.deadline.left() <= MARGIN;
         let cache = self.caches.of(question.session.as_ref(), &self.model);
         let words = self.model.words(cache, &prompt, &ask, &stop);
-        if let Some(failure) = self.model.take_failure() {
-            tracing::error!(failure, "ONNX Runtime failed; the answer goes on without it");
-        }
+        self.tidy();
         words
     }
 
-    fn losses(&mut self, text: &Text, surfaces: &[String], max_steps: usize) -> Vec<Option<f32>> {
+    /// After every use: failures are logged, and a text without a session leaves nothing behind.
+    fn tidy(&mut self) {
+        if let Some(failure) = self.model.take_failure() {
+            tracing::error!(failure, "ONNX Runtime failed; the answer goes on without it");
+        }
+        if let Some(scratch) = &mut self.caches.scratch {
+            scratch.clear();
+        }
+    }
+
+    fn losses(
+        &mut self,
+        text: &Text,
+        surfaces: &[String],
+        max_steps: usize,
+        reply: &oneshot::Sender<Vec<Option<f32>>>,
+    ) -> Vec<Option<f32>> {
         let turns = text.turns();
         // More than this entry waits: a keystroke is more urgent.
         let load = Arc::clone(&self.load);
-        let stop = move || load.waiting.load(Ordering::Relaxed) > 1;
+        let stop = || reply.is_closed() || load.waiting.load(Ordering::Relaxed) > 1;
         let cache = self.caches.of(None, &self.model);
-        self.model.losses(cache, &text.prompt(&turns, ""), &refs(surfaces), max_steps, &stop)
+        let losses = self.model.losses(cache, &text.prompt(&turns, ""), &refs(surfaces), max_steps, &stop);
+        self.tidy();
+        losses
     }
 
     /// Keeps the moving average that admission uses.
@@ -201,7 +243,7 @@ fn refs(owned: &[String]) -> Vec<&str> {
 /// KV caches by session, bounded in bytes; the least recently used goes first and its memory is reused.
 struct Caches {
     by_session: HashMap<SessionKey, (u64, KvCache)>,
-    /// For requests without a session: emptied before each use, so nothing passes from one to the next.
+    /// For requests without a session: emptied after each use, so nothing passes from one to the next.
     scratch: Option<KvCache>,
     clock: u64,
     bytes: usize,
@@ -214,9 +256,7 @@ impl Caches {
 
     fn of(&mut self, session: Option<&SessionKey>, model: &Gpt2) -> &mut KvCache {
         let Some(session) = session else {
-            let scratch = self.scratch.get_or_insert_with(|| model.new_cache());
-            scratch.clear();
-            return scratch;
+            return self.scratch.get_or_insert_with(|| model.new_cache());
         };
         self.clock += 1;
         if !self.by_session.contains_key(session) {
@@ -227,6 +267,15 @@ impl Caches {
             self.by_session.get_mut(session).expect("it was there or was inserted just above");
         *used = self.clock;
         cache
+    }
+
+    fn clear(&mut self) {
+        self.by_session.clear();
+        self.scratch = None;
+    }
+
+    fn forget(&mut self, tenant: &str, writer: &str) {
+        self.by_session.retain(|key, _| &*key.tenant != tenant || key.writer.as_deref() != Some(writer));
     }
 
     /// The cleared cache of the session that was silent longest, if there is no room for one more.

@@ -2,7 +2,7 @@
 //!
 //! What is looked for: card numbers (Luhn), IBAN (ISO 7064 mod 97-10), US social security numbers, e-mail addresses, phone
 //! numbers, IP addresses, keys (private key blocks, JWT, AWS, GitHub, `sk-`…), long random strings and long digit runs. Each is replaced by its name, such as
-//! `<email>`, so that the words around it can still be learned. Patterns are matched in time linear in the text.
+//! `<email>`, so that the words around it can still be learned. Digits are those of ASCII. Patterns are matched in time linear in the text.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -40,15 +40,15 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         rule("<key>", r"\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-|AIza)[A-Za-z0-9_-]{16,}", always),
         rule("<key>", r"\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}", has_digit),
         rule("<email>", r"(?i)[\p{L}\p{N}._%+'-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)*\.\p{L}{2,}", always),
-        rule("<ip>", r"\b\d{1,3}(?:\.\d{1,3}){3}\b", is_ip),
+        rule("<ip>", r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b", is_ip),
         rule("<ip>", r"(?i)(?:\b[0-9a-f]{1,4}|:)(?::[0-9a-f]{0,4}){1,7}\b", is_ip),
-        rule("<iban>", r"(?i)\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}", is_iban),
-        rule("<card>", r"\b\d(?:[ .-]?\d){12,18}\b", is_card),
-        rule("<ssn>", r"\b\d{3}[- ]\d{2}[- ]\d{4}\b", is_ssn),
-        rule("<phone>", r"(?:\+|\b00)\d{1,3}(?:[ ./()-]{0,2}\d){6,13}", always),
-        rule("<phone>", r"(?:\(\d{3}\) ?|\b\d{3}[-. ])\d{3}[-. ]\d{4}\b", always),
-        rule("<phone>", r"\b0\d{1,4}(?:[ ./-]\d{2,5}){1,4}\b", is_phone),
-        rule("<number>", r"\d{9,}", always),
+        rule("<iban>", r"(?i)\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,30}", is_iban),
+        rule("<card>", r"\b[0-9](?:[ .-]?[0-9]){12,18}\b", is_card),
+        rule("<ssn>", r"\b[0-9]{3}[- ][0-9]{2}[- ][0-9]{4}\b", is_ssn),
+        rule("<phone>", r"(?:\+|\b00)[0-9]{1,3}(?:[ ./()-]{0,2}[0-9]){6,13}", always),
+        rule("<phone>", r"(?:\([0-9]{3}\) ?|\b[0-9]{3}[-. ])[0-9]{3}[-. ][0-9]{4}\b", always),
+        rule("<phone>", r"\b0[0-9]{1,4}(?:[ ./-][0-9]{2,5}){1,4}\b", is_phone),
+        rule("<number>", r"[0-9]{9,}", always),
         rule("<key>", r"[A-Za-z0-9+/_=-]{20,}", is_random),
     ]
 });
@@ -74,7 +74,21 @@ pub fn filter(text: &str) -> Cow<'_, str> {
 
 /// Whether the text holds personal data.
 pub fn private(text: &str) -> bool {
-    RULES.iter().any(|rule| rule.find(text, 0).is_some())
+    ends_private(text, 0)
+}
+
+/// Whether the text holds personal data that ends beyond byte `from`: what stands before it is not for us to judge.
+pub fn ends_private(text: &str, from: usize) -> bool {
+    RULES.iter().any(|rule| {
+        let mut start = 0;
+        while let Some(found) = rule.find(text, start) {
+            if found.end > from {
+                return true;
+            }
+            start = found.end;
+        }
+        false
+    })
 }
 
 impl Rule {
@@ -89,12 +103,10 @@ impl Rule {
                 return Some(found.start()..found.start() + end);
             }
             from = found.end().max(from + 1);
-            while !text.is_char_boundary(from) {
-                from += 1;
-            }
             if from > text.len() {
                 return None;
             }
+            from = text.ceil_char_boundary(from);
         }
         None
     }
@@ -193,6 +205,25 @@ mod tests {
     fn check(text: &str, expected: &str) {
         assert_eq!(filter(text), expected);
         assert_eq!(private(text), text != expected, "{text}");
+    }
+
+    #[test]
+    fn digits_of_other_scripts_are_text() {
+        for text in [
+            "\u{660}\u{667}\u{668}-\u{660}\u{665}-\u{661}\u{661}\u{662}\u{660}",
+            "\u{966}\u{967}\u{968}-\u{966}\u{967}-\u{966}\u{967}\u{968}\u{969}",
+        ] {
+            assert_eq!(filter(text), text);
+            assert!(!private(text));
+        }
+    }
+
+    #[test]
+    fn what_ends_before_a_place_does_not_count_there() {
+        let draft = "Call 415-555-0132 ";
+        let whole = format!("{draft}tomorrow");
+        assert!(private(&whole) && !super::ends_private(&whole, draft.len()));
+        assert!(super::ends_private("Call 415-555-0132", "Call 415-55".len()));
     }
 
     #[test]

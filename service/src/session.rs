@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use foretype_markov::segment;
 use quick_cache::sync::Cache;
 
 use crate::engine::{Record, SessionKey, Suggestion};
@@ -12,8 +13,20 @@ use crate::engine::{Record, SessionKey, Suggestion};
 /// Sessions that are remembered; the least useful are dropped first.
 const SESSIONS: usize = 4_096;
 
+/// Characters before a suggestion's end that tell its place.
+const LANDING: usize = 256;
+
 /// Rejections remembered in one session.
 const REJECTIONS: usize = 64;
+
+/// A suggestion and what is known of its words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offer {
+    /// As it was shown.
+    pub suggestion: Suggestion,
+    /// For each of its words the bytes it inserts and its probability given those before it.
+    pub words: Vec<(usize, f32)>,
+}
 
 /// What was shown last, and where.
 #[derive(Clone, Debug)]
@@ -23,7 +36,7 @@ pub struct Shown {
     /// Everything else the answer depended on, hashed.
     pub surroundings: u64,
     /// The suggestions, best first.
-    pub suggestions: Vec<Suggestion>,
+    pub suggestions: Vec<Offer>,
 }
 
 /// One session.
@@ -85,10 +98,19 @@ impl Sessions {
 /// Where a suggestion leads: the draft with its first word, hashed. Typing on towards the same word lands at the
 /// same place, so a rejected suggestion does not come back a letter later.
 pub fn landing(draft: &str, text: &str) -> u64 {
-    let word = text.trim_start();
-    let first = word.split_whitespace().next().unwrap_or(word);
-    let lead = text.len() - word.len();
-    hashed(&format!("{draft}{}", &text[..lead + first.len()]))
+    let normal = segment::normalise(draft);
+    let joined = format!("{normal}{text}");
+    // The first surface that ends behind the cursor and holds more than the space before a word.
+    let mut end = 0;
+    for surface in segment::surfaces(&joined) {
+        end += surface.len();
+        if end > normal.len() && !joined[normal.len()..end].trim().is_empty() {
+            break;
+        }
+    }
+    // Only the end counts: of a long draft the service sees a window that moves with every key.
+    let from = joined[..end].char_indices().rev().take(LANDING).last().map_or(0, |(at, _)| at);
+    hashed(&&joined[from..end])
 }
 
 /// A hash for comparing within this process.
@@ -106,6 +128,14 @@ mod tests {
     fn a_letter_later_it_is_the_same_landing() {
         assert_eq!(landing("I can he", "lp you "), landing("I can hel", "p "));
         assert_ne!(landing("I can he", "lp you "), landing("I can he", "ar you "));
+        assert_eq!(
+            landing("I can he", "lp, sir"),
+            landing("I can he", "lp "),
+            "the word, not what is attached to it"
+        );
+        assert_eq!(landing("I can help", " you "), landing("I can help ", "you "));
+        let long = "word ".repeat(900);
+        assert_eq!(landing(&format!("{long}he"), "lp "), landing(&format!("{}hel", &long[1..]), "p "));
     }
 
     #[test]

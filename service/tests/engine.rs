@@ -47,6 +47,7 @@ fn small() -> Engine {
 }
 
 /// What the small engine says at the cursor, or why it is silent.
+#[expect(clippy::needless_pass_by_value, reason = "so that the expectation can stand in the call")]
 fn check(text: &str, expected: Expect) {
     let completion = complete(&small(), request(text));
     let shown: Vec<_> = completion.suggestions.iter().map(|s| s.text.as_str()).collect();
@@ -74,6 +75,13 @@ fn says_why_it_is_silent() {
     check("I 20419|", expect!["number"]);
     check("帮助你|", expect!["unknown_script"]);
     check("I can he|lp you", expect!["repeats_after"]);
+    check("I can zz|", expect!["no_candidate"]);
+}
+
+#[test]
+fn what_follows_the_cursor_is_not_said_again() {
+    check("I can |help me", expect![[r#"["with ", "you "]"#]]);
+    check("I can he|, please", expect![[r#"["lp", "llo"]"#]]);
 }
 
 #[test]

@@ -76,14 +76,15 @@ fn copy_neural(args: &Args) -> Result<()> {
     for name in bundle::NEURAL {
         let to = args.out.join(name);
         match &args.gpt2 {
-            Some(from) => {
+            // Copying a file onto itself would empty it.
+            Some(from) if from.join(name).canonicalize().ok() != to.canonicalize().ok() => {
                 fs::copy(from.join(name), &to)
                     .with_context(|| format!("cannot copy {name} from {}", from.display()))?;
             }
-            None if !to.exists() => {
+            _ if !to.exists() => {
                 bail!("{} is missing: name the folder of a GPT-2 with --gpt2", to.display())
             }
-            None => {}
+            _ => {}
         }
     }
     Ok(())

@@ -14,10 +14,13 @@ use crate::ensemble::rank::{Ranked, rank};
 use crate::ensemble::weights::MEMBERS;
 use crate::ensemble::{silence, worth};
 use crate::inference::Question;
-use crate::session::{self, Shown};
+use crate::session::{self, Offer, Shown};
 
 /// How many of the best first words are tried as phrases.
-const EXTENDED: usize = 3;
+const EXTENDED: usize = 2;
+
+/// Timers fire up to this late.
+const TIMER: Duration = Duration::from_millis(1);
 
 impl Engine {
     /// Answers one keystroke by its deadline. Never fails: with nothing to say it is silent and says why.
@@ -38,10 +41,16 @@ impl Engine {
         let question = self.question(&cut, &normal, &tables, &request);
         statuses[Predictor::Gpt2 as usize] = self.ask(&cut, question, &mut tables, &request).await;
         let neural = self.inference.as_ref().map(|_| asked.elapsed());
-        let mut completion = self.decide(&request, &cut, &tables, statuses);
-        completion.fast = fast;
+        let deciding = Instant::now();
+        let (mut completion, offers) = self.decide(&request, &cut, &tables, statuses);
+        // What an answer takes without the neural tier: its tables, and the decision.
+        completion.fast = fast + deciding.elapsed();
         completion.neural = neural;
-        self.remember(&request, &completion);
+        if let Some(debug) = &mut completion.debug {
+            debug["fast_ms"] = json!(completion.fast.as_secs_f64() * 1e3);
+            debug["neural_ms"] = json!(neural.map(|neural| neural.as_secs_f64() * 1e3));
+        }
+        self.remember(&request, offers);
         completion
     }
 
@@ -55,7 +64,7 @@ impl Engine {
     ) -> Status {
         let Some(inference) = &self.inference else { return Status::Off };
         let Some(answer) = inference.ask(question.clone()) else { return Status::Skipped };
-        match tokio::time::timeout(request.deadline.left(), answer).await {
+        match tokio::time::timeout(request.deadline.left().saturating_sub(TIMER), answer).await {
             Ok(Ok(words)) => self.merge(tables, &question, &words, cut, request),
             Ok(Err(_)) | Err(_) => Status::Late,
         }
@@ -68,7 +77,7 @@ impl Engine {
         cut: &Cut<'_>,
         tables: &Tables,
         statuses: [Status; MEMBERS],
-    ) -> Completion {
+    ) -> (Completion, Vec<Offer>) {
         let ensemble = &self.bundle.ensemble;
         let mut ranked = rank(&tables.here, tables.next.as_ref(), &ensemble.calibration);
         ranked.truncate(request.max_suggestions.max(EXTENDED) + 4);
@@ -77,22 +86,34 @@ impl Engine {
         }
         ranked.sort_by(|a, b| b.worth.total_cmp(&a.worth).then_with(|| a.surfaces.cmp(&b.surfaces)));
         let least = request.min_confidence.unwrap_or(ensemble.threshold);
-        let (mut suggestions, mut landings, mut against) = (Vec::new(), Vec::new(), None);
-        for candidate in &ranked {
+        let after = segment::normalise(&request.after);
+        let repeated = segment::surfaces(&after).next();
+        let (mut offers, mut landings, mut against) = (Vec::new(), Vec::new(), None);
+        for candidate in &mut ranked {
+            let kept = silence::before_repeating(&candidate.surfaces, repeated);
+            if kept == 0 {
+                against = against.or(Some(Silence::RepeatsAfter));
+                continue;
+            }
+            candidate.shorten(kept, cut.prefix);
             let text = candidate.text(cut.prefix, &request.after);
             let landing = session::landing(&request.text, &text);
             if let Some(reason) = self.objection(request, candidate, &text, landing, least) {
                 against = against.or((reason != Silence::LowConfidence).then_some(reason));
-            } else if suggestions.len() < request.max_suggestions && !landings.contains(&landing) {
+            } else if offers.len() < request.max_suggestions && !landings.contains(&landing) {
                 landings.push(landing);
-                suggestions.push(suggestion(candidate, text));
+                offers.push(Offer {
+                    words: candidate.words(cut.prefix),
+                    suggestion: suggestion(candidate, text),
+                });
             }
         }
-        let silence = suggestions
+        let silence = offers
             .is_empty()
             .then(|| against.unwrap_or_else(|| silence::none_shown(cut, &ranked, tables.here.done())));
         let record = Record { session: request.session.clone(), landings };
-        Completion {
+        let suggestions = offers.iter().map(|offer| offer.suggestion.clone()).collect();
+        let completion = Completion {
             suggestions,
             silence,
             source: Source::Models,
@@ -101,7 +122,8 @@ impl Engine {
             neural: None,
             debug: request.debug.then(|| explain(tables, &ranked)),
             record,
-        }
+        };
+        (completion, offers)
     }
 
     fn objection(
@@ -112,6 +134,13 @@ impl Engine {
         landing: u64,
         least: f32,
     ) -> Option<Silence> {
+        // At a threshold of zero whatever was found is shown.
+        let shy = least > 0.0 && (candidate.probs[0] < least || candidate.worth <= 0.0);
+        self.unwanted(request, text, landing).or(shy.then_some(Silence::LowConfidence))
+    }
+
+    /// What speaks against showing a text at all.
+    pub(super) fn unwanted(&self, request: &Request, text: &str, landing: u64) -> Option<Silence> {
         if let Some(reason) = silence::against(text, request) {
             return Some(reason);
         }
@@ -120,9 +149,7 @@ impl Engine {
         {
             return Some(Silence::RejectedHere);
         }
-        // At a threshold of zero whatever was found is shown.
-        let shy = least > 0.0 && (candidate.probs[0] < least || candidate.worth <= 0.0);
-        shy.then_some(Silence::LowConfidence)
+        None
     }
 
     /// Lets a first word go on as far as that is worth it.
@@ -150,12 +177,12 @@ impl Engine {
     }
 
     /// Keeps the answer for type-through.
-    fn remember(&self, request: &Request, completion: &Completion) {
+    fn remember(&self, request: &Request, offers: Vec<Offer>) {
         let Some(key) = &request.session else { return };
-        let shown = (!completion.suggestions.is_empty()).then(|| Shown {
+        let shown = (!offers.is_empty()).then(|| Shown {
             draft: request.text.clone(),
             surroundings: surroundings(request),
-            suggestions: completion.suggestions.clone(),
+            suggestions: offers,
         });
         self.sessions.with(key, |session| session.shown = shown);
     }
@@ -213,6 +240,7 @@ fn explain(tables: &Tables, ranked: &[Ranked]) -> serde_json::Value {
         "prefix": tables.here.prefix,
         "done": tables.here.done(),
         "bucket": tables.here.bucket,
+        "weights": named(tables.here.weights()),
         "shares": named(tables.here.shares()),
         "candidates": candidates,
     })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use foretype_markov::{Role, segment};
 
 use super::{Engine, Losses, Memory, Predictor, Turn, read};
-use crate::ensemble::mixture::Table;
+use crate::ensemble::mixture::bucket_of;
 use crate::ensemble::weights::{Loss, MEMBERS};
 use crate::inference::Text;
 use crate::predictors::Query;
@@ -62,14 +62,14 @@ impl Engine {
             let start = (from == 0).then_some(role);
             let query = Query { history: &surfaces[from..i], start, prefix: "" };
             let views = self.views(&query, guard.as_deref());
-            let table = Table::gather(&views, "", 0, &self.bundle.ensemble.prior, None);
+            let bucket = bucket_of(&views);
             let mut log_probs = [None; MEMBERS];
             for (predictor, view) in &views {
                 log_probs[*predictor as usize] = Some(view.prob(surfaces[i]).max(f32::MIN_POSITIVE).ln());
             }
             log_probs[Predictor::Gpt2 as usize] = neural.get(i).copied().flatten();
-            let prior = self.bundle.ensemble.prior.weights[table.bucket].map(|w| (w * 255.0).round() as u8);
-            Loss { bucket: table.bucket as u8, prior, log_probs }
+            let prior = self.bundle.ensemble.prior.weights[bucket].map(|w| (w * 255.0).round() as u8);
+            Loss { bucket: bucket as u8, prior, log_probs }
         });
         Losses(losses.collect()).as_stored()
     }

@@ -11,9 +11,9 @@ mod request;
 mod tables;
 mod type_through;
 
-use std::sync::{Arc, RwLock};
+use std::sync::RwLock;
 
-use foretype_markov::{Limits, PersonalModel, Role};
+use foretype_markov::{Limits, PersonalModel, Role, segment};
 
 pub use answer::{Completion, Kind, Outcome, Predictor, Record, Silence, Source, Status, Suggestion};
 pub(crate) use losses::Effort;
@@ -68,9 +68,12 @@ impl Engine {
         }
     }
 
-    /// Drops what sessions remember of a writer (erasure).
-    pub fn forget_writer(&self, tenant: &str, writer: &str) {
+    /// Drops what sessions and KV caches remember of a writer (erasure); resolves when nothing is left.
+    pub async fn forget_writer(&self, tenant: &str, writer: &str) {
         self.sessions.forget(tenant, writer);
+        if let Some(inference) = &self.inference {
+            inference.forget(tenant, writer).await;
+        }
     }
 
     fn is_enabled(&self, predictor: Predictor) -> bool {
@@ -115,8 +118,6 @@ pub(crate) fn neural_role(role: Role) -> foretype_models::Role {
 
 /// The conversation as the GPT-2 reads it.
 pub(crate) fn neural_turns(context: &[Turn]) -> Vec<(foretype_models::Role, String)> {
-    context.iter().map(|turn| (neural_role(turn.role), turn.text.clone())).collect()
+    let normal = |turn: &Turn| segment::normalise(&turn.text).trim_end().to_owned();
+    context.iter().map(|turn| (neural_role(turn.role), normal(turn))).collect()
 }
-
-/// An engine is shared by all handlers.
-pub type Shared = Arc<Engine>;

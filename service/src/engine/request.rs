@@ -21,11 +21,6 @@ impl Deadline {
     pub fn left(self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
     }
-
-    /// Whether it has passed.
-    pub fn passed(self) -> bool {
-        self.left().is_zero()
-    }
 }
 
 /// One turn of the conversation before the draft.

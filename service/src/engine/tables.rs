@@ -1,7 +1,7 @@
 //! What all members say about one place: here, and one word later if the prefix may be a finished word.
 
 use foretype_markov::segment::{self, Cut};
-use foretype_models::Words;
+use foretype_models::{Word, Words};
 
 use super::{Engine, Memory, Predictor, Request, Status, read};
 use crate::ensemble::mixture::{Table, Views, prefix_class};
@@ -106,7 +106,7 @@ impl Engine {
         request: &Request,
     ) -> Status {
         if words.mass <= 0.0 {
-            return Status::Empty;
+            return if words.complete { Status::Empty } else { Status::Late };
         }
         self.with_views(cut, request, |views, writer| {
             let here = &mut tables.here;
@@ -121,10 +121,15 @@ impl Engine {
             for word in &words.top {
                 here.propose(&word.surface, Predictor::Gpt2, views).probs[GPT2] = word.prob * words.mass;
             }
+            here.settle(Predictor::Gpt2, |surface| said(surface, &question.candidates, &words.top));
             if tables.next.is_none() && here.done() > LEAST_DONE {
                 tables.next = Some(self.next(views, cut.prefix, writer));
             }
             let Some(next) = &mut tables.next else { return };
+            if words.after_done.is_empty() && words.after_done_candidates.is_empty() {
+                // It did not look beyond the prefix: asleep there.
+                return;
+            }
             let later = after(views, cut.prefix);
             next.mass[GPT2] = Some(1.0);
             for (surface, p) in
@@ -137,6 +142,8 @@ impl Engine {
             for word in &words.after_done {
                 next.propose(&word.surface, Predictor::Gpt2, &later).probs[GPT2] = word.prob;
             }
+            let asked = &question.next_candidates[..words.after_done_candidates.len()];
+            next.settle(Predictor::Gpt2, |surface| said(surface, asked, &words.after_done));
         });
         let first = if words.phrase_after_done { words.after_done.first() } else { words.top.first() };
         if let (Some(first), false) = (first, words.phrase.is_empty()) {
@@ -159,6 +166,11 @@ impl Engine {
 /// The same members one surface later.
 pub(super) fn after<'a>(views: &Views<'a>, surface: &str) -> Views<'a> {
     views.iter().map(|(predictor, view)| (*predictor, view.after(surface))).collect()
+}
+
+/// Whether the neural tier said something of a surface.
+fn said(surface: &str, asked: &[String], found: &[Word]) -> bool {
+    asked.iter().any(|word| word == surface) || found.iter().any(|word| word.surface == surface)
 }
 
 /// The likeliest surfaces of a table.

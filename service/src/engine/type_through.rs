@@ -3,13 +3,14 @@
 use std::time::Instant;
 
 use foretype_markov::segment::Cut;
+use serde_json::json;
 
 use super::complete::surroundings;
 use super::{Completion, Engine, Kind, Predictor, Record, Request, Source, Status, Suggestion, Tables};
 use crate::ensemble::rank::rank;
 use crate::ensemble::weights::MEMBERS;
 use crate::ensemble::worth;
-use crate::session::{self, Shown};
+use crate::session::{self, Offer, Shown};
 
 /// The fast tier must find something worth this many times the rest before the rest is given up.
 const CLEARLY: f32 = 1.5;
@@ -26,16 +27,22 @@ impl Engine {
     ) -> Option<Completion> {
         let key = request.session.as_ref()?;
         let shown = self.sessions.with(key, |session| session.shown.clone())?;
-        let suggestions = rest(&shown, request)?;
+        let mut offers = rest(&shown, request)?;
         let least = request.min_confidence.unwrap_or(self.bundle.ensemble.threshold);
-        let first = suggestions.first()?;
-        if first.confidence < least || self.clearly_better(first, cut, tables) {
+        let wanted = |offer: &Offer| {
+            let text = &offer.suggestion.text;
+            self.unwanted(request, text, session::landing(&request.text, text)).is_none()
+        };
+        let first = offers.first().filter(|offer| wanted(offer))?;
+        if first.suggestion.confidence < least || self.clearly_better(&first.suggestion, cut, tables) {
             return None;
         }
+        offers.retain(wanted);
+        offers.truncate(request.max_suggestions);
+        let suggestions: Vec<_> = offers.iter().map(|offer| offer.suggestion.clone()).collect();
         let landings: Vec<_> = suggestions.iter().map(|s| session::landing(&request.text, &s.text)).collect();
         self.sessions.with(key, |session| {
-            session.shown =
-                Some(Shown { draft: request.text.clone(), suggestions: suggestions.clone(), ..shown });
+            session.shown = Some(Shown { draft: request.text.clone(), suggestions: offers, ..shown });
         });
         Some(Completion {
             suggestions,
@@ -47,7 +54,7 @@ impl Engine {
             }),
             fast: started.elapsed(),
             neural: None,
-            debug: None,
+            debug: request.debug.then(|| json!({ "fast_ms": started.elapsed().as_secs_f64() * 1e3 })),
             record: Record { session: request.session.clone(), landings },
         })
     }
@@ -59,25 +66,65 @@ impl Engine {
         let first = rest.text.split_whitespace().next().unwrap_or_default();
         let lead = rest.text.len() - rest.text.trim_start().len();
         let worth = worth::worth(&[(lead + first.chars().count() + 1, rest.confidence)]);
-        let same = best.text(cut.prefix, "").trim_start().starts_with(first);
+        let text = best.text(cut.prefix, "");
+        let same = text.split_whitespace().next() == Some(first);
         !same && best.worth > CLEARLY * worth.max(0.0)
     }
 }
 
 /// What is left of the suggestions that the new draft agrees with; `None` when the first is not among them.
-fn rest(shown: &Shown, request: &Request) -> Option<Vec<Suggestion>> {
+fn rest(shown: &Shown, request: &Request) -> Option<Vec<Offer>> {
     let typed = request.text.strip_prefix(&shown.draft)?;
     if typed.is_empty() || shown.surroundings != surroundings(request) {
         return None;
     }
-    let left = |suggestion: &Suggestion| {
-        let text = suggestion.text.strip_prefix(typed)?;
-        let words = text.split_whitespace().count();
-        let kind = if words > 1 { suggestion.kind } else { Kind::Word };
-        (words > 0).then(|| Suggestion { text: text.to_owned(), kind, ..suggestion.clone() })
-    };
-    let mut suggestions = vec![left(shown.suggestions.first()?)?];
-    suggestions.extend(shown.suggestions.iter().skip(1).take(request.max_suggestions - 1).filter_map(left));
-    suggestions.truncate(request.max_suggestions);
-    Some(suggestions)
+    let first = left(shown.suggestions.first()?, typed)?;
+    let others = shown.suggestions.iter().skip(1).filter_map(|offer| left(offer, typed));
+    Some(std::iter::once(first).chain(others).collect())
+}
+
+/// One suggestion without what was typed of it. Its confidence is that of the word the writer is at.
+fn left(offer: &Offer, typed: &str) -> Option<Offer> {
+    let text = offer.suggestion.text.strip_prefix(typed)?;
+    if text.trim().is_empty() {
+        return None;
+    }
+    let (mut words, mut gone) = (offer.words.as_slice(), typed.len());
+    while let Some(((inserted, _), later)) = words.split_first()
+        && *inserted <= gone
+    {
+        gone -= inserted;
+        words = later;
+    }
+    let mut words = words.to_vec();
+    let (inserted, confidence) = words.first_mut()?;
+    *inserted -= gone;
+    let confidence = confidence.clamp(0.0, 1.0);
+    let kind = if words.len() > 1 { offer.suggestion.kind } else { Kind::Word };
+    let suggestion = Suggestion { text: text.to_owned(), confidence, kind, ..offer.suggestion.clone() };
+    Some(Offer { suggestion, words })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn confidence_is_that_of_the_word_the_writer_is_at() {
+        let suggestion = Suggestion {
+            text: "lp you with ".to_owned(),
+            confidence: 0.9,
+            predictor: Predictor::Gpt2,
+            kind: Kind::Phrase,
+        };
+        let offer = Offer { suggestion, words: vec![(2, 0.9), (4, 0.7), (5, 0.5)] };
+        let at = |typed: &str| {
+            left(&offer, typed).map(|o| (o.suggestion.text, o.suggestion.confidence, o.words.len()))
+        };
+        assert_eq!(at("l"), Some(("p you with ".to_owned(), 0.9, 3)));
+        assert_eq!(at("lp"), Some((" you with ".to_owned(), 0.7, 2)));
+        assert_eq!(at("lp you w"), Some(("ith ".to_owned(), 0.5, 1)));
+        assert_eq!(at("lp you with"), None, "only the space is left");
+        assert_eq!(at("x"), None);
+    }
 }

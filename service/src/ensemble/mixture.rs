@@ -82,6 +82,12 @@ pub struct Table {
 /// Several members at the same place.
 pub type Views<'a> = Vec<(Predictor, Box<dyn View<'a> + 'a>)>;
 
+/// The evidence bucket of a place.
+pub fn bucket_of(views: &Views<'_>) -> usize {
+    let matched = |of| views.iter().find(|(p, _)| *p == of).map(|(_, view)| view.matched());
+    bucket(matched(Predictor::Personal), matched(Predictor::Domain))
+}
+
 impl Table {
     /// Asks every view for its `k` best and has every view score them all.
     pub fn gather(
@@ -91,8 +97,7 @@ impl Table {
         prior: &Prior,
         writer: Option<&Weights>,
     ) -> Self {
-        let matched = |of| views.iter().find(|(p, _)| *p == of).map(|(_, view)| view.matched());
-        let bucket = bucket(matched(Predictor::Personal), matched(Predictor::Domain));
+        let bucket = bucket_of(views);
         let mut table = Self {
             bucket,
             prefix: prefix.to_owned(),
@@ -130,6 +135,25 @@ impl Table {
         &mut self.rows[at]
     }
 
+    /// Gives the rows that member `m` did not score its unassigned mass, in the proportions of the other members.
+    ///
+    /// A neural member scores only what it has steps for; nothing said of a word is not a vote against it.
+    pub fn settle(&mut self, m: Predictor, scored: impl Fn(&str) -> bool) {
+        let m = m as usize;
+        let Some(mass) = self.mass[m].take() else { return };
+        let others: Vec<f32> = self.rows.iter().map(|row| self.mix(&row.probs)).collect();
+        let (mut assigned, mut by_others) = (self.done[m], self.done());
+        for (row, other) in self.rows.iter().zip(&others).filter(|(row, _)| scored(&row.surface)) {
+            assigned += row.probs[m];
+            by_others += other;
+        }
+        self.mass[m] = Some(mass);
+        let (rest, left) = ((mass - assigned).max(0.0), (1.0 - by_others).max(f32::EPSILON));
+        for (row, other) in self.rows.iter_mut().zip(others).filter(|(row, _)| !scored(&row.surface)) {
+            row.probs[m] = rest * (other / left).min(1.0);
+        }
+    }
+
     /// Σ π_m P_m(prefix).
     fn evidence(&self) -> f32 {
         self.weights.iter().zip(self.mass).map(|(w, mass)| w * mass.unwrap_or(0.0)).sum()
@@ -149,6 +173,13 @@ impl Table {
     /// P(the prefix is the whole surface | prefix).
     pub fn done(&self) -> f32 {
         self.mix(&self.done)
+    }
+
+    /// π, by [`Predictor`], normalised over the members awake.
+    pub fn weights(&self) -> [f32; MEMBERS] {
+        let awake: [f32; MEMBERS] = std::array::from_fn(|m| self.mass[m].map_or(0.0, |_| self.weights[m]));
+        let total: f32 = awake.iter().sum();
+        awake.map(|weight| if total > 0.0 { weight / total } else { 0.0 })
     }
 
     /// The share each member has in the answer: its posterior weight given the prefix. Sums to one, or all zero.
@@ -206,6 +237,21 @@ mod tests {
         let table = table(&a, &[], " can");
         assert!((table.done() - 0.75).abs() < 1e-6);
         assert_eq!(table.mass[Predictor::Charlm as usize], None, "nothing to say: asleep");
+    }
+
+    #[test]
+    fn unscored_words_share_what_is_unassigned() {
+        let a = words(&[(" help", 0.5), (" hear", 0.3), (" heat", 0.2)]);
+        let mut table = table(&a, &[], " he");
+        let gpt2 = Predictor::Gpt2;
+        table.mass[gpt2 as usize] = Some(0.4);
+        table.rows.iter_mut().find(|r| r.surface == " help").expect("row").probs[gpt2 as usize] = 0.3;
+        table.settle(gpt2, |surface| surface == " help");
+        let p = |surface: &str| {
+            table.rows.iter().find(|r| r.surface == surface).expect("row").probs[gpt2 as usize]
+        };
+        assert!((p(" hear") - 0.1 * 0.3 / 0.5).abs() < 1e-6);
+        assert!((p(" heat") - 0.1 * 0.2 / 0.5).abs() < 1e-6);
     }
 
     proptest! {

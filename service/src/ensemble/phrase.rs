@@ -62,6 +62,7 @@ impl Extension<'_> {
         if let Some((surface, p)) = neural {
             table.mass[gpt2] = Some(1.0);
             table.propose(surface, Predictor::Gpt2, views).probs[gpt2] = *p;
+            table.settle(Predictor::Gpt2, |scored| scored == surface);
         }
         let mixed = table.rows.iter().map(|row| (row, table.mix(&row.probs)));
         let (row, p) =

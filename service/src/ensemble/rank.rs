@@ -33,6 +33,20 @@ impl Ranked {
         worth::text(self.typed(prefix), &self.borrowed(), after)
     }
 
+    /// Keeps the first `count` surfaces.
+    pub fn shorten(&mut self, count: usize, prefix: &str) {
+        self.surfaces.truncate(count);
+        self.probs.truncate(count);
+        self.reckon(prefix);
+    }
+
+    /// The bytes each surface inserts, and its probability.
+    pub fn words(&self, prefix: &str) -> Vec<(usize, f32)> {
+        let typed = self.typed(prefix).len();
+        let inserts = |(i, surface): (usize, &String)| surface.len() - if i == 0 { typed } else { 0 };
+        self.surfaces.iter().enumerate().map(inserts).zip(self.probs.iter().copied()).collect()
+    }
+
     /// Recomputes the worth after words were added.
     pub fn reckon(&mut self, prefix: &str) {
         let inserted = worth::inserted(self.typed(prefix), &self.borrowed());

@@ -23,23 +23,25 @@ pub fn before(cut: &Cut<'_>, request: &Request) -> Option<Silence> {
     (letters && request.after.starts_with(char::is_alphanumeric)).then_some(Silence::RepeatsAfter)
 }
 
+/// How many of the surfaces come before the text that already follows the cursor begins again. `first` is the first
+/// surface of that text.
+pub fn before_repeating(surfaces: &[String], first: Option<&str>) -> usize {
+    let repeats = |surface: &String| first.is_some_and(|first| surface.trim_start() == first.trim_start());
+    surfaces.iter().position(repeats).unwrap_or(surfaces.len())
+}
+
 /// What speaks against one candidate, read at the cursor.
 pub fn against(text: &str, request: &Request) -> Option<Silence> {
     let shown = text.trim();
     if shown.is_empty() {
         return Some(Silence::NoCandidate);
     }
-    let after = request.after.trim_start();
-    if !after.is_empty()
-        && (after.starts_with(shown) || shown.starts_with(first_word(after)) && text.starts_with(' '))
-    {
-        return Some(Silence::RepeatsAfter);
-    }
     if splits_grapheme(&request.text, text) || shown.chars().any(char::is_control) {
         return Some(Silence::NoCandidate);
     }
-    // Whatever a model has seen: what looks like personal data is not shown.
-    privacy::private(&format!("{}{}", tail(&request.text), text)).then_some(Silence::PrivateData)
+    // Whatever a model has seen: what looks like personal data is not shown. It may begin in the draft.
+    let draft = tail(&request.text);
+    privacy::ends_private(&format!("{draft}{text}"), draft.len()).then_some(Silence::PrivateData)
 }
 
 /// The reason when there were candidates but none was shown.
@@ -64,10 +66,6 @@ fn is_known_script(c: char) -> bool {
     c <= '\u{24f}' || ('\u{1e00}'..='\u{1eff}').contains(&c)
 }
 
-fn first_word(text: &str) -> &str {
-    text.split_whitespace().next().unwrap_or(text)
-}
-
 /// The end of a draft: personal data may begin before the cursor.
 fn tail(text: &str) -> &str {
     let start = text.char_indices().rev().take(32).last().map_or(0, |(i, _)| i);
@@ -83,4 +81,18 @@ fn splits_grapheme(draft: &str, text: &str) -> bool {
     let joined = format!("{draft}{text}");
     let mut cursor = GraphemeCursor::new(draft.len(), joined.len(), true);
     !cursor.is_boundary(&joined, 0).unwrap_or(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stops_where_the_following_text_begins() {
+        let surfaces: Vec<_> = [" help", " you", " with"].map(str::to_owned).to_vec();
+        assert_eq!(before_repeating(&surfaces, Some(" you")), 1);
+        assert_eq!(before_repeating(&surfaces, Some("help")), 0);
+        assert_eq!(before_repeating(&surfaces, Some(" w")), 3, "whole words only");
+        assert_eq!(before_repeating(&surfaces, None), 3);
+    }
 }

@@ -9,7 +9,8 @@ const READING_WORD: f32 = 0.02;
 /// Expected keystrokes saved by `words`, the characters each inserts and its probability given those before:
 /// P(all right)·(L − 1) + Σ P(exactly the first j right)·(chars_j − j) − the cost of reading.
 ///
-/// The whole takes one key, its leading words one key each. Reading is paid when nothing could be taken.
+/// The whole takes one key, its leading words one key each. Reading costs 0.25 when nothing could be taken, as the typing
+/// simulator counts it (a flat cost would punish sure suggestions), and 0.02 for each word after the first.
 pub fn worth(words: &[(usize, f32)]) -> f32 {
     let (mut chars, mut right, mut saved) = (0.0, 1.0, 0.0);
     for (j, &(inserted, p)) in words.iter().enumerate() {
@@ -32,8 +33,8 @@ fn takes_space(surface: &str) -> bool {
 pub fn text(prefix: &str, surfaces: &[&str], after: &str) -> String {
     let mut text: String = surfaces.concat();
     text.drain(..prefix.len().min(text.len()));
-    let space_follows = after.chars().next().is_some_and(char::is_whitespace);
-    if surfaces.last().is_some_and(|s| takes_space(s)) && !space_follows {
+    let no_space_wanted = |c: char| c.is_whitespace() || ".,;:?!)]}%".contains(c);
+    if surfaces.last().is_some_and(|s| takes_space(s)) && !after.starts_with(no_space_wanted) {
         text.push(' ');
     }
     text
@@ -92,6 +93,7 @@ mod tests {
     fn texts_read_on_from_the_cursor() {
         assert_eq!(text(" he", &[" help", " you"], ""), "lp you ");
         assert_eq!(text(" he", &[" help"], " me"), "lp");
+        assert_eq!(text(" he", &[" help"], ", please"), "lp");
         assert_eq!(text("", &[","], ""), ", ");
         assert_eq!(text(" ", &[" ("], ""), "(");
     }

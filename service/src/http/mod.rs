@@ -55,11 +55,6 @@ pub fn router(app: App) -> Router {
         .layer(CatchPanicLayer::custom(observe::panicked))
 }
 
-/// The description alone, for the documentation and tests.
-pub fn description() -> utoipa::openapi::OpenApi {
-    paths().into_openapi()
-}
-
 fn api(app: App) -> OpenApiRouter {
     paths()
         .layer(DefaultBodyLimit::max(json::BODY_LIMIT))

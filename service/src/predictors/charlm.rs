@@ -31,10 +31,6 @@ impl<'a> View<'a> for Spelled<'a> {
         self.spelling.prob(surface)
     }
 
-    fn end(&self) -> f32 {
-        0.0
-    }
-
     fn top(&self, k: usize) -> Vec<(String, f32)> {
         self.spelling.top(&self.prefix, k)
     }

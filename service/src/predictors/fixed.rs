@@ -34,10 +34,6 @@ impl<'a> View<'a> for Fixed<'a> {
         self.words.iter().find(|(word, _)| word == surface).map_or(0.0, |(_, p)| *p)
     }
 
-    fn end(&self) -> f32 {
-        0.0
-    }
-
     fn top(&self, k: usize) -> Vec<(String, f32)> {
         let mut words: Vec<_> =
             self.agreeing().filter(|(w, _)| w.len() > self.prefix.len()).cloned().collect();

@@ -34,9 +34,6 @@ pub trait View<'a> {
     /// P(the next surface is `surface`).
     fn prob(&self, surface: &str) -> f32;
 
-    /// P(the message ends here).
-    fn end(&self) -> f32;
-
     /// At most `k` surfaces that start with the prefix and are longer, best first, with their probabilities.
     fn top(&self, k: usize) -> Vec<(String, f32)>;
 

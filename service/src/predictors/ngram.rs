@@ -75,10 +75,6 @@ where
         known + self.model.escape(&self.history) * self.spelling.prob(surface)
     }
 
-    fn end(&self) -> f32 {
-        self.model.end(&self.history)
-    }
-
     fn top(&self, k: usize) -> Vec<(String, f32)> {
         let words = self.model.suggest(&self.history, &self.prefix, k, self.spelling);
         words.into_iter().map(|(word, p)| (word.to_owned(), p)).collect()

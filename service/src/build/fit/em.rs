@@ -33,7 +33,7 @@ impl From<Probe> for Typed {
     }
 }
 
-/// Words every member weighed; the others say little about who is better.
+/// Words the GPT-2 weighed; the others say little about who is better.
 fn complete(losses: &[Loss]) -> impl Iterator<Item = (usize, [f64; MEMBERS], [bool; MEMBERS])> + Clone {
     losses.iter().filter(|loss| loss.log_probs[Predictor::Gpt2 as usize].is_some()).map(|loss| {
         let probs = loss.log_probs.map(|p| p.map_or(0.0, |p| f64::from(p).exp()));
@@ -44,7 +44,9 @@ fn complete(losses: &[Loss]) -> impl Iterator<Item = (usize, [f64; MEMBERS], [bo
 /// Expectation maximisation per bucket, drawn towards the overall weights where there are few words.
 pub(super) fn weights(losses: &[Loss]) -> Vec<[f32; MEMBERS]> {
     let uniform = [1.0 / MEMBERS as f64; MEMBERS];
-    let overall = em(&complete(losses).map(|(_, probs, _)| probs), uniform, 0.0);
+    // A member that slept through a word was not wrong about it.
+    let everybody = complete(losses).filter(|(.., awake)| awake.iter().all(|awake| *awake));
+    let overall = em(&everybody.map(|(_, probs, _)| probs), uniform, 0.0);
     let buckets = (0..BUCKETS).map(|bucket| {
         let words = complete(losses).filter(|(b, ..)| *b == bucket).map(|(_, probs, _)| probs);
         em(&words, overall, PSEUDO)
