@@ -80,7 +80,7 @@ fn says_why_it_is_silent() {
 
 #[test]
 fn what_follows_the_cursor_is_not_said_again() {
-    check("I can |help me", expect![[r#"["with ", "you "]"#]]);
+    check("I can |help me", expect![[r#"["with ", "you ", "hello "]"#]]);
     check("I can he|, please", expect![[r#"["lp", "llo"]"#]]);
 }
 
