@@ -81,8 +81,12 @@ impl Engine {
         let ensemble = &self.bundle.ensemble;
         let mut ranked = rank(&tables.here, tables.next.as_ref(), &ensemble.calibration);
         ranked.truncate(request.max_suggestions.max(EXTENDED) + 4);
+        // Far behind the best, a longer candidate would not be shown either.
+        let least_worth = ranked.first().map_or(0.0, |best| best.worth / 3.0);
         for candidate in ranked.iter_mut().take(request.max_suggestions.max(EXTENDED)) {
-            self.extend(candidate, tables, cut, request);
+            if candidate.worth >= least_worth || request.max_suggestions > 1 {
+                self.extend(candidate, tables, cut, request);
+            }
         }
         ranked.sort_by(|a, b| b.worth.total_cmp(&a.worth).then_with(|| a.surfaces.cmp(&b.surfaces)));
         let least = request.min_confidence.unwrap_or(ensemble.threshold);
@@ -90,6 +94,9 @@ impl Engine {
         let repeated = segment::surfaces(&after).next();
         let (mut offers, mut landings, mut against) = (Vec::new(), Vec::new(), None);
         for candidate in &mut ranked {
+            if offers.len() == request.max_suggestions {
+                break;
+            }
             let kept = silence::before_repeating(&candidate.surfaces, repeated);
             if kept == 0 {
                 against = against.or(Some(Silence::RepeatsAfter));
@@ -100,7 +107,7 @@ impl Engine {
             let landing = session::landing(&request.text, &text);
             if let Some(reason) = self.objection(request, candidate, &text, landing, least) {
                 against = against.or((reason != Silence::LowConfidence).then_some(reason));
-            } else if offers.len() < request.max_suggestions && !landings.contains(&landing) {
+            } else if !landings.contains(&landing) {
                 landings.push(landing);
                 offers.push(Offer {
                     words: candidate.words(cut.prefix),
@@ -168,11 +175,13 @@ impl Engine {
                 neural,
                 prefix: cut.prefix,
             };
-            if candidate.follows {
-                extension.extend(candidate, &after(&after(views, cut.prefix), &first));
-            } else {
-                extension.extend(candidate, &after(views, &first));
+            let base = if candidate.follows { &after(views, cut.prefix) } else { views };
+            let mut later = after(base, &first);
+            // Spelling alone says nothing about what comes after a word, and looking costs.
+            if later.len() > 1 {
+                later.retain(|(predictor, _)| *predictor != Predictor::Charlm);
             }
+            extension.extend(candidate, &later);
         });
     }
 

@@ -1,5 +1,7 @@
 //! Which held-out messages are measured, and what their writers wrote before.
 
+use foretype_markov::Role;
+
 use super::super::corpus::{Piece, Source};
 use crate::engine::Turn;
 
@@ -44,16 +46,14 @@ fn of_source(source: &Source) -> Vec<Stream<'_>> {
     streams
 }
 
-/// Two thirds of a writer's pieces are history, the next ones are measured.
-fn stream<'a>(pieces: &'a [Piece], every_fourth: bool, left: &mut usize) -> Stream<'a> {
+/// Two thirds of a writer's pieces are history, the next ones are measured. In a dialogue one of the speakers is the
+/// writer, new when it begins.
+fn stream<'a>(pieces: &'a [Piece], anonymous: bool, left: &mut usize) -> Stream<'a> {
     let history = (pieces.len() * 2 / 3).min(HISTORY);
     let known = pieces[..history].iter().flat_map(|piece| &piece.turns).collect();
     let messages = pieces[history..].iter().flat_map(|piece| {
-        piece
-            .turns
-            .iter()
-            .enumerate()
-            .map(|(i, turn)| Message { context: &piece.turns[i.saturating_sub(6)..i], turn })
+        let turns = piece.turns.iter().enumerate().filter(|(i, turn)| is_writers(piece, *i, turn.role));
+        turns.map(|(i, turn)| Message { context: &piece.turns[i.saturating_sub(6)..i], turn })
     });
     // No one writer takes more than a quarter of what is left of the source's share.
     let share = (*left / 4).max(600).min(*left);
@@ -66,5 +66,11 @@ fn stream<'a>(pieces: &'a [Piece], every_fourth: bool, left: &mut usize) -> Stre
         })
         .collect();
     *left -= used.min(share);
-    Stream { anonymous: every_fourth || pieces.len() == 1, history: known, measured }
+    Stream { anonymous, history: known, measured }
+}
+
+/// Whether a turn is the writer's: the agent's where there is one, else every other turn.
+fn is_writers(piece: &Piece, at: usize, role: Role) -> bool {
+    let has_agent = piece.turns.iter().any(|turn| turn.role == Role::Agent);
+    if has_agent { role == Role::Agent } else { at % 2 == 0 }
 }
