@@ -77,6 +77,15 @@ struct Load {
     typical: AtomicU64,
 }
 
+/// One entry at work; dropped when it is answered, also by a panic.
+struct Busy(Arc<Load>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A handle to the thread; the thread ends when the last handle is dropped.
 #[derive(Clone, Debug)]
 pub struct Inference {
@@ -156,21 +165,24 @@ impl Worker {
                 tracing::error!("the inference thread panicked at one question; its caches are dropped");
                 self.caches.clear();
             }
-            self.load.waiting.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     fn answer(&mut self, entry: Entry) {
+        let busy = Busy(Arc::clone(&self.load));
         match entry {
             Entry::Predict(question, reply) if !reply.is_closed() && question.deadline.left() > MARGIN => {
                 let started = Instant::now();
                 let words = self.predict(&question, &reply);
                 self.note(started.elapsed());
+                // Before the reply: who gets it may ask again at once, and must not find the thread busy with itself.
+                drop(busy);
                 // The receiver may be gone: a newer keystroke dropped it.
                 drop(reply.send(words));
             }
             Entry::Losses { text, surfaces, max_steps, reply } if !reply.is_closed() => {
                 let losses = self.losses(&text, &surfaces, max_steps, &reply);
+                drop(busy);
                 drop(reply.send(losses));
             }
             Entry::Forget { tenant, writer, done } => {

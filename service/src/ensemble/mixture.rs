@@ -84,8 +84,9 @@ pub type Views<'a> = Vec<(Predictor, Box<dyn View<'a> + 'a>)>;
 
 /// The evidence bucket of a place.
 pub fn bucket_of(views: &Views<'_>) -> usize {
-    let matched = |of| views.iter().find(|(p, _)| *p == of).map(|(_, view)| view.matched());
-    bucket(matched(Predictor::Personal), matched(Predictor::Domain))
+    let of = |wanted| views.iter().find(|(p, _)| *p == wanted).map(|(_, view)| view);
+    let personal = of(Predictor::Personal).map(|view| (view.matched(), view.experience()));
+    bucket(personal, of(Predictor::Domain).map(|view| view.matched()))
 }
 
 impl Table {

@@ -14,7 +14,8 @@ pub const MEMBERS: usize = Predictor::ALL.len();
 /// Evidence buckets: what the writer's model matched times what the domain's matched.
 pub const BUCKETS: usize = PERSONAL_LEVELS * DOMAIN_LEVELS;
 
-const PERSONAL_LEVELS: usize = 8;
+/// None at all; seven of a model that has learned little, seven of one that has learned more.
+const PERSONAL_LEVELS: usize = 1 + 2 * 7;
 const DOMAIN_LEVELS: usize = 4;
 
 /// The share of every weight that returns to the prior at each word: writers change topic.
@@ -26,15 +27,21 @@ const STORED: usize = 1 + MEMBERS + 2 * MEMBERS;
 /// The log-probability that is stored for a sleeping member.
 const ASLEEP: i16 = i16::MIN;
 
-/// The bucket of a place in a text. `None`: that model is not there at all.
-pub fn bucket(personal: Option<Matched>, domain: Option<Matched>) -> usize {
-    let personal = match personal {
-        None => 0,
-        Some(Matched { order: 0, .. }) => 1,
-        Some(Matched { order: 1, count }) => 2 + usize::from(count >= 8),
-        Some(Matched { order: 2, count }) => 4 + usize::from(count >= 3),
-        Some(Matched { count, .. }) => 6 + usize::from(count >= 2),
-    };
+/// Words from which on a writer's model has seen enough to be trusted in another way: about fifty chat messages.
+const GROWN: u64 = 1_000;
+
+/// The bucket of a place in a text: what the writer's model, which has learned so many words, and the domain's know of
+/// it. `None`: that model is not there at all.
+pub fn bucket(personal: Option<(Matched, u64)>, domain: Option<Matched>) -> usize {
+    let personal = personal.map_or(0, |(matched, words)| {
+        let level = match matched {
+            Matched { order: 0, .. } => 0,
+            Matched { order: 1, count } => 1 + usize::from(count >= 8),
+            Matched { order: 2, count } => 3 + usize::from(count >= 3),
+            Matched { count, .. } => 5 + usize::from(count >= 2),
+        };
+        1 + level + if words >= GROWN { 7 } else { 0 }
+    });
     let domain = domain.map_or(0, |m| usize::from(m.order).min(DOMAIN_LEVELS - 1));
     personal * DOMAIN_LEVELS + domain
 }

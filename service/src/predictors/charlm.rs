@@ -23,6 +23,10 @@ impl<'a> View<'a> for Spelled<'a> {
         Matched { order: 0, count: 0 }
     }
 
+    fn experience(&self) -> u64 {
+        u64::MAX
+    }
+
     fn mass(&self) -> f32 {
         self.spelling.mass(&self.prefix)
     }

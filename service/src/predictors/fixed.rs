@@ -26,6 +26,10 @@ impl<'a> View<'a> for Fixed<'a> {
         Matched { order: 0, count: 0 }
     }
 
+    fn experience(&self) -> u64 {
+        u64::MAX
+    }
+
     fn mass(&self) -> f32 {
         self.agreeing().map(|(_, p)| p).sum()
     }

@@ -28,6 +28,9 @@ pub trait View<'a> {
     /// How much the predictor knows of this place.
     fn matched(&self) -> Matched;
 
+    /// Words the predictor has learned from.
+    fn experience(&self) -> u64;
+
     /// P(the next surface starts with the prefix).
     fn mass(&self) -> f32;
 

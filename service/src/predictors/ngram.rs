@@ -9,8 +9,11 @@ use super::{Query, View};
 /// Sightings that make a word its writer's own, listed or not.
 const SIGHTINGS: u32 = 2;
 
-/// Which words of a model may be shown.
+/// What a model may show, and how much it has learned.
 pub trait Suggest: NextWord {
+    /// Words it has learned from; a corpus counts as no end of them.
+    fn experience(&self) -> u64;
+
     /// The `k` best words after `history` that start with `prefix`, are longer and may be shown, with P(w | history).
     fn suggest(
         &self,
@@ -22,12 +25,20 @@ pub trait Suggest: NextWord {
 }
 
 impl Suggest for StaticModel {
+    fn experience(&self) -> u64 {
+        u64::MAX
+    }
+
     fn suggest(&self, history: &Self::History, prefix: &str, k: usize, _: &Spelling) -> Vec<(&str, f32)> {
         self.top(history, prefix, k)
     }
 }
 
 impl Suggest for PersonalModel {
+    fn experience(&self) -> u64 {
+        self.words_learned()
+    }
+
     /// A word seen once may be a slip: it is shown if the lexicon has it.
     fn suggest(
         &self,
@@ -63,6 +74,10 @@ where
 {
     fn matched(&self) -> Matched {
         self.model.matched(&self.history)
+    }
+
+    fn experience(&self) -> u64 {
+        self.model.experience()
     }
 
     fn mass(&self) -> f32 {
