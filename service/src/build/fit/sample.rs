@@ -72,5 +72,5 @@ fn stream<'a>(pieces: &'a [Piece], anonymous: bool, left: &mut usize) -> Stream<
 /// Whether a turn is the writer's: the agent's where there is one, else every other turn.
 fn is_writers(piece: &Piece, at: usize, role: Role) -> bool {
     let has_agent = piece.turns.iter().any(|turn| turn.role == Role::Agent);
-    if has_agent { role == Role::Agent } else { at % 2 == 0 }
+    if has_agent { role == Role::Agent } else { at.is_multiple_of(2) }
 }
