@@ -169,7 +169,7 @@ impl<'a> Search<'a> {
         if self.query.prefix.is_empty() {
             1.0
         } else {
-            (self.mass as f32 / self.whole.max(f32::MIN_POSITIVE)).min(1.0)
+            (self.whole_mass() / self.whole.max(f32::MIN_POSITIVE)).min(1.0)
         }
     }
 
@@ -215,8 +215,14 @@ impl<'a> Search<'a> {
             .filter(|(surface, _)| surface.len() > self.query.prefix.len())
     }
 
+    /// P(what agrees with the prefix). Tokens that cover only a part of it count little until they are opened, so what
+    /// was found can be more than was foreseen.
+    fn whole_mass(&self) -> f32 {
+        (self.mass as f32).max(self.ended.values().sum::<f32>() + self.message_end)
+    }
+
     fn share(&self, prob: f32) -> f32 {
-        (prob / (self.mass as f32).max(f32::MIN_POSITIVE)).min(1.0)
+        (prob / self.whole_mass().max(f32::MIN_POSITIVE)).min(1.0)
     }
 
     fn least_of_best(&self, top: usize) -> f32 {

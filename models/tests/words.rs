@@ -264,3 +264,12 @@ proptest! {
         prop_assert!(sum < 1.01, "{sum} {words:?}");
     }
 }
+
+#[test]
+fn shares_sum_to_one_after_punctuation_taken_back() {
+    let mut gpt2 = load();
+    let mut cache = gpt2.new_cache();
+    let words = say(&mut gpt2, &mut cache, "\"\"%X0é O\"😀:😀", "");
+    let sum: f32 = words.top.iter().map(|word| word.prob).sum();
+    assert!(sum < 1.01, "{sum} {words:?}");
+}

@@ -18,7 +18,7 @@ use crate::engine::{Deadline, SessionKey};
 const QUEUE: usize = 64;
 
 /// The answer must leave the thread this long before the deadline, to be merged and written in time.
-const MARGIN: Duration = Duration::from_micros(2_500);
+const MARGIN: Duration = Duration::from_micros(3_500);
 
 /// A text for the model, owned: it crosses to the thread.
 #[derive(Clone, Debug)]

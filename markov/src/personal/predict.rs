@@ -90,23 +90,24 @@ impl PersonalModel {
         for level in history.levels.iter().flatten() {
             for follower in self.contexts.followers(&level.list) {
                 let id = follower.word();
-                if id >= FIRST_WORD && self.vocabulary.surface(id).starts_with(prefix) && wanted(id) {
+                if id >= FIRST_WORD && self.vocabulary.surface(id).starts_with(prefix) {
                     candidates.push((id, level.weight * follower.count() as f32));
                 }
             }
         }
         // Stable, and summed in the order of `prob`, so that both round alike.
         candidates.sort_by_key(|&(id, _)| id);
-        let mut merged: Vec<(&str, f32)> = Vec::with_capacity(candidates.len());
+        let mut merged: Vec<(WordId, &str, f32)> = Vec::with_capacity(candidates.len());
         for same in candidates.chunk_by(|a, b| a.0 == b.0) {
             let id = same[0].0;
             let unigram = per_count * self.vocabulary.count(id) as f32;
-            merged
-                .push((self.vocabulary.surface(id), same.iter().fold(unigram, |sum, &(_, part)| sum + part)));
+            let prob = same.iter().fold(unigram, |sum, &(_, part)| sum + part);
+            merged.push((id, self.vocabulary.surface(id), prob));
         }
-        merged.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(b.0)));
-        merged.truncate(k);
-        merged
+        merged.sort_unstable_by(|a, b| b.2.total_cmp(&a.2).then_with(|| a.1.cmp(b.1)));
+        // The condition may cost a look-up: it is asked of the best only, until k have passed.
+        let kept = merged.into_iter().filter(|&(id, ..)| wanted(id));
+        kept.take(k).map(|(_, surface, prob)| (surface, prob)).collect()
     }
 
     /// The `k` words with `prefix` that were seen most often, ties in byte order.
