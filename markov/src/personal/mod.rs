@@ -32,7 +32,7 @@ impl Default for Limits {
     }
 }
 
-/// An n-gram model of what one writer wrote, see the [module](self).
+/// An n-gram model of what one writer wrote, learned message by message within a fixed number of bytes.
 ///
 /// ```
 /// use foretype_markov::{Limits, NextWord, PersonalModel, Role};
