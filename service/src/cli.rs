@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::build;
 use crate::engine::Predictor;
+use crate::wire::Role;
 use crate::writer::WriterId;
 
 /// Foretype finishes the sentences of people who write all day.
@@ -159,27 +160,6 @@ pub struct Complete {
     /// Models and data.
     #[command(flatten)]
     pub models: Models,
-}
-
-/// Who is writing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Role {
-    /// Takes notes or writes on their own.
-    Author,
-    /// Answers a customer.
-    Agent,
-    /// Is answered.
-    Customer,
-}
-
-impl From<Role> for foretype_markov::Role {
-    fn from(role: Role) -> Self {
-        match role {
-            Role::Author => Self::Author,
-            Role::Agent => Self::Agent,
-            Role::Customer => Self::Customer,
-        }
-    }
 }
 
 fn predictor(name: &str) -> std::result::Result<Predictor, String> {

@@ -6,12 +6,46 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 
 use crate::store::StoreError;
 
 /// Seconds a client is asked to wait before it tries again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+/// What a request with a JSON body can be answered when the body is wrong, for the API's description.
+#[derive(IntoResponses)]
+pub enum BodyRefused {
+    /// Not JSON
+    #[response(status = 400)]
+    Malformed(ErrorBody),
+    /// Over 64 KiB
+    #[response(status = 413)]
+    TooLarge(ErrorBody),
+    /// Not declared as JSON
+    #[response(status = 415)]
+    MediaType(ErrorBody),
+    /// A field is wrong; the message names it
+    #[response(status = 422)]
+    Invalid(ErrorBody),
+    /// Too much is going on, or the store is away; see Retry-After
+    #[response(status = 503)]
+    Busy(ErrorBody),
+}
+
+/// What a request about one writer can be answered, for the API's description.
+#[derive(IntoResponses)]
+pub enum WriterRefused {
+    /// Nothing is stored
+    #[response(status = 404)]
+    NotFound(ErrorBody),
+    /// Not a writer id
+    #[response(status = 422)]
+    Invalid(ErrorBody),
+    /// The store is busy or away; see Retry-After
+    #[response(status = 503)]
+    Busy(ErrorBody),
+}
 
 /// An answer that is not a success. Messages say what to do; causes are logged and never sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -31,17 +31,13 @@ pub fn run(complete: &Complete) -> Result<()> {
         let blank = Arc::clone(&engine);
         let memory = memory(complete, Box::new(move || blank.new_memory())).await?;
         let started = Instant::now();
+        let deadline = Deadline::after(Duration::from_millis(complete.budget_ms));
         let request = Request {
-            text: complete.text.clone(),
-            after: String::new(),
-            context: Vec::new(),
             role: complete.role.into(),
             memory,
-            session: None,
             max_suggestions: usize::try_from(complete.max_suggestions)?,
             min_confidence: Some(complete.min_confidence),
-            debug: false,
-            deadline: Deadline::after(Duration::from_millis(complete.budget_ms)),
+            ..Request::new(&complete.text, deadline)
         };
         let completion = engine.complete(request).await;
         let took = started.elapsed();

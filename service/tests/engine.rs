@@ -16,16 +16,11 @@ fn request(text: &str) -> Request {
     // `|` is the cursor; what follows it is `after`.
     let (text, after) = text.split_once('|').unwrap_or((text, ""));
     Request {
-        text: text.to_owned(),
         after: after.to_owned(),
-        context: Vec::new(),
         role: Role::Agent,
-        memory: None,
-        session: None,
         max_suggestions: 3,
         min_confidence: Some(0.0),
-        debug: false,
-        deadline: Deadline::after(Duration::from_secs(5)),
+        ..Request::new(text, Deadline::after(Duration::from_secs(5)))
     }
 }
 

@@ -17,6 +17,9 @@ const HISTORY: usize = 8;
 /// The longest message whose words are all weighed; of longer ones the first words are.
 const WORDS: usize = 400;
 
+/// Words weighed in one go: after these the writer's memory and the thread are free for others for a moment.
+const PIECE: usize = 32;
+
 /// Effort spent on the GPT-2's part.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
@@ -56,22 +59,41 @@ impl Engine {
         let normal = segment::normalise(text);
         let surfaces: Vec<&str> = segment::surfaces(&normal).take(WORDS).collect();
         let neural = self.neural_losses(&surfaces, role, context, effort).await;
-        let guard = memory.map(|m| read(m));
-        let losses = (0..surfaces.len()).map(|i| {
-            let from = i.saturating_sub(HISTORY);
-            let start = (from == 0).then_some(role);
-            let query = Query { history: &surfaces[from..i], start, prefix: "" };
-            let views = self.views(&query, guard.as_deref());
-            let bucket = bucket_of(&views);
-            let mut log_probs = [None; MEMBERS];
-            for (predictor, view) in &views {
-                log_probs[*predictor as usize] = Some(view.prob(surfaces[i]).max(f32::MIN_POSITIVE).ln());
+        let mut losses = Vec::with_capacity(surfaces.len());
+        for from in (0..surfaces.len()).step_by(PIECE) {
+            {
+                let guard = memory.map(|m| read(m));
+                losses.extend((from..surfaces.len().min(from + PIECE)).map(|i| {
+                    let neural = neural.get(i).copied().flatten();
+                    self.loss(&surfaces, i, role, neural, guard.as_deref())
+                }));
             }
-            log_probs[Predictor::Gpt2 as usize] = neural.get(i).copied().flatten();
-            let prior = self.bundle.ensemble.prior.weights[bucket].map(|w| (w * 255.0).round() as u8);
-            Loss { bucket: bucket as u8, prior, log_probs }
-        });
-        Losses(losses.collect()).as_stored()
+            tokio::task::yield_now().await;
+        }
+        Losses(losses).as_stored()
+    }
+
+    /// What each member loses on word `i`.
+    fn loss(
+        &self,
+        surfaces: &[&str],
+        i: usize,
+        role: Role,
+        neural: Option<f32>,
+        memory: Option<&Memory>,
+    ) -> Loss {
+        let from = i.saturating_sub(HISTORY);
+        let start = (from == 0).then_some(role);
+        let query = Query { history: &surfaces[from..i], start, prefix: "" };
+        let views = self.views(&query, memory);
+        let bucket = bucket_of(&views);
+        let mut log_probs = [None; MEMBERS];
+        for (predictor, view) in &views {
+            log_probs[*predictor as usize] = Some(view.prob(surfaces[i]).max(f32::MIN_POSITIVE).ln());
+        }
+        log_probs[Predictor::Gpt2 as usize] = neural;
+        let prior = self.bundle.ensemble.prior.weights[bucket].map(|w| (w * 255.0).round() as u8);
+        Loss { bucket: bucket as u8, prior, log_probs }
     }
 
     async fn neural_losses(

@@ -71,19 +71,10 @@ impl Engine {
     /// pages of the models, the first KV cache).
     pub async fn warm_up(&self) {
         for text in ["", "Thanks for calling, I can he", "We will rev"] {
-            self.complete(Request {
-                text: text.to_owned(),
-                after: String::new(),
-                context: vec![Turn { role: Role::Customer, text: "Hello, I need some help.".to_owned() }],
-                role: Role::Agent,
-                memory: None,
-                session: None,
-                max_suggestions: 3,
-                min_confidence: Some(0.0),
-                debug: false,
-                deadline: Deadline::after(Duration::from_millis(200)),
-            })
-            .await;
+            let context = vec![Turn { role: Role::Customer, text: "Hello, I need some help.".to_owned() }];
+            let deadline = Deadline::after(Duration::from_millis(200));
+            let request = Request { context, role: Role::Agent, ..Request::new(text, deadline) };
+            self.complete(request).await;
         }
     }
 

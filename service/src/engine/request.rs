@@ -76,3 +76,21 @@ pub struct Request {
     /// When the answer is due.
     pub deadline: Deadline,
 }
+
+impl Request {
+    /// `text` by an author of whom nothing is known: one suggestion, by the bundle's threshold.
+    pub fn new(text: &str, deadline: Deadline) -> Self {
+        Self {
+            text: text.to_owned(),
+            after: String::new(),
+            context: Vec::new(),
+            role: Role::Author,
+            memory: None,
+            session: None,
+            max_suggestions: 1,
+            min_confidence: None,
+            debug: false,
+            deadline,
+        }
+    }
+}

@@ -4,7 +4,7 @@ use axum::extract::State;
 
 use super::json::Json;
 use crate::app::App;
-use crate::error::{ApiError, ErrorBody};
+use crate::error::{ApiError, BodyRefused};
 use crate::wire::{CompleteRequest, CompleteResponse};
 
 /// What comes next
@@ -15,11 +15,7 @@ use crate::wire::{CompleteRequest, CompleteResponse};
     request_body = CompleteRequest,
     responses(
         (status = 200, body = CompleteResponse),
-        (status = 400, description = "Not JSON", body = ErrorBody),
-        (status = 413, description = "Over 64 KiB", body = ErrorBody),
-        (status = 415, description = "Not declared as JSON", body = ErrorBody),
-        (status = 422, description = "A field is wrong; the message names it", body = ErrorBody),
-        (status = 503, description = "Too much is going on; see Retry-After", body = ErrorBody),
+        BodyRefused,
     )
 )]
 pub(super) async fn complete(

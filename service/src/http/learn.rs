@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 
 use super::json::Json;
 use crate::app::App;
-use crate::error::{ApiError, ErrorBody};
+use crate::error::{ApiError, BodyRefused, ErrorBody};
 use crate::wire::{FeedbackRequest, LearnRequest, LearnResponse};
 
 /// A message was sent
@@ -17,11 +17,7 @@ use crate::wire::{FeedbackRequest, LearnRequest, LearnResponse};
     request_body = LearnRequest,
     responses(
         (status = 200, body = LearnResponse),
-        (status = 400, description = "Not JSON", body = ErrorBody),
-        (status = 413, description = "Over 64 KiB", body = ErrorBody),
-        (status = 415, description = "Not declared as JSON", body = ErrorBody),
-        (status = 422, description = "A field is wrong; the message names it", body = ErrorBody),
-        (status = 503, description = "The store is busy or away; retry with the same idempotency_key", body = ErrorBody),
+        BodyRefused,
     )
 )]
 pub(super) async fn learn(
@@ -40,11 +36,8 @@ pub(super) async fn learn(
     request_body = FeedbackRequest,
     responses(
         (status = 204, description = "Heard"),
-        (status = 400, description = "Not JSON", body = ErrorBody),
         (status = 404, description = "No such answer in the last 10 minutes", body = ErrorBody),
-        (status = 415, description = "Not declared as JSON", body = ErrorBody),
-        (status = 422, description = "A field is wrong; the message names it", body = ErrorBody),
-        (status = 503, description = "The store is busy or away", body = ErrorBody),
+        BodyRefused,
     )
 )]
 pub(super) async fn feedback(

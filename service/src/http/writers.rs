@@ -8,7 +8,7 @@ use axum::response::IntoResponse;
 use futures_util::stream::{self, TryStreamExt};
 
 use crate::app::{self, App};
-use crate::error::{ApiError, ErrorBody};
+use crate::error::{ApiError, WriterRefused};
 use crate::store::{StoreError, WriterKey};
 use crate::wire::{ExportLine, WriterResponse};
 use crate::writer::WriterId;
@@ -22,9 +22,7 @@ const PAGE: usize = 256;
     params(("writer" = String, Path, description = "The writer's id")),
     responses(
         (status = 200, body = WriterResponse),
-        (status = 404, description = "Nothing is stored", body = ErrorBody),
-        (status = 422, description = "Not a writer id", body = ErrorBody),
-        (status = 503, description = "The store is away", body = ErrorBody),
+        WriterRefused,
     )
 )]
 pub(super) async fn about(
@@ -43,9 +41,7 @@ pub(super) async fn about(
     params(("writer" = String, Path, description = "The writer's id")),
     responses(
         (status = 200, description = "A line a message", body = ExportLine, content_type = "application/jsonl"),
-        (status = 404, description = "Nothing is stored", body = ErrorBody),
-        (status = 422, description = "Not a writer id", body = ErrorBody),
-        (status = 503, description = "The store is away", body = ErrorBody),
+        WriterRefused,
     )
 )]
 pub(super) async fn export(State(app): State<App>, writer: Writer) -> Result<impl IntoResponse, ApiError> {
@@ -64,9 +60,7 @@ pub(super) async fn export(State(app): State<App>, writer: Writer) -> Result<imp
     params(("writer" = String, Path, description = "The writer's id")),
     responses(
         (status = 204, description = "Erased"),
-        (status = 404, description = "Nothing is stored", body = ErrorBody),
-        (status = 422, description = "Not a writer id", body = ErrorBody),
-        (status = 503, description = "The store is busy or away; ask again", body = ErrorBody),
+        WriterRefused,
     )
 )]
 pub(super) async fn erase(State(app): State<App>, writer: Writer) -> Result<StatusCode, ApiError> {

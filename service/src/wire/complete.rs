@@ -36,8 +36,8 @@ pub struct CompleteRequest {
     #[schema(minimum = 1, maximum = 10, default = 1)]
     pub max_suggestions: Option<u32>,
     /// Milliseconds within which the answer must be there. Absent: the server's, 20.
-    #[schema(minimum = 1, maximum = 1000)]
-    pub budget_ms: Option<u32>,
+    #[schema(minimum = 1, maximum = 1000, example = 20)]
+    pub budget_ms: Option<f64>,
     /// Suggestions below it are not shown. Absent: the server's; 0 shows whatever was found.
     #[schema(minimum = 0.0, maximum = 1.0)]
     pub min_confidence: Option<f32>,
@@ -60,7 +60,7 @@ impl CompleteRequest {
     /// What the service is asked, checked.
     pub fn check(self) -> Result<Keystroke, ApiError> {
         let max_suggestions = within("max_suggestions", self.max_suggestions.unwrap_or(1), 1, 10)?;
-        let budget = self.budget_ms.map(|budget| within("budget_ms", budget, 1, 1_000)).transpose()?;
+        let budget = self.budget_ms.map(|budget| within("budget_ms", budget, 1.0, 1_000.0)).transpose()?;
         let min_confidence =
             self.min_confidence.map(|least| within("min_confidence", least, 0.0, 1.0)).transpose()?;
         Ok(Keystroke {
@@ -71,7 +71,7 @@ impl CompleteRequest {
             writer: self.writer,
             session: name("session", self.session)?,
             max_suggestions: max_suggestions as usize,
-            budget: budget.map(|budget| Duration::from_millis(budget.into())),
+            budget: budget.map(|ms| Duration::from_secs_f64(ms / 1e3)),
             min_confidence,
             learn: self.learn,
             min_seq: self.min_seq,
@@ -95,7 +95,7 @@ pub struct CompleteResponse {
     /// Milliseconds from the request's last byte to this answer.
     pub elapsed_ms: f64,
     /// The budget that held.
-    pub budget_ms: u64,
+    pub budget_ms: f64,
     /// What became of each predictor: `used`, `empty`, `late`, `skipped` or `off`.
     #[schema(value_type = BTreeMap<String, String>)]
     pub predictors: BTreeMap<&'static str, &'static str>,
@@ -130,7 +130,7 @@ impl From<Answer> for CompleteResponse {
             silence: completion.silence.map(engine::Silence::name),
             source: completion.source.name(),
             elapsed_ms: answer.elapsed.as_micros() as f64 / 1e3,
-            budget_ms: u64::try_from(answer.budget.as_millis()).unwrap_or(u64::MAX),
+            budget_ms: answer.budget.as_micros() as f64 / 1e3,
             predictors: completion
                 .predictors
                 .into_iter()

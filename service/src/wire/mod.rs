@@ -1,6 +1,7 @@
 //! JSON as it travels, and its conversion by hand into what the service works with. Nothing else in the crate is
 //! serialised for clients.
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -23,7 +24,7 @@ const TURNS: usize = 100;
 const NAME_LIMIT: usize = 128;
 
 /// Who writes a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Takes notes or writes on their own.

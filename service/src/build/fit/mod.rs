@@ -121,21 +121,14 @@ fn request(
     session: &str,
     memory: Option<&Arc<RwLock<Memory>>>,
 ) -> Request {
+    let session = crate::engine::SessionKey { tenant: "fit".into(), writer: None, session: session.into() };
     Request {
-        text: text.to_owned(),
-        after: String::new(),
         context: message.context.to_vec(),
         role: message.turn.role,
         memory: memory.cloned(),
-        session: Some(crate::engine::SessionKey {
-            tenant: "fit".into(),
-            writer: None,
-            session: session.into(),
-        }),
-        max_suggestions: 1,
+        session: Some(session),
         min_confidence: Some(0.0),
-        debug: false,
-        deadline: Deadline::after(BUDGET),
+        ..Request::new(text, Deadline::after(BUDGET))
     }
 }
 
