@@ -73,7 +73,7 @@ impl Lexicon {
 
     /// The relative weight of a surface: 0 if it is not listed; all together sum to 1.
     pub fn prob(&self, surface: &str) -> f32 {
-        self.ordinal(surface).map_or(0.0, |i| self.share(i, i + 1)) as f32
+        self.ordinal(surface).map_or(0.0, |i| self.weight(i))
     }
 
     /// The probability of all surfaces that start with `prefix`, itself included: 1 for the empty prefix.
@@ -93,11 +93,17 @@ impl Lexicon {
             .collect()
     }
 
+    /// The relative weight of the surface of this number.
+    pub(crate) fn weight(&self, ordinal: usize) -> f32 {
+        self.share(ordinal, ordinal + 1) as f32
+    }
+
     fn share(&self, from: usize, to: usize) -> f64 {
         (self.cumulative[to] - self.cumulative[from]) / self.cumulative[self.weights.len()]
     }
 
-    fn ordinal(&self, surface: &str) -> Option<usize> {
+    /// The number of a listed surface, in byte order from 0.
+    pub(crate) fn ordinal(&self, surface: &str) -> Option<usize> {
         let i = self.fst.get(surface.as_bytes())?.value() as usize;
         (i < self.len()).then_some(i)
     }

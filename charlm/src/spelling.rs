@@ -1,6 +1,7 @@
 //! The spelling model of the service: lexicon and character n-gram, mixed.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::{CharNgram, Error, Lexicon};
 
@@ -14,6 +15,9 @@ const LEAST_LETTERS: usize = 2;
 pub struct Spelling {
     lexicon: Lexicon,
     chars: CharNgram,
+    /// The bits of P_chars of each listed word that was asked for; 0: not yet. Spelling a word letter by letter is most of
+    /// what a candidate costs, and the same words are asked for all day.
+    spelled: Vec<AtomicU32>,
 }
 
 impl Spelling {
@@ -27,7 +31,8 @@ impl Spelling {
 
     /// Joins a lexicon and a character model; λ is the one stored with the latter.
     pub fn new(lexicon: Lexicon, chars: CharNgram) -> Self {
-        Self { lexicon, chars }
+        let spelled = (0..lexicon.len()).map(|_| AtomicU32::new(0)).collect();
+        Self { lexicon, chars, spelled }
     }
 
     /// The lexicon.
@@ -48,7 +53,24 @@ impl Spelling {
     /// The probability of the whole word. Of very long strings it is too small for an f32, and the smallest there is:
     /// use [`log_prob`](Self::log_prob) to compare those.
     pub fn prob(&self, surface: &str) -> f32 {
-        self.mix(self.lexicon.prob(surface), self.chars.log_prob(surface).exp()).max(f32::MIN_POSITIVE)
+        let spell = || self.chars.log_prob(surface).exp();
+        let prob = match self.lexicon.ordinal(surface) {
+            Some(word) => self.mix(self.lexicon.weight(word), self.remembered(word, spell)),
+            None => self.mix(0.0, spell()),
+        };
+        prob.max(f32::MIN_POSITIVE)
+    }
+
+    /// P_chars of a listed word. Threads that ask for it at once all work out the same.
+    fn remembered(&self, word: usize, spell: impl FnOnce() -> f32) -> f32 {
+        match self.spelled[word].load(Ordering::Relaxed) {
+            0 => {
+                let prob = spell();
+                self.spelled[word].store(prob.to_bits(), Ordering::Relaxed);
+                prob
+            }
+            bits => f32::from_bits(bits),
+        }
     }
 
     /// ln of [`prob`](Self::prob), finite for every string.
@@ -74,7 +96,7 @@ impl Spelling {
     pub fn top(&self, prefix: &str, k: usize) -> Vec<(String, f32)> {
         let mut words = self.lexicon.top(prefix, k);
         for (word, p) in &mut words {
-            *p = self.mix(*p, self.chars.log_prob(word).exp());
+            *p = self.prob(word);
         }
         if prefix.trim_start().chars().nth(LEAST_LETTERS - 1).is_some() {
             // Only words that beat the last of a full list can still enter it: mostly there are none, and no search.

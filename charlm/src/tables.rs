@@ -165,16 +165,24 @@ impl Tables<'_> {
     /// P(symbol | context) for each symbol; 0 for [`START`] and for what is beyond an alphabet of `letters`.
     pub(crate) fn distribution(&self, context: u64, letters: usize) -> [f32; 256] {
         let symbols = letters + usize::from(FIRST);
-        let mut all = [0.0; 256];
-        all[..symbols].fill(self.base as f32);
-        all[usize::from(START)] = 0.0;
-        for node in self.chain(context) {
-            let escape = f32::from(self.escape[node]) / WHOLE as f32;
-            all[..symbols].iter_mut().for_each(|p| *p *= escape);
-            for i in self.afters(node) {
-                all[usize::from(self.after[i])] += f32::from(self.share[i]) / WHOLE as f32;
-            }
+        let mut nodes = [0; HIGHEST_ORDER as usize];
+        let mut known = 0;
+        for (slot, node) in nodes.iter_mut().zip(self.chain(context)) {
+            *slot = node;
+            known += 1;
         }
+        // Longest first, so that each share is weighed once instead of with every longer context.
+        let mut all = [0.0; 256];
+        let mut weight = 1.0;
+        for &node in nodes[..known].iter().rev() {
+            for i in self.afters(node) {
+                all[usize::from(self.after[i])] += weight * f32::from(self.share[i]);
+            }
+            weight *= f32::from(self.escape[node]) / WHOLE as f32;
+        }
+        let base = weight * self.base as f32;
+        all[..symbols].iter_mut().for_each(|p| *p = *p / WHOLE as f32 + base);
+        all[usize::from(START)] = 0.0;
         all
     }
 

@@ -124,7 +124,7 @@ pub struct Models {
     pub predictors: Vec<Predictor>,
 
     /// Mebibytes of GPT-2 caches kept for open drafts; the least recently typed in go first.
-    #[arg(long, env = "FORETYPE_KV_MIB", value_name = "MIB", default_value_t = 112)]
+    #[arg(long, env = "FORETYPE_KV_MIB", value_name = "MIB", default_value_t = 96)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=65_536))]
     pub kv_mib: u64,
 }

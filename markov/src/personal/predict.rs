@@ -90,7 +90,7 @@ impl PersonalModel {
         for level in history.levels.iter().flatten() {
             for follower in self.contexts.followers(&level.list) {
                 let id = follower.word();
-                if id >= FIRST_WORD && self.vocabulary.surface(id).starts_with(prefix) {
+                if self.is_word_with(id, prefix) {
                     candidates.push((id, level.weight * follower.count() as f32));
                 }
             }
@@ -110,8 +110,20 @@ impl PersonalModel {
         kept.take(k).map(|(_, surface, prob)| (surface, prob)).collect()
     }
 
+    /// Whether an id is a word, and starts with `prefix`.
+    fn is_word_with(&self, id: WordId, prefix: &str) -> bool {
+        id >= FIRST_WORD && (prefix.is_empty() || self.vocabulary.surface(id).starts_with(prefix))
+    }
+
     /// The `k` words with `prefix` that were seen most often, ties in byte order.
     fn most_frequent(&self, prefix: &str, k: usize, wanted: impl Fn(WordId) -> bool) -> Vec<WordId> {
+        if prefix.is_empty() {
+            let (frequent, all) = self.vocabulary.frequent();
+            let best: Vec<WordId> = frequent.iter().copied().filter(|&id| wanted(id)).take(k).collect();
+            if best.len() == k || all {
+                return best;
+            }
+        }
         let mut best: Vec<(u32, WordId)> = Vec::with_capacity(k.min(64) + 1);
         for &id in self.vocabulary.with_prefix(prefix) {
             let count = self.vocabulary.count(id);
@@ -173,17 +185,16 @@ impl NextWord for PersonalModel {
     }
 
     fn mass(&self, history: &PersonalHistory, prefix: &str) -> f32 {
-        let seen: u64 =
-            self.vocabulary.with_prefix(prefix).iter().map(|&id| u64::from(self.vocabulary.count(id))).sum();
+        let counts = |ids: &[WordId]| ids.iter().map(|&id| u64::from(self.vocabulary.count(id))).sum();
+        let seen: u64 = match prefix {
+            "" => self.vocabulary.total() - u64::from(self.vocabulary.count(END)),
+            _ => counts(self.vocabulary.with_prefix(prefix)),
+        };
         let mut mass = history.base * self.unigram_weight() * seen as f32;
         for level in history.levels.iter().flatten() {
-            let seen: u32 = self
-                .contexts
-                .followers(&level.list)
-                .filter(|follower| {
-                    follower.word() >= FIRST_WORD
-                        && self.vocabulary.surface(follower.word()).starts_with(prefix)
-                })
+            let followers = self.contexts.followers(&level.list);
+            let seen: u32 = followers
+                .filter(|follower| self.is_word_with(follower.word(), prefix))
                 .map(Follower::count)
                 .sum();
             mass += level.weight * seen as f32;

@@ -198,3 +198,40 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_most_frequent_words_are_known_without_looking_at_all() {
+    let mut model = PersonalModel::new(Limits { max_bytes: 24 << 10 });
+    let mut state = 7_u64;
+    let mut random = move |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    for round in 0..400 {
+        let bits = 1 + random(9);
+        model.learn(
+            &format!("w{} the w{} w{}", random(1 << bits), random(1 << bits), random(90)),
+            Role::Author,
+        );
+        if round % 90 == 0 {
+            model.forget(" the");
+        }
+        if round % 25 == 0 {
+            let history = model.history(&["nowhere"], None);
+            let mut words: Vec<(String, f32)> = model
+                .distribution(&history)
+                .into_iter()
+                .filter_map(
+                    |(event, prob)| if let Event::Word(word) = event { Some((word, prob)) } else { None },
+                )
+                .filter(|(word, _)| model.sightings(word) >= 2)
+                .collect();
+            words.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            for k in [1, 8, 32, 60] {
+                let top = model.top(&history, "", k);
+                let top: Vec<_> = top.into_iter().map(|(word, prob)| (word.to_owned(), prob)).collect();
+                assert_eq!(top, words[..k.min(words.len())], "round {round}, {k} of {}", words.len());
+            }
+        }
+    }
+}

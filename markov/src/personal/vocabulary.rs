@@ -21,6 +21,9 @@ pub(super) const NONE: WordId = WordId::MAX;
 /// Longer surfaces are pasted keys and links: nobody wants them suggested, so they are not kept.
 pub(super) const MAX_SURFACE: usize = 64;
 
+/// How many of the most frequent words are kept in order: what is asked for before a letter is typed.
+const LISTED: usize = 32;
+
 /// Marks a count that was raised since the last time the model forgot.
 const FRESH: u32 = 1 << 31;
 
@@ -40,6 +43,8 @@ pub(super) struct Vocabulary {
     /// Ids of real words in byte order of their surfaces: the words with a prefix are a range.
     sorted: Vec<WordId>,
     index: HashTable<WordId>,
+    /// The most frequent words, ties in byte order.
+    frequent: Vec<WordId>,
     hasher: DefaultHashBuilder,
     /// The sum of all counts.
     total: u64,
@@ -52,6 +57,7 @@ impl Vocabulary {
             words: vec![Word { start: 0, tally: 0 }; FIRST_WORD.into()],
             sorted: Vec::new(),
             index: HashTable::new(),
+            frequent: Vec::with_capacity(LISTED + 1),
             hasher: DefaultHashBuilder::default(),
             total: 0,
         }
@@ -151,12 +157,41 @@ impl Vocabulary {
         let tally = &mut self.words[usize::from(id)].tally;
         *tally = (*tally & !FRESH).saturating_add(1).min(FRESH - 1) | FRESH;
         self.total += 1;
+        self.list(id);
     }
 
-    /// Sets a count, as when a model is read or rebuilt.
+    /// Gives a word whose count has risen its place among the most frequent.
+    fn list(&mut self, id: WordId) {
+        let before = |a: WordId, b: WordId| {
+            self.count(b).cmp(&self.count(a)).then_with(|| self.surface(a).cmp(self.surface(b))).is_lt()
+        };
+        let full = self.frequent.len() == LISTED;
+        if id < FIRST_WORD || full && self.frequent.last().is_some_and(|&last| last != id && before(last, id))
+        {
+            return;
+        }
+        let listed = self.frequent.iter().position(|&other| other == id);
+        let from = listed.unwrap_or(self.frequent.len());
+        // Only those with the same count stand between it and its place: mostly none.
+        let to = self.frequent[..from].iter().rposition(|&other| before(other, id)).map_or(0, |at| at + 1);
+        match listed {
+            Some(from) => self.frequent[to..=from].rotate_right(1),
+            None => self.frequent.insert(to, id),
+        }
+        self.frequent.truncate(LISTED);
+    }
+
+    /// The most frequent words, best first, ties in byte order, and whether these are all.
+    pub(super) fn frequent(&self) -> (&[WordId], bool) {
+        (&self.frequent, self.frequent.len() == self.ids().len())
+    }
+
+    /// Sets a count, as when a model is read or rebuilt. One that falls leaves [`frequent`](Self::frequent) wrong until
+    /// then.
     pub(super) fn set(&mut self, id: WordId, count: u32, fresh: bool) {
         self.total = self.total - u64::from(self.count(id)) + u64::from(count);
         self.words[usize::from(id)].tally = count | if fresh { FRESH } else { 0 };
+        self.list(id);
     }
 
     /// The words that start with `prefix`, in byte order.

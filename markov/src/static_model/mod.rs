@@ -34,8 +34,9 @@ impl StaticModel {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let map = mapped::map(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
         let corrupt = |reason| Error::Corrupt { path: path.to_owned(), reason };
-        let sections = Sections::new(map).map_err(corrupt)?;
+        let mut sections = Sections::new(map).map_err(corrupt)?;
         validate::validate(&sections).map_err(corrupt)?;
+        sections.index();
         let mut sum = 0.0;
         let unigrams_before = std::iter::once(0.0)
             .chain(sections.unigrams()[FIRST_WORD.into()..].iter().map(|&prob| {

@@ -8,6 +8,8 @@ use std::ops::Range;
 pub(super) struct Sections {
     map: memmap2::Mmap,
     ranges: [Range<usize>; SECTIONS],
+    /// The first 8 bytes of each word as a number: searching these touches one array instead of surfaces all over.
+    keys: Vec<u64>,
 }
 
 impl Sections {
@@ -44,7 +46,7 @@ impl Sections {
                 return Err("a section is longer than the file");
             }
         }
-        let sections = Self { map, ranges };
+        let sections = Self { map, ranges, keys: Vec::new() };
         let whole = |section: usize, size: usize| sections.ranges[section].len().is_multiple_of(size);
         let mut fine = whole(layout::OFFSETS, 4) && whole(layout::UNIGRAMS, 4);
         for len in 1..ORDER {
@@ -124,8 +126,13 @@ impl Sections {
         std::str::from_utf8(bytes).expect("every surface was checked when the file was opened")
     }
 
+    /// Prepares the search for surfaces, once the vocabulary is known to be in order.
+    pub(super) fn index(&mut self) {
+        self.keys = (0..self.vocabulary_len()).map(|word| key(self.bytes(word), 0)).collect();
+    }
+
     pub(super) fn find(&self, surface: &str) -> Option<u16> {
-        let word = self.lower_bound(|bytes| bytes < surface.as_bytes());
+        let word = self.first_from(surface.as_bytes());
         let found = word < self.vocabulary_len() && self.bytes(word) == surface.as_bytes();
         found.then(|| word as u16 + FIRST_WORD)
     }
@@ -133,19 +140,21 @@ impl Sections {
     /// The ids of the words that start with `prefix`.
     pub(super) fn with_prefix(&self, prefix: &str) -> Range<u16> {
         let prefix = prefix.as_bytes();
-        let start = self.lower_bound(|bytes| bytes < prefix);
-        let end = self.lower_bound(|bytes| bytes < prefix || bytes.starts_with(prefix));
+        let start = self.first_from(prefix);
+        let last = key(prefix, 0xff);
+        let mut end = start + self.keys[start..].partition_point(|&key| key <= last);
+        if prefix.len() > KEY {
+            end = start + partition_point(start..end, |word| self.bytes(word).starts_with(prefix));
+        }
         start as u16 + FIRST_WORD..end as u16 + FIRST_WORD
     }
 
-    /// The number of words `before` is true of, all of which come first.
-    fn lower_bound(&self, before: impl Fn(&[u8]) -> bool) -> usize {
-        let (mut low, mut high) = (0, self.vocabulary_len());
-        while low < high {
-            let middle = low.midpoint(high);
-            if before(self.bytes(middle)) { low = middle + 1 } else { high = middle }
-        }
-        low
+    /// The number of words that come before these bytes.
+    fn first_from(&self, bytes: &[u8]) -> usize {
+        let wanted = key(bytes, 0);
+        let start = self.keys.partition_point(|&key| key < wanted);
+        let end = start + self.keys[start..].partition_point(|&key| key <= wanted);
+        start + partition_point(start..end, |word| self.bytes(word) < bytes)
     }
 
     /// The number of the context that is `node` among those of `len` words, if that node has children.
@@ -167,4 +176,22 @@ impl Sections {
         let words = &self.words(order)[children.clone()];
         words.binary_search(&id).ok().map(|at| children.start + at)
     }
+}
+
+/// Bytes that [`key`] looks at.
+const KEY: usize = 8;
+
+/// The first bytes as a number of the same order, those that are not there as `rest`.
+fn key(bytes: &[u8], rest: u8) -> u64 {
+    u64::from_be_bytes(std::array::from_fn(|at| bytes.get(at).copied().unwrap_or(rest)))
+}
+
+/// How many of the range `before` is true of, all of which come first.
+fn partition_point(range: Range<usize>, before: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (range.start, range.end);
+    while low < high {
+        let middle = low.midpoint(high);
+        if before(middle) { low = middle + 1 } else { high = middle }
+    }
+    low - range.start
 }

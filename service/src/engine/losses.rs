@@ -85,7 +85,8 @@ impl Engine {
         let from = i.saturating_sub(HISTORY);
         let start = (from == 0).then_some(role);
         let query = Query { history: &surfaces[from..i], start, prefix: "" };
-        let views = self.views(&query, memory);
+        let spells = self.spells();
+        let views = self.views(&query, memory, spells.as_ref());
         let bucket = bucket_of(&views);
         let mut log_probs = [None; MEMBERS];
         for (predictor, view) in &views {

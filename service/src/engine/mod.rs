@@ -28,7 +28,7 @@ use crate::ensemble::mixture::Views;
 use crate::ensemble::weights::Weights;
 use crate::inference::Inference;
 use crate::predictors::fixed::Fixed;
-use crate::predictors::{Ngram, Query, Spelled};
+use crate::predictors::{Ngram, Query, Spelled, Spells};
 use crate::session::Sessions;
 
 /// Everything that predicts.
@@ -80,23 +80,33 @@ impl Engine {
         self.enabled[predictor as usize]
     }
 
+    /// What the members of the fast tier spell with, for one keystroke.
+    fn spells(&self) -> Option<Spells<'_>> {
+        self.bundle.spelling.as_ref().map(Spells::new)
+    }
+
     /// The enabled members of the fast tier at one place.
-    fn views<'a>(&'a self, query: &Query<'_>, memory: Option<&'a Memory>) -> Views<'a> {
+    fn views<'a>(
+        &'a self,
+        query: &Query<'_>,
+        memory: Option<&'a Memory>,
+        spells: Option<&'a Spells<'a>>,
+    ) -> Views<'a> {
         let mut views: Views<'a> = Vec::with_capacity(3);
         if let Some(words) = &self.fixed {
             views.push((Predictor::Domain, Box::new(Fixed::new(words, query))));
             return views;
         }
-        let Some(spelling) = &self.bundle.spelling else { return views };
+        let Some(spells) = spells else { return views };
         let taught = |memory: &&Memory| memory.personal.words_learned() > 0;
         if let (Some(memory), true) = (memory.filter(taught), self.is_enabled(Predictor::Personal)) {
-            views.push((Predictor::Personal, Box::new(Ngram::new(&memory.personal, spelling, query))));
+            views.push((Predictor::Personal, Box::new(Ngram::new(&memory.personal, spells, query))));
         }
         if let (Some(domain), true) = (&self.bundle.domain, self.is_enabled(Predictor::Domain)) {
-            views.push((Predictor::Domain, Box::new(Ngram::new(domain, spelling, query))));
+            views.push((Predictor::Domain, Box::new(Ngram::new(domain, spells, query))));
         }
         if self.is_enabled(Predictor::Charlm) {
-            views.push((Predictor::Charlm, Box::new(Spelled::new(spelling, query))));
+            views.push((Predictor::Charlm, Box::new(Spelled::new(spells, query))));
         }
         views
     }

@@ -55,7 +55,8 @@ impl Engine {
     ) -> T {
         let guard = request.memory.as_deref().map(read);
         let memory: Option<&Memory> = guard.as_deref();
-        f(&self.views(&query(cut, request), memory), memory.map(|m| &m.weights))
+        let spells = self.spells();
+        f(&self.views(&query(cut, request), memory, spells.as_ref()), memory.map(|m| &m.weights))
     }
 
     /// The fast tier: microseconds, always an answer.

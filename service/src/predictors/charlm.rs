@@ -1,20 +1,19 @@
 //! `charlm`: words by their spelling alone, whatever came before.
 
-use foretype_charlm::Spelling;
 use foretype_markov::Matched;
 
-use super::{Query, View};
+use super::{Query, Spells, View};
 
 /// The spelling model at one place.
 pub struct Spelled<'a> {
-    spelling: &'a Spelling,
+    spells: &'a Spells<'a>,
     prefix: String,
 }
 
 impl<'a> Spelled<'a> {
     /// Only the prefix matters.
-    pub fn new(spelling: &'a Spelling, query: &Query<'_>) -> Self {
-        Self { spelling, prefix: query.prefix.to_owned() }
+    pub fn new(spells: &'a Spells<'a>, query: &Query<'_>) -> Self {
+        Self { spells, prefix: query.prefix.to_owned() }
     }
 }
 
@@ -28,18 +27,18 @@ impl<'a> View<'a> for Spelled<'a> {
     }
 
     fn mass(&self) -> f32 {
-        self.spelling.mass(&self.prefix)
+        self.spells.mass(&self.prefix)
     }
 
     fn prob(&self, surface: &str) -> f32 {
-        self.spelling.prob(surface)
+        self.spells.prob(surface)
     }
 
     fn top(&self, k: usize) -> Vec<(String, f32)> {
-        self.spelling.top(&self.prefix, k)
+        self.spells.top(&self.prefix, k)
     }
 
     fn after(&self, _surface: &str) -> Box<dyn View<'a> + 'a> {
-        Box::new(Self { spelling: self.spelling, prefix: String::new() })
+        Box::new(Self { spells: self.spells, prefix: String::new() })
     }
 }

@@ -3,9 +3,11 @@
 mod charlm;
 pub mod fixed;
 mod ngram;
+mod spells;
 
 pub use charlm::Spelled;
 pub use ngram::Ngram;
+pub use spells::Spells;
 
 use foretype_markov::{Matched, Role};
 

@@ -4,7 +4,7 @@
 use foretype_charlm::Spelling;
 use foretype_markov::{Matched, NextWord, PersonalModel, StaticModel};
 
-use super::{Query, View};
+use super::{Query, Spells, View};
 
 /// Sightings that make a word its writer's own, listed or not.
 const SIGHTINGS: u32 = 2;
@@ -55,16 +55,16 @@ impl Suggest for PersonalModel {
 /// An n-gram model at one place.
 pub struct Ngram<'a, M: Suggest> {
     model: &'a M,
-    spelling: &'a Spelling,
+    spells: &'a Spells<'a>,
     history: M::History,
     prefix: String,
 }
 
 impl<'a, M: Suggest> Ngram<'a, M> {
     /// Resolves the history once.
-    pub fn new(model: &'a M, spelling: &'a Spelling, query: &Query<'_>) -> Self {
+    pub fn new(model: &'a M, spells: &'a Spells<'a>, query: &Query<'_>) -> Self {
         let history = model.history(query.history, query.start);
-        Self { model, spelling, history, prefix: query.prefix.to_owned() }
+        Self { model, spells, history, prefix: query.prefix.to_owned() }
     }
 }
 
@@ -82,21 +82,21 @@ where
 
     fn mass(&self) -> f32 {
         let escape = self.model.escape(&self.history);
-        self.model.mass(&self.history, &self.prefix) + escape * self.spelling.mass(&self.prefix)
+        self.model.mass(&self.history, &self.prefix) + escape * self.spells.mass(&self.prefix)
     }
 
     fn prob(&self, surface: &str) -> f32 {
         let known = self.model.score(&self.history, surface).prob;
-        known + self.model.escape(&self.history) * self.spelling.prob(surface)
+        known + self.model.escape(&self.history) * self.spells.prob(surface)
     }
 
     fn top(&self, k: usize) -> Vec<(String, f32)> {
-        let words = self.model.suggest(&self.history, &self.prefix, k, self.spelling);
+        let words = self.model.suggest(&self.history, &self.prefix, k, self.spells.model());
         words.into_iter().map(|(word, p)| (word.to_owned(), p)).collect()
     }
 
     fn after(&self, surface: &str) -> Box<dyn View<'a> + 'a> {
         let history = self.model.advance(&self.history, surface);
-        Box::new(Self { model: self.model, spelling: self.spelling, history, prefix: String::new() })
+        Box::new(Self { model: self.model, spells: self.spells, history, prefix: String::new() })
     }
 }
