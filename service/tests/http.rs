@@ -60,6 +60,10 @@ async fn every_field_is_taken() {
     let answer = reply.json();
     assert_eq!(answer["budget_ms"], 1000);
     assert!(answer.get("debug").is_some());
+    for budget in [json!(40.0), json!(12.5)] {
+        let body = json!({"text": "I can he", "budget_ms": budget}).to_string();
+        assert_eq!(service.post("/v1/complete", body).await.json()["budget_ms"].as_f64(), budget.as_f64());
+    }
 }
 
 /// Field, and what is wrong with it.

@@ -95,7 +95,8 @@ pub struct CompleteResponse {
     /// Milliseconds from the request's last byte to this answer.
     pub elapsed_ms: f64,
     /// The budget that held.
-    pub budget_ms: f64,
+    #[schema(value_type = f64)]
+    pub budget_ms: serde_json::Number,
     /// What became of each predictor: `used`, `empty`, `late`, `skipped` or `off`.
     #[schema(value_type = BTreeMap<String, String>)]
     pub predictors: BTreeMap<&'static str, &'static str>,
@@ -130,7 +131,7 @@ impl From<Answer> for CompleteResponse {
             silence: completion.silence.map(engine::Silence::name),
             source: completion.source.name(),
             elapsed_ms: answer.elapsed.as_micros() as f64 / 1e3,
-            budget_ms: answer.budget.as_micros() as f64 / 1e3,
+            budget_ms: milliseconds(answer.budget),
             predictors: completion
                 .predictors
                 .into_iter()
@@ -140,6 +141,14 @@ impl From<Answer> for CompleteResponse {
             debug: completion.debug,
         }
     }
+}
+
+/// Whole milliseconds without a point: clients may read them as an integer.
+fn milliseconds(duration: Duration) -> serde_json::Number {
+    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    let fraction = || serde_json::Number::from_f64(micros as f64 / 1e3);
+    let whole = (micros / 1_000).into();
+    if micros.is_multiple_of(1_000) { whole } else { fraction().unwrap_or(whole) }
 }
 
 impl From<engine::Suggestion> for Suggestion {
