@@ -1,8 +1,5 @@
 //! The contract both n-gram models fulfil.
 
-/// The length of the longest n-grams: three words of history and the next one.
-pub const ORDER: usize = 4;
-
 /// Who writes a message. Selects the event a message starts with, because agents and customers begin differently.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Role {
@@ -28,9 +25,9 @@ pub enum Event {
 /// How much a model knows about a history.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Matched {
-    /// Words of the longest context that was seen with a continuation: 0 to `ORDER - 1`.
+    /// Words of the longest context that was seen with a continuation: at most one fewer than its order.
     pub order: u8,
-    /// How often that context was seen with one.
+    /// How often that context was seen with one; a static model estimates it.
     pub count: u32,
 }
 
@@ -39,7 +36,7 @@ pub struct Matched {
 pub struct Score {
     /// P(surface | history), natural scale; 0 for a word outside the vocabulary.
     pub prob: f32,
-    /// Words of the longest context after which this very surface is known: 0 to `ORDER - 1`.
+    /// Words of the longest context after which this very surface is known: at most one fewer than its order.
     pub order: u8,
 }
 

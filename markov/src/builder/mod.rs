@@ -11,7 +11,8 @@ mod smooth;
 mod write;
 
 use crate::layout::{END, FIRST_WORD, STARTS, UNKNOWN};
-use crate::{Error, ORDER, Role, segment};
+use crate::static_model::ORDER;
+use crate::{Error, Role, segment};
 use hashbrown::HashMap;
 use std::path::Path;
 

@@ -7,7 +7,7 @@
 use super::count::Grams;
 use super::smooth::{Gains, hand_down, initial_counts};
 use super::write;
-use crate::ORDER;
+use crate::static_model::ORDER;
 
 /// What is left of the model.
 pub(super) struct Kept {

@@ -1,8 +1,8 @@
 //! Kneser-Ney: counts of each order, discounts, and what an n-gram is worth.
 
 use super::count::Grams;
-use crate::ORDER;
 use crate::layout::STARTS;
+use crate::static_model::ORDER;
 
 /// What is taken from counts of one, two, and more (Chen and Goodman 1998, equation 26).
 #[derive(Clone, Copy, Debug, PartialEq)]

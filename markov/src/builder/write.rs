@@ -4,8 +4,9 @@ use super::Stats;
 use super::count::Grams;
 use super::prune::Kept;
 use super::smooth::{Discounts, unigrams};
-use crate::layout::{self, CHECKED_FROM, HEADER, MAGIC, SECTIONS, VERSION};
-use crate::{Error, ORDER};
+use crate::Error;
+use crate::layout::{self, CHECKED_FROM, HEADER, LARGE, MAGIC, SECTIONS, SELECTED, VERSION};
+use crate::static_model::ORDER;
 use std::path::Path;
 
 /// Bytes of the file without its n-grams.
@@ -15,14 +16,21 @@ pub(super) fn fixed_bytes(words: &[Box<str>]) -> u64 {
     (HEADER + surfaces + (4 + 4 + 1) * (words.len() + 64) + 8 * SECTIONS) as u64
 }
 
-/// Bytes of the n-grams of orders 2 and up: 3 a node, 9 a context, and 12 for the bits of 64 nodes that may be contexts.
+/// Bytes of the n-grams of orders 2 and up: 3 a node and its bit, 1 a context and its part of a select, 8 a large one, and
+/// 12 for the bits of 64 nodes that may be contexts.
 pub(super) fn ngram_bytes(orders: &[Grams], kept: &Kept) -> u64 {
     let mut bytes = 0;
     for (order, (grams, flags)) in (2..).zip(orders.iter().zip(&kept.flags)) {
-        let nodes = flags.iter().filter(|&&kept| kept).count();
-        let contexts = grams.contexts().filter(|run| flags[run.clone()].contains(&true)).count();
+        let (mut nodes, mut contexts, mut large) = (0, 0, 0);
+        for run in grams.contexts() {
+            let children = flags[run].iter().filter(|&&kept| kept).count();
+            nodes += children;
+            contexts += usize::from(children > 0);
+            large += usize::from(children > LARGE);
+        }
         let bits = if order < ORDER { 12 * nodes.div_ceil(64) } else { 0 };
-        bytes += 3 * nodes + 9 * contexts + bits;
+        bytes += 3 * nodes + 8 * nodes.div_ceil(64) + bits;
+        bytes += contexts + 4 * contexts.div_ceil(SELECTED) + 8 * large;
     }
     bytes as u64
 }
@@ -76,9 +84,11 @@ pub(super) fn write(
 /// The contexts of one length and their children.
 struct Level {
     has_children: Vec<u64>,
-    starts: Vec<u32>,
-    backoffs: Vec<f32>,
-    evidence: Vec<u8>,
+    firsts: Vec<u64>,
+    selects: Vec<u32>,
+    backoffs: Vec<u8>,
+    large: Vec<u32>,
+    sums: Vec<f32>,
     words: Vec<u16>,
     codes: Vec<u8>,
     table: [f32; 256],
@@ -88,9 +98,11 @@ impl Level {
     fn new(parents: usize) -> Self {
         Self {
             has_children: vec![0; parents.div_ceil(64)],
-            starts: Vec::new(),
+            firsts: Vec::new(),
+            selects: Vec::new(),
             backoffs: Vec::new(),
-            evidence: Vec::new(),
+            large: Vec::new(),
+            sums: Vec::new(),
             words: Vec::new(),
             codes: Vec::new(),
             table: layout::prob_table(),
@@ -107,35 +119,33 @@ impl Level {
         counts: &[u32],
         flags: &[bool],
     ) {
+        let first = self.words.len();
+        let context = self.backoffs.len();
         self.has_children[parent as usize / 64] |= 1 << (parent % 64);
-        self.starts.push(self.words.len() as u32);
-        let total = counts[run.clone()].iter().map(|&count| u64::from(count)).sum::<u64>() as f32;
-        let mut sum = 0.0_f64;
-        let mut exact = 0.0_f64;
-        let first = self.codes.len();
-        for at in run.filter(|&at| flags[at]) {
-            let share = discounts.apply(counts[at]) / total;
-            let code = layout::prob_code(share);
-            exact += f64::from(share);
-            sum += f64::from(self.table[usize::from(code)]);
-            self.words.push(grams.word(at));
-            self.codes.push(code);
+        self.firsts.resize(first / 64 + 1, 0);
+        self.firsts[first / 64] |= 1 << (first % 64);
+        if context.is_multiple_of(SELECTED) {
+            self.selects.push(first as u32);
         }
-        // What the rounded shares leave is the backoff weight, so the sum is one in spite of rounding. Where rounding up
-        // would leave too little, round down.
-        if 1.0 - sum < 0.5 * (1.0 - exact) {
-            sum = 0.0;
-            for code in &mut self.codes[first..] {
-                *code = code.saturating_add(1);
-                sum += f64::from(self.table[usize::from(*code)]);
-            }
+        let total: f64 = counts[run.clone()].iter().map(|&count| f64::from(count)).sum();
+        let kept = |run: std::ops::Range<usize>| run.filter(|&at| flags[at]);
+        let counted = |at: usize| f64::from(discounts.apply(counts[at]));
+        let most = kept(run.clone()).map(counted).fold(0.0, f64::max);
+        let mut shares = 0.0;
+        for at in kept(run) {
+            shares += counted(at) / total;
+            self.words.push(grams.words[at]);
+            self.codes.push(layout::prob_code((counted(at) / most) as f32));
         }
-        self.backoffs.push((1.0 - sum) as f32);
-        self.evidence.push(layout::evidence_code(total as u32));
+        self.backoffs.push(layout::backoff_code(1.0 - shares));
+        if self.words.len() - first > LARGE {
+            self.large.push(context as u32);
+            self.sums.push(self.codes[first..].iter().map(|&code| self.table[usize::from(code)]).sum());
+        }
     }
 
     fn write(mut self, order: usize, sections: &mut [Vec<u8>]) {
-        self.starts.push(self.words.len() as u32);
+        self.firsts.resize(self.words.len().div_ceil(64), 0);
         let mut before = 0;
         let rank = |bits: &u64| {
             before += bits.count_ones();
@@ -146,9 +156,11 @@ impl Level {
         let (words, codes) = layout::nodes(order);
         sections[at.has_children] = bytemuck::cast_slice(&self.has_children).to_vec();
         sections[at.ranks] = bytemuck::cast_slice(&ranks).to_vec();
-        sections[at.starts] = bytemuck::cast_slice(&self.starts).to_vec();
-        sections[at.backoffs] = bytemuck::cast_slice(&self.backoffs).to_vec();
-        sections[at.evidence] = self.evidence;
+        sections[at.firsts] = bytemuck::cast_slice(&self.firsts).to_vec();
+        sections[at.selects] = bytemuck::cast_slice(&self.selects).to_vec();
+        sections[at.backoffs] = self.backoffs;
+        sections[at.large] = bytemuck::cast_slice(&self.large).to_vec();
+        sections[at.sums] = bytemuck::cast_slice(&self.sums).to_vec();
         sections[words] = bytemuck::cast_slice(&self.words).to_vec();
         sections[codes] = self.codes;
     }

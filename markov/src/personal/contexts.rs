@@ -4,8 +4,8 @@
 //! of a power of two cells. The table is our own because hashbrown only doubles, which would leave a bounded model half
 //! empty just before its bound.
 
+use super::ORDER;
 use super::vocabulary::{NONE, WordId};
-use crate::ORDER;
 
 /// The words of a context, newest last, `NONE` in front of a shorter one.
 pub(super) type Key = [WordId; ORDER - 1];

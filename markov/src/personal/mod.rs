@@ -11,10 +11,13 @@ mod predict;
 mod snapshot;
 mod vocabulary;
 
-use crate::{ORDER, Role, segment};
+use crate::{Role, segment};
 use contexts::{Contexts, Key};
 pub use predict::PersonalHistory;
 use vocabulary::{END, NONE, Vocabulary, WordId};
+
+/// The length of its longest n-grams: three words of history and the next one.
+const ORDER: usize = 4;
 
 /// The most bytes one learned event can add: a word, and a list grown to its cap in three contexts.
 const MAX_EVENT_BYTES: usize = 2048;

@@ -2,8 +2,8 @@
 
 use super::contexts::{Follower, List};
 use super::vocabulary::{END, FIRST_WORD, NONE, WordId};
-use super::{PersonalModel, start_id, suffixes};
-use crate::{Event, Matched, NextWord, ORDER, Role, Score};
+use super::{ORDER, PersonalModel, start_id, suffixes};
+use crate::{Event, Matched, NextWord, Role, Score};
 
 /// What a distinct continuation counts as evidence of new ones. Witten and Bell's own 1 trusts the sparse contexts of one
 /// writer too much: 3 takes 0.2 nats a word off the log-loss on each of three sets of writers.

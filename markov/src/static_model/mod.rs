@@ -7,10 +7,13 @@ mod top;
 mod validate;
 
 use crate::layout::FIRST_WORD;
-use crate::{Error, ORDER, Stats};
+use crate::{Error, Stats};
 pub use predict::StaticHistory;
 use sections::Sections;
 use std::path::Path;
+
+/// The length of its longest n-grams: four words of history and the next one.
+pub(crate) const ORDER: usize = 5;
 
 /// An n-gram model of a corpus. Opening costs some milliseconds and memory for the unigrams only; the n-grams stay in
 /// the page cache, shared by all processes that map the file.
@@ -19,6 +22,8 @@ pub struct StaticModel {
     sections: Sections,
     /// What a share's code stands for.
     probs: [f32; 256],
+    /// What a backoff's code stands for.
+    backoffs: [f32; 256],
     /// The sum of the unigrams before each word.
     unigrams_before: Vec<f64>,
     /// The most frequent words of prefixes that very many words share.
@@ -47,6 +52,7 @@ impl StaticModel {
         let mut model = Self {
             sections,
             probs: crate::layout::prob_table(),
+            backoffs: crate::layout::backoff_table(),
             unigrams_before,
             frequent: top::Frequent::default(),
         };

@@ -1,8 +1,8 @@
-//! The estimate: P(w|h) = share(w|h) + backoff(h)·P(w|h'), the shares discounted when the model was built.
+//! The estimate: P(w|h) = (1 - backoff(h)) · share(w|h) / Σ share(v|h) + backoff(h) · P(w|h').
 
-use super::StaticModel;
+use super::{ORDER, StaticModel};
 use crate::layout::{self, END, FIRST_WORD, STARTS, UNKNOWN};
-use crate::{Event, Matched, NextWord, ORDER, Role, Score};
+use crate::{Event, Matched, NextWord, Role, Score};
 use std::ops::Range;
 
 /// No word: the history is shorter.
@@ -26,7 +26,7 @@ pub(super) struct Level {
     /// Its children among them.
     pub(super) children: Range<usize>,
     pub(super) weight: f32,
-    evidence: u8,
+    backoff: f32,
 }
 
 impl StaticModel {
@@ -36,13 +36,15 @@ impl StaticModel {
         let mut base = 1.0;
         for len in (1..=known).rev() {
             let Some(context) = self.context(&recent[recent.len() - len..]) else { continue };
-            levels[len - 1] = Some(Level {
-                order: len + 1,
-                children: self.sections.children(len, context),
-                weight: base,
-                evidence: self.sections.evidence(len)[context],
-            });
-            base *= self.sections.backoffs(len)[context];
+            let children = self.sections.children(len, context);
+            let backoff = self.backoffs[usize::from(self.sections.backoffs(len)[context])];
+            let sum = match children.len() {
+                ..=layout::LARGE => self.sum(len + 1, &children),
+                _ => self.sections.stored_sum(len, context).expect("every large context has its sum"),
+            };
+            levels[len - 1] =
+                Some(Level { order: len + 1, children, weight: base * (1.0 - backoff) / sum, backoff });
+            base *= backoff;
         }
         StaticHistory { recent, levels, base }
     }
@@ -67,6 +69,10 @@ impl StaticModel {
             }
         }
         Score { prob, order }
+    }
+
+    fn sum(&self, order: usize, children: &Range<usize>) -> f32 {
+        self.sections.codes(order)[children.clone()].iter().map(|&code| self.probs[usize::from(code)]).sum()
     }
 
     fn share(&self, order: usize, at: usize) -> f32 {
@@ -107,14 +113,20 @@ impl NextWord for StaticModel {
     }
 
     fn advance(&self, history: &StaticHistory, surface: &str) -> StaticHistory {
-        let [_, b, c] = history.recent;
-        self.resolve([b, c, self.id(surface)])
+        let mut recent = history.recent;
+        recent.rotate_left(1);
+        recent[ORDER - 2] = self.id(surface);
+        self.resolve(recent)
     }
 
-    /// The count is rounded to an eighth of a doubling. Without any context it is that of nothing, 0.
+    /// The count is estimated: with T continuations and about three quarters taken from the count of each, a context that
+    /// was seen N times backs off with 3T / 4N. Without any context it is that of nothing, 0.
     fn matched(&self, history: &StaticHistory) -> Matched {
         match history.levels.iter().flatten().next_back() {
-            Some(level) => Matched { order: level.order as u8 - 1, count: layout::evidence(level.evidence) },
+            Some(level) => {
+                let count = (0.75 * level.children.len() as f32 / level.backoff).round() as u32;
+                Matched { order: level.order as u8 - 1, count: count.max(1) }
+            }
             None => Matched { order: 0, count: 0 },
         }
     }
@@ -139,8 +151,7 @@ impl NextWord for StaticModel {
         let before = |id: u16| self.unigrams_before[usize::from(id - FIRST_WORD)];
         let mut mass = history.base * (before(ids.end) - before(ids.start)) as f32;
         for level in history.levels.iter().flatten() {
-            let codes = &self.sections.codes(level.order)[self.children_in(level, &ids)];
-            mass += level.weight * codes.iter().map(|&code| self.probs[usize::from(code)]).sum::<f32>();
+            mass += level.weight * self.sum(level.order, &self.children_in(level, &ids));
         }
         mass
     }

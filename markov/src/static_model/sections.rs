@@ -1,7 +1,7 @@
 //! The sections of a model file as slices of their element types.
 
-use crate::ORDER;
-use crate::layout::{self, CHECKED_FROM, FIRST_WORD, HEADER, MAGIC, SECTIONS, VERSION};
+use super::ORDER;
+use crate::layout::{self, CHECKED_FROM, FIRST_WORD, HEADER, MAGIC, SECTIONS, SELECTED, VERSION};
 use std::ops::Range;
 
 #[derive(Debug)]
@@ -10,6 +10,8 @@ pub(super) struct Sections {
     ranges: [Range<usize>; SECTIONS],
     /// The first 8 bytes of each word as a number: searching these touches one array instead of surfaces all over.
     keys: Vec<u64>,
+    /// The ids of words where their hashes say, or after it; 0: free. Half empty at least.
+    slots: Vec<u16>,
 }
 
 impl Sections {
@@ -46,15 +48,13 @@ impl Sections {
                 return Err("a section is longer than the file");
             }
         }
-        let sections = Self { map, ranges, keys: Vec::new() };
+        let sections = Self { map, ranges, keys: Vec::new(), slots: Vec::new() };
         let whole = |section: usize, size: usize| sections.ranges[section].len().is_multiple_of(size);
         let mut fine = whole(layout::OFFSETS, 4) && whole(layout::UNIGRAMS, 4);
         for len in 1..ORDER {
             let at = layout::contexts(len);
-            fine &= whole(at.has_children, 8)
-                && whole(at.ranks, 4)
-                && whole(at.starts, 4)
-                && whole(at.backoffs, 4);
+            fine &= whole(at.has_children, 8) && whole(at.ranks, 4) && whole(at.firsts, 8);
+            fine &= whole(at.selects, 4) && whole(at.large, 4) && whole(at.sums, 4);
             fine &= whole(layout::nodes(len + 1).0, 2);
         }
         if fine { Ok(sections) } else { Err("a section ends within an element") }
@@ -90,16 +90,24 @@ impl Sections {
         self.slice(layout::contexts(len).ranks)
     }
 
-    pub(super) fn starts(&self, len: usize) -> &[u32] {
-        self.slice(layout::contexts(len).starts)
+    pub(super) fn firsts(&self, len: usize) -> &[u64] {
+        self.slice(layout::contexts(len).firsts)
     }
 
-    pub(super) fn backoffs(&self, len: usize) -> &[f32] {
+    pub(super) fn selects(&self, len: usize) -> &[u32] {
+        self.slice(layout::contexts(len).selects)
+    }
+
+    pub(super) fn backoffs(&self, len: usize) -> &[u8] {
         self.slice(layout::contexts(len).backoffs)
     }
 
-    pub(super) fn evidence(&self, len: usize) -> &[u8] {
-        self.slice(layout::contexts(len).evidence)
+    pub(super) fn large(&self, len: usize) -> &[u32] {
+        self.slice(layout::contexts(len).large)
+    }
+
+    pub(super) fn sums(&self, len: usize) -> &[f32] {
+        self.slice(layout::contexts(len).sums)
     }
 
     pub(super) fn words(&self, order: usize) -> &[u16] {
@@ -128,13 +136,38 @@ impl Sections {
 
     /// Prepares the search for surfaces, once the vocabulary is known to be in order.
     pub(super) fn index(&mut self) {
-        self.keys = (0..self.vocabulary_len()).map(|word| key(self.bytes(word), 0)).collect();
+        let words = self.vocabulary_len();
+        self.keys = (0..words).map(|word| key(self.bytes(word), 0)).collect();
+        self.slots = vec![0; (2 * words).next_power_of_two()];
+        for word in 0..words {
+            let mut slot = self.slot(self.bytes(word));
+            while self.slots[slot] != 0 {
+                slot = (slot + 1) % self.slots.len();
+            }
+            self.slots[slot] = word as u16 + FIRST_WORD;
+        }
+    }
+
+    /// Where to look for a word first.
+    fn slot(&self, bytes: &[u8]) -> usize {
+        let mixed = bytes.chunks(KEY).fold(bytes.len() as u64, |hash, chunk| {
+            (hash.rotate_left(23) ^ key(chunk, 0)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        });
+        (mixed >> 40) as usize & (self.slots.len() - 1)
     }
 
     pub(super) fn find(&self, surface: &str) -> Option<u16> {
-        let word = self.first_from(surface.as_bytes());
-        let found = word < self.vocabulary_len() && self.bytes(word) == surface.as_bytes();
-        found.then(|| word as u16 + FIRST_WORD)
+        let bytes = surface.as_bytes();
+        let mut slot = self.slot(bytes);
+        let wanted = key(bytes, 0);
+        loop {
+            let id = self.slots[slot];
+            let word = usize::from(id.checked_sub(FIRST_WORD)?);
+            if self.keys[word] == wanted && self.bytes(word) == bytes {
+                return Some(id);
+            }
+            slot = (slot + 1) & (self.slots.len() - 1);
+        }
     }
 
     /// The ids of the words that start with `prefix`.
@@ -167,14 +200,40 @@ impl Sections {
 
     /// Where among the nodes of order `len + 1` the children of a context are.
     pub(super) fn children(&self, len: usize, context: usize) -> Range<usize> {
-        let starts = self.starts(len);
-        starts[context] as usize..starts[context + 1] as usize
+        let firsts = self.firsts(len);
+        let near = self.selects(len)[context / SELECTED] as usize;
+        let start = nth_bit(firsts, near, context % SELECTED).expect("every context has a first child");
+        start..nth_bit(firsts, start + 1, 0).unwrap_or(self.words(len + 1).len())
+    }
+
+    /// The sum of the shares of a context's children, if it has enough of them to have it stored.
+    pub(super) fn stored_sum(&self, len: usize, context: usize) -> Option<f32> {
+        let at = self.large(len).binary_search(&(context as u32)).ok()?;
+        Some(self.sums(len)[at])
     }
 
     /// Where among the nodes of `order` the child with this id is.
     pub(super) fn child(&self, order: usize, children: Range<usize>, id: u16) -> Option<usize> {
         let words = &self.words(order)[children.clone()];
         words.binary_search(&id).ok().map(|at| children.start + at)
+    }
+}
+
+/// The place of the `n`th set bit, from 0, at or after `from`.
+pub(super) fn nth_bit(bits: &[u64], from: usize, mut n: usize) -> Option<usize> {
+    let mut at = from / 64;
+    let mut word = bits.get(at)? & (u64::MAX << (from % 64));
+    loop {
+        let ones = word.count_ones() as usize;
+        if n < ones {
+            for _ in 0..n {
+                word &= word - 1;
+            }
+            return Some(at * 64 + word.trailing_zeros() as usize);
+        }
+        n -= ones;
+        at += 1;
+        word = *bits.get(at)?;
     }
 }
 

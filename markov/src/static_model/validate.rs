@@ -1,8 +1,8 @@
 //! Everything that reading relies on, so that a damaged file is an error when opened and never a panic later.
 
-use super::sections::Sections;
-use crate::ORDER;
-use crate::layout::{FIRST_WORD, STARTS};
+use super::ORDER;
+use super::sections::{Sections, nth_bit};
+use crate::layout::{FIRST_WORD, LARGE, SELECTED, STARTS};
 
 pub(super) fn validate(sections: &Sections) -> Result<(), &'static str> {
     vocabulary(sections)?;
@@ -64,18 +64,37 @@ fn contexts(sections: &Sections, len: usize) -> Result<(), &'static str> {
         count += bits.count_ones();
     }
     let count = count as usize;
-    let (starts, backoffs) = (sections.starts(len), sections.backoffs(len));
     let (words, codes) = (sections.words(len + 1), sections.codes(len + 1));
-    let sizes = starts.len() == count + 1 && backoffs.len() == count && sections.evidence(len).len() == count;
-    check(sizes && codes.len() == words.len(), "its contexts have the wrong number")?;
-    check(starts[0] == 0 && starts[count] as usize == words.len(), "an n-gram has no context")?;
-    check(starts.is_sorted_by(|a, b| a < b), "its contexts are out of order")?;
-    check(backoffs.iter().all(|backoff| (0.0..=1.0).contains(backoff)), "a backoff weight is not one")?;
+    let backoffs = sections.backoffs(len).len();
+    check(backoffs == count && codes.len() == words.len(), "its contexts have the wrong number")?;
+    let (firsts, selects) = (sections.firsts(len), sections.selects(len));
+    let starts: Vec<usize> =
+        std::iter::successors(nth_bit(firsts, 0, 0), |&at| nth_bit(firsts, at + 1, 0)).collect();
+    check(
+        firsts.len() == words.len().div_ceil(64) && starts.len() == count,
+        "its contexts have the wrong number",
+    )?;
+    let begins = starts.first().is_none_or(|&first| first == 0) && (count > 0 || words.is_empty());
+    check(begins && starts.last().is_none_or(|&last| last < words.len()), "an n-gram has no context")?;
+    let selected = starts.iter().step_by(SELECTED).map(|&start| start as u32);
+    check(selected.eq(selects.iter().copied()), "its contexts are out of order")?;
     let ids = sections.unigrams().len();
-    for children in starts.windows(2) {
-        let words = &words[children[0] as usize..children[1] as usize];
-        check(words.is_sorted_by(|a, b| a < b), "its n-grams are out of order")?;
-        check(words.last().is_some_and(|&last| usize::from(last) < ids), "an n-gram holds an unknown word")?;
+    let mut large = sections.large(len).iter().zip(sections.sums(len));
+    check(sections.large(len).len() == sections.sums(len).len(), "a sum has no context")?;
+    for (context, &start) in starts.iter().enumerate() {
+        let end = starts.get(context + 1).copied().unwrap_or(words.len());
+        let children = &words[start..end];
+        check(children.is_sorted_by(|a, b| a < b), "its n-grams are out of order")?;
+        check(
+            children.last().is_some_and(|&last| usize::from(last) < ids),
+            "an n-gram holds an unknown word",
+        )?;
+        if children.len() > LARGE {
+            let found = large.next();
+            let fine =
+                found.is_some_and(|(&at, &sum)| at as usize == context && sum >= 1e-7 && sum.is_finite());
+            check(fine, "a sum is missing")?;
+        }
     }
-    Ok(())
+    check(large.next().is_none(), "a sum has no context")
 }
