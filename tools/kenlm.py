@@ -21,6 +21,7 @@ import sys
 import tarfile
 import tempfile
 import time
+from itertools import islice
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,7 +57,7 @@ def messages(kit: Path, only: list[str]) -> list[str]:
         with gzip.open(path, "rt", encoding="utf-8") as lines:
             for line in lines:
                 record = json.loads(line)
-                turns = record["turns"] if "turns" in record else [record]
+                turns = record.get("turns", [record])
                 texts += (" ".join(turn["text"].split()) for turn in turns)
     return [text for text in texts if text]
 
@@ -79,7 +80,8 @@ def measure(folder: Path, texts: list[str]) -> dict[str, object]:
     arpa, sizes, quiet = folder / "kenlm.arpa", {}, {"capture_output": True}
     lmplz = [programs / "lmplz", "-o", "5", "-S", "40%", "-T", folder, "--discount_fallback"]
     build, _ = seconds([*lmplz, "--text", folder / "train.txt", "--arpa", arpa], **quiet)
-    header = re.findall(r"ngram \d=(\d+)", "".join(line for line, _ in zip(arpa.open(), range(8))))
+    with arpa.open() as lines:
+        header = re.findall(r"ngram \d=(\d+)", "".join(islice(lines, 8)))
     # The plain trie; quantised as ours is; and with its pointers compressed as well.
     for name, options in {"trie": [], "trie_q8": ["-q", 8, "-b", 8], "trie_q8_a": ["-q", 8, "-b", 8, "-a", 22]}.items():
         binary = folder / f"{name}.bin"

@@ -32,7 +32,7 @@ pub struct BuildOptions {
 
 impl Default for BuildOptions {
     fn default() -> Self {
-        Self { max_words: 65_000, min_count: 2, max_bytes: 19_000_000 }
+        Self { max_words: 65_000, min_count: 2, max_bytes: 12_000_000 }
     }
 }
 

@@ -33,7 +33,7 @@ pub struct Args {
     #[arg(long, env = "FORETYPE_GPT2", value_name = "DIR")]
     pub gpt2: Option<PathBuf>,
     /// Largest n-gram file, megabytes: more of them predict better and take more memory.
-    #[arg(long, env = "FORETYPE_NGRAM_MB", default_value_t = 17, value_name = "MB")]
+    #[arg(long, env = "FORETYPE_NGRAM_MB", default_value_t = 12, value_name = "MB")]
     pub ngram_mb: u64,
     /// ONNX Runtime's library, when it is not found by itself.
     #[arg(long, env = "ORT_DYLIB_PATH", value_name = "FILE")]
