@@ -47,7 +47,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let prob = if score.prob > 0.0 { score.prob } else { model.escape(&history) };
             nats -= f64::from(prob).ln();
             let prefix = prefix(surface, at % 5);
-            tops.push(timed(|| model.top(&model.history(&surfaces[..at], Some(Role::Author)), prefix, 8)).1);
+            tops.push(
+                timed(|| model.top(&model.history(&surfaces[..at], Some(Role::Author)), prefix, 8).len()).1,
+            );
             let (next, took) = timed(|| model.advance(&history, surface));
             advances.push(took);
             history = next;

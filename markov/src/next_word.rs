@@ -72,7 +72,7 @@ pub trait NextWord {
 
     /// The `k` most probable words that start with `prefix` and are longer than it, with P(w | history), best first;
     /// ties are in byte order. Divide by [`mass`](Self::mass) for P(w | history, prefix).
-    fn top(&self, history: &Self::History, prefix: &str, k: usize) -> Vec<(&str, f32)>;
+    fn top<'a>(&'a self, history: &'a Self::History, prefix: &str, k: usize) -> Vec<(&'a str, f32)>;
 
     /// The most probable next surfaces one after another, each with its probability given those before it. Stops
     /// where the end of the message, or a word outside the vocabulary, is likelier than any word.
@@ -84,8 +84,9 @@ pub trait NextWord {
             if self.end(&history).max(self.escape(&history)) >= prob {
                 break;
             }
-            words.push((word.to_owned(), prob));
-            history = self.advance(&history, word);
+            let word = word.to_owned();
+            history = self.advance(&history, &word);
+            words.push((word, prob));
         }
         words
     }

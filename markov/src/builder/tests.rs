@@ -63,8 +63,8 @@ fn roles_begin_differently() {
     }
     builder.finish(&path, &mut |_| ()).unwrap();
     let model = StaticModel::open(&path).unwrap();
-    let first = |role| model.top(&model.history(&[], Some(role)), "", 1)[0].0;
-    assert_eq!((first(Role::Agent), first(Role::Customer)), ("welcome", "help"));
+    let first = |role| model.top(&model.history(&[], Some(role)), "", 1)[0].0.to_owned();
+    assert_eq!((first(Role::Agent), first(Role::Customer)), ("welcome".to_owned(), "help".to_owned()));
 }
 
 #[test]

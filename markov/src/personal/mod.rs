@@ -1,32 +1,45 @@
 //! A model of one writer, learned message by message within a fixed number of bytes.
 //!
-//! Order 4, interpolated with Witten and Bell's estimate (1991, method C): a context of N continuations, T of them
-//! distinct, gives P(w|h) = (c(hw) + aT·P(w|h')) / (N + aT), down to the unigrams, where a = 1 and T / (N + T) is the
-//! probability of a new word. What is stored is exactly what the estimate sums over, so the distribution sums to one whatever was
-//! forgotten.
+//! The model is the writer's text itself, indexed: the places where the words before the cursor came before are looked
+//! up, and what followed there votes for the next word (as in Infini-gram, Liu et al. 2024, for contexts of up to five
+//! words). A vote counts the less the longer ago it was cast, and the conversation at hand votes as well, so one formula
+//! is n-gram model, recency and cache (Kuhn and De Mori 1990). Let w(i) be the weight of a place i by its age, and of the
+//! places where context h came before
+//!
+//! ```text
+//! c(h, w) = Σ w(i) of those followed by w      t(h, w) = the largest of these      N(h) = Σ c(h, w)    T(h) = Σ t(h, w)
+//! P(w | h) = [c(h, w) − d·t(h, w) + (θ + d·T(h)) · P(w | shorter h)] / (N(h) + θ)
+//! ```
+//!
+//! which is a Pitman-Yor process with one table a word (Teh 2006: interpolated absolute discounting) if all weights are
+//! one. Whatever was forgotten, what is summed over is what is there, so the distribution sums to one.
 
-mod contexts;
+mod conversation;
+mod evidence;
 mod forget;
 mod predict;
 mod snapshot;
+mod text;
 mod vocabulary;
 
 use crate::{Role, segment};
-use contexts::{Contexts, Key};
+pub use conversation::Conversation;
 pub use predict::PersonalHistory;
-use vocabulary::{END, NONE, Vocabulary, WordId};
+use text::Text;
+use vocabulary::{NONE, Vocabulary, WordId};
 
-/// The length of its longest n-grams: three words of history and the next one.
-const ORDER: usize = 4;
-
-/// The most bytes one learned event can add: a word, and a list grown to its cap in three contexts.
-const MAX_EVENT_BYTES: usize = 2048;
+/// The length of its longest n-grams: five words of history and the next one.
+const ORDER: usize = 6;
 
 /// How much a personal model may hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Bytes of memory, at least 16 KiB. When they are used up the model forgets what is rare and old.
+    /// Bytes of memory, at least 32 KiB. When they are used up the model forgets what is rare and old.
     pub max_bytes: usize,
+}
+
+impl Limits {
+    const LEAST: usize = 32 << 10;
 }
 
 impl Default for Limits {
@@ -50,40 +63,58 @@ impl Default for Limits {
 pub struct PersonalModel {
     limits: Limits,
     vocabulary: Vocabulary,
-    contexts: Contexts,
+    text: Text,
     words_learned: u64,
 }
 
 impl PersonalModel {
     /// A model that knows nothing yet: [`escape`](crate::NextWord::escape) is 1.
     pub fn new(limits: Limits) -> Self {
-        let limits = Limits { max_bytes: limits.max_bytes.max(16 << 10) };
-        Self { limits, vocabulary: Vocabulary::new(), contexts: Contexts::with_room(0), words_learned: 0 }
+        let limits = Limits { max_bytes: limits.max_bytes.max(Limits::LEAST) };
+        let text = Text::new(limits.max_bytes);
+        Self { limits, vocabulary: Vocabulary::new(), text, words_learned: 0 }
     }
 
     /// Learns one message that was sent. `normal` is [normalised](segment::normalise). Deterministic: the same messages
     /// in the same order make the same model. Histories made before are void.
     pub fn learn(&mut self, normal: &str, role: Role) {
-        let mut recent = [NONE, NONE, start_id(role)];
+        if self.text.is_worn_out() {
+            self.renew();
+        }
+        let start = start_id(role);
+        if self.text.last() != Some(start) {
+            self.make_room();
+            let at = self.text.push(start, self.vocabulary.last(start));
+            self.vocabulary.began(start, at);
+        }
         for surface in segment::surfaces(normal) {
-            self.make_room(&mut recent);
-            let id = self.vocabulary.intern(surface);
-            self.count(&recent, id);
-            recent = [recent[1], recent[2], id];
+            self.make_room();
+            self.append(surface);
             self.words_learned += 1;
         }
-        self.make_room(&mut recent);
-        self.count(&recent, END);
+        // The end of this message is where the next one starts.
+        self.make_room();
+        let at = self.text.push(start, self.vocabulary.last(start));
+        self.vocabulary.ended(start, at);
     }
 
-    /// Counts `id` after each suffix of `recent`. An over-long word is not in the vocabulary and breaks the history.
-    fn count(&mut self, recent: &[WordId; ORDER - 1], id: WordId) {
-        if id == NONE {
-            return;
+    /// An over-long word is not in the vocabulary and breaks the context.
+    fn append(&mut self, surface: &str) {
+        match self.vocabulary.intern(surface) {
+            NONE => {
+                self.text.push(NONE, 0);
+            }
+            id => {
+                let at = self.text.push(id, self.vocabulary.last(id));
+                self.vocabulary.saw(id, at);
+            }
         }
-        self.vocabulary.add(id);
-        for key in suffixes(recent) {
-            self.contexts.add(key, id);
+    }
+
+    /// Begins to count positions anew.
+    fn renew(&mut self) {
+        if let Ok(renewed) = Self::from_bytes(&self.to_bytes()) {
+            *self = renewed;
         }
     }
 
@@ -99,13 +130,13 @@ impl PersonalModel {
 
     /// Bytes of memory in use, counting capacity rather than content.
     pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.vocabulary.bytes() + self.contexts.bytes()
+        size_of::<Self>() + self.vocabulary.bytes() + self.text.bytes()
     }
 
     /// An upper bound of [`bytes`](Self::bytes) that depends on content only, so that forgetting happens at the same
     /// words whether or not the model was saved and loaded in between.
     fn content_bytes(&self) -> usize {
-        2048 + self.vocabulary.content_bytes() + self.contexts.content_bytes()
+        4096 + self.vocabulary.content_bytes() + self.text.content_bytes()
     }
 }
 
@@ -115,13 +146,6 @@ fn start_id(role: Role) -> WordId {
         Role::Agent => vocabulary::START_AGENT,
         Role::Customer => vocabulary::START_CUSTOMER,
     }
-}
-
-/// The contexts of one, two and three words that end a history, shortest first, as far as it is known.
-fn suffixes(recent: &[WordId; ORDER - 1]) -> impl Iterator<Item = Key> {
-    let known = recent.iter().rev().take_while(|&&id| id != NONE).count();
-    let [a, b, c] = *recent;
-    [[NONE, NONE, c], [NONE, b, c], [a, b, c]].into_iter().take(known)
 }
 
 #[cfg(test)]

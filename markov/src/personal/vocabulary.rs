@@ -1,219 +1,506 @@
 //! The surfaces one writer used, with their counts.
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::DefaultHashBuilder;
 use std::hash::BuildHasher;
-use std::ops::Range;
 
-/// Numbers a surface; small, because every n-gram stores some.
+/// Numbers a surface; small, because every word of the text is one.
 pub(super) type WordId = u16;
 
-/// The end of a message.
-pub(super) const END: WordId = 0;
-/// The start of a message, by who writes it. These only ever stand in histories.
-pub(super) const START_AUTHOR: WordId = 1;
-pub(super) const START_AGENT: WordId = 2;
-pub(super) const START_CUSTOMER: WordId = 3;
+/// The start of a message, by who writes it. As a next word each stands for the end of the message before.
+pub(super) const START_AUTHOR: WordId = 0;
+pub(super) const START_AGENT: WordId = 1;
+pub(super) const START_CUSTOMER: WordId = 2;
+/// The end of a message, whoever wrote it.
+pub(super) const END: WordId = START_AUTHOR;
 /// The first id of a real word.
-pub(super) const FIRST_WORD: WordId = 4;
-/// No word: the history is shorter, or the word is not in the vocabulary.
+const FIRST_WORD: WordId = 3;
+/// Ids from here on are words of the conversation at hand that the model does not know.
+pub(super) const FRESH: WordId = 0xe000;
+/// No word: too long to keep, or forgotten.
 pub(super) const NONE: WordId = WordId::MAX;
 
 /// Longer surfaces are pasted keys and links: nobody wants them suggested, so they are not kept.
 pub(super) const MAX_SURFACE: usize = 64;
 
-/// How many of the most frequent words are kept in order: what is asked for before a letter is typed.
-const LISTED: usize = 32;
+/// A word seen less often is let go with the last of its places.
+const KEPT: u32 = 3;
 
-/// Marks a count that was raised since the last time the model forgot.
-const FRESH: u32 = 1 << 31;
+/// How many of the most frequent words are kept in order, of all and of each first letter: what is asked for before much
+/// is typed.
+const LISTED: usize = 16;
+
+/// All words, and those that begin with a space and one of the 26 letters.
+const LISTS: usize = 27;
+
+pub(super) fn is_start(id: WordId) -> bool {
+    id < FIRST_WORD
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Word {
-    /// Where its surface starts in `surfaces`; it ends where the next one starts.
-    start: u32,
-    /// How often it was seen, and `FRESH`.
-    tally: u32,
+    /// Where its surface lies in `surfaces`.
+    at: u32,
+    /// One more than its newest position in the text, 0 for none.
+    last: u32,
+    /// How often it was seen.
+    count: u32,
+    /// Places in the text.
+    places: u16,
+    /// The next word in the same bucket, or the next one.
+    next: WordId,
+    /// Bytes of its surface; 0: the id is free, or that of a start.
+    len: u8,
 }
 
+const BLANK: Word = Word { at: 0, last: 0, count: 0, places: 0, next: NONE, len: 0 };
+
+/// A hash table of chains that grows by one bucket a word (linear hashing, Litwin 1980), so that no word ever waits
+/// for the others to be rehashed.
 #[derive(Clone, Debug)]
 pub(super) struct Vocabulary {
     surfaces: String,
-    /// By id; the first four are `END` and the starts, with empty surfaces.
+    /// Bytes of `surfaces` that belong to no word any more.
+    waste: usize,
+    /// By id; the first three are the starts.
     words: Vec<Word>,
+    /// Free ids, highest first, so that the lowest is taken next.
+    free: Vec<WordId>,
+    buckets: Vec<WordId>,
+    hasher: DefaultHashBuilder,
     /// Ids of real words in byte order of their surfaces: the words with a prefix are a range.
     sorted: Vec<WordId>,
-    index: HashTable<WordId>,
     /// The most frequent words, ties in byte order.
-    frequent: Vec<WordId>,
-    hasher: DefaultHashBuilder,
-    /// The sum of all counts.
-    total: u64,
+    frequent: [Vec<WordId>; LISTS],
+    /// The sum of counts of the same words as `frequent`.
+    sums: [u64; LISTS],
+    /// The sum of the counts of words that begin with a space.
+    spaced: u64,
+    /// Words without a place in the text.
+    dormant: usize,
 }
 
 impl Vocabulary {
     pub(super) fn new() -> Self {
         Self {
             surfaces: String::new(),
-            words: vec![Word { start: 0, tally: 0 }; FIRST_WORD.into()],
-            sorted: Vec::new(),
-            index: HashTable::new(),
-            frequent: Vec::with_capacity(LISTED + 1),
+            waste: 0,
+            words: vec![BLANK; FIRST_WORD.into()],
+            free: Vec::new(),
+            buckets: vec![NONE],
             hasher: DefaultHashBuilder::default(),
-            total: 0,
+            sorted: Vec::new(),
+            frequent: [const { Vec::new() }; LISTS],
+            sums: [0; LISTS],
+            spaced: 0,
+            dormant: 0,
         }
     }
 
-    /// Number of ids in use, the four that are no words included.
-    pub(super) fn len(&self) -> usize {
-        self.words.len()
-    }
-
-    /// The ids of real words, in order.
-    pub(super) fn ids(&self) -> Range<WordId> {
+    /// The ids of words, free ones included.
+    pub(super) fn ids(&self) -> std::ops::Range<WordId> {
         FIRST_WORD..self.words.len() as WordId
     }
 
+    /// Messages ended.
+    pub(super) fn ends(&self) -> u32 {
+        self.count(END)
+    }
+
+    /// Whether all ids are taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.free.is_empty() && self.words.len() >= FRESH.into()
+    }
+
+    /// Real words, in byte order.
+    pub(super) fn sorted(&self) -> &[WordId] {
+        &self.sorted
+    }
+
     pub(super) fn surface(&self, id: WordId) -> &str {
-        let start = self.words[usize::from(id)].start as usize;
-        let end = self.words.get(usize::from(id) + 1).map_or(self.surfaces.len(), |next| next.start as usize);
-        &self.surfaces[start..end]
+        let word = self.words[usize::from(id)];
+        &self.surfaces[word.at as usize..][..usize::from(word.len)]
+    }
+
+    pub(super) fn is_word(&self, id: WordId) -> bool {
+        self.words.get(usize::from(id)).is_some_and(|word| word.len > 0)
     }
 
     pub(super) fn count(&self, id: WordId) -> u32 {
-        self.words[usize::from(id)].tally & !FRESH
+        self.words[usize::from(id)].count
     }
 
-    pub(super) fn is_fresh(&self, id: WordId) -> bool {
-        self.words[usize::from(id)].tally & FRESH != 0
+    /// One more than the newest position, 0 for none.
+    pub(super) fn last(&self, id: WordId) -> u32 {
+        self.words[usize::from(id)].last
     }
 
     /// The sum of all counts, ends of messages included.
     pub(super) fn total(&self) -> u64 {
-        self.total
+        self.sums[0] + u64::from(self.count(END))
     }
 
     pub(super) fn find(&self, surface: &str) -> Option<WordId> {
-        let hash = self.hasher.hash_one(surface);
-        self.index.find(hash, |&id| self.surface(id) == surface).copied()
+        let mut id = self.buckets[self.bucket(surface)];
+        while id != NONE {
+            if self.surface(id) == surface {
+                return Some(id);
+            }
+            id = self.words[usize::from(id)].next;
+        }
+        None
+    }
+
+    /// Buckets below the split have been divided in two already.
+    fn bucket(&self, surface: &str) -> usize {
+        let hash = self.hasher.hash_one(surface) as usize;
+        let above = self.buckets.len().next_power_of_two();
+        let wide = hash & (above - 1);
+        if wide < self.buckets.len() { wide } else { wide & (above / 2 - 1) }
     }
 
     /// The id of `surface`, a new one if need be; `NONE` if it is too long to keep.
     pub(super) fn intern(&mut self, surface: &str) -> WordId {
         match self.find(surface) {
             Some(id) => id,
-            None if surface.is_empty() || surface.len() > MAX_SURFACE || self.words.len() >= NONE.into() => {
-                NONE
-            }
+            None if surface.is_empty() || surface.len() > MAX_SURFACE => NONE,
             None => self.insert(surface),
         }
     }
 
     fn insert(&mut self, surface: &str) -> WordId {
-        let rank = self.sorted.partition_point(|&other| self.surface(other) < surface);
-        let id = self.append(surface);
+        let Some(id) = self.free.pop().or_else(|| self.append()) else { return NONE };
+        let rank = self.rank(surface);
         reserve(&mut self.sorted);
         self.sorted.insert(rank, id);
-        id
-    }
-
-    /// Adds a surface that is not there, without its place in the order.
-    fn append(&mut self, surface: &str) -> WordId {
-        let id = self.words.len() as WordId;
-        reserve(&mut self.words);
-        self.words.push(Word { start: self.surfaces.len() as u32, tally: 0 });
         if self.surfaces.capacity() - self.surfaces.len() < surface.len() {
             self.surfaces.reserve_exact(self.surfaces.len() / 8 + MAX_SURFACE);
         }
+        let at = self.surfaces.len() as u32;
         self.surfaces.push_str(surface);
-        let Self { index, hasher, words, surfaces, .. } = self;
-        index.insert_unique(hasher.hash_one(surface), id, |&other| {
-            let start = words[usize::from(other)].start as usize;
-            let end = words.get(usize::from(other) + 1).map_or(surfaces.len(), |next| next.start as usize);
-            hasher.hash_one(&surfaces[start..end])
-        });
+        self.words[usize::from(id)] = Word { at, len: surface.len() as u8, ..BLANK };
+        self.link(id);
+        self.dormant += 1;
         id
     }
 
-    /// A vocabulary of the words that `count` leaves above zero, and the new id of each old one, `NONE` for the others.
-    pub(super) fn rebuilt(
-        &self,
-        count: impl Fn(WordId) -> u32,
-        fresh: impl Fn(WordId) -> bool,
-    ) -> (Self, Vec<WordId>) {
-        let mut new = Self::new();
-        let mut map = vec![NONE; self.len()];
-        for id in (0..FIRST_WORD).chain(self.ids().filter(|&id| count(id) > 0)) {
-            let now = if id < FIRST_WORD { id } else { new.append(self.surface(id)) };
-            new.set(now, count(id), fresh(id));
-            map[usize::from(id)] = now;
+    fn rank(&self, surface: &str) -> usize {
+        self.sorted.partition_point(|&other| self.surface(other) < surface)
+    }
+
+    fn append(&mut self) -> Option<WordId> {
+        let id = WordId::try_from(self.words.len()).ok().filter(|&id| id < FRESH)?;
+        reserve(&mut self.words);
+        self.words.push(BLANK);
+        self.split();
+        Some(id)
+    }
+
+    /// Adds a bucket and divides the one whose turn it is.
+    fn split(&mut self) {
+        // At a power of two the round is over, and the first bucket is next.
+        let from = self.buckets.len() - (1 << self.buckets.len().ilog2());
+        reserve(&mut self.buckets);
+        self.buckets.push(NONE);
+        let mut id = std::mem::replace(&mut self.buckets[from], NONE);
+        while id != NONE {
+            let next = self.words[usize::from(id)].next;
+            self.link(id);
+            id = next;
         }
-        new.sorted.reserve_exact(new.ids().len());
-        new.sorted.extend(self.sorted.iter().map(|&id| map[usize::from(id)]).filter(|&id| id != NONE));
-        (new, map)
     }
 
-    /// Counts one more sighting.
-    pub(super) fn add(&mut self, id: WordId) {
-        let tally = &mut self.words[usize::from(id)].tally;
-        *tally = (*tally & !FRESH).saturating_add(1).min(FRESH - 1) | FRESH;
-        self.total += 1;
-        self.list(id);
+    fn link(&mut self, id: WordId) {
+        let bucket = self.bucket(self.surface(id));
+        self.words[usize::from(id)].next = std::mem::replace(&mut self.buckets[bucket], id);
     }
 
-    /// Gives a word whose count has risen its place among the most frequent.
-    fn list(&mut self, id: WordId) {
-        let before = |a: WordId, b: WordId| {
-            self.count(b).cmp(&self.count(a)).then_with(|| self.surface(a).cmp(self.surface(b))).is_lt()
-        };
-        let full = self.frequent.len() == LISTED;
-        if id < FIRST_WORD || full && self.frequent.last().is_some_and(|&last| last != id && before(last, id))
-        {
+    fn unlink(&mut self, id: WordId) {
+        let bucket = self.bucket(self.surface(id));
+        let next = self.words[usize::from(id)].next;
+        let mut at = self.buckets[bucket];
+        if at == id {
+            self.buckets[bucket] = next;
             return;
         }
-        let listed = self.frequent.iter().position(|&other| other == id);
-        let from = listed.unwrap_or(self.frequent.len());
-        // Only those with the same count stand between it and its place: mostly none.
-        let to = self.frequent[..from].iter().rposition(|&other| before(other, id)).map_or(0, |at| at + 1);
-        match listed {
-            Some(from) => self.frequent[to..=from].rotate_right(1),
-            None => self.frequent.insert(to, id),
+        while at != NONE {
+            let word = &mut self.words[usize::from(at)];
+            if word.next == id {
+                word.next = next;
+                return;
+            }
+            at = word.next;
         }
-        self.frequent.truncate(LISTED);
     }
 
-    /// The most frequent words, best first, ties in byte order, and whether these are all.
-    pub(super) fn frequent(&self) -> (&[WordId], bool) {
-        (&self.frequent, self.frequent.len() == self.ids().len())
+    /// Counts one more sighting, at a position of the text.
+    pub(super) fn saw(&mut self, id: WordId, position: u32) {
+        let word = &mut self.words[usize::from(id)];
+        word.count = word.count.saturating_add(1);
+        word.last = position + 1;
+        self.dormant -= usize::from(word.places == 0);
+        word.places += 1;
+        self.counted(id, 1);
+        self.list_in(0, id);
+        let letter = list_of(self.surface(id));
+        if letter > 0 {
+            self.list_in(letter, id);
+        }
     }
 
-    /// Sets a count, as when a model is read or rebuilt. One that falls leaves [`frequent`](Self::frequent) wrong until
-    /// then.
-    pub(super) fn set(&mut self, id: WordId, count: u32, fresh: bool) {
-        self.total = self.total - u64::from(self.count(id)) + u64::from(count);
-        self.words[usize::from(id)].tally = count | if fresh { FRESH } else { 0 };
-        self.list(id);
+    /// A start that ends no message: it has a place, and counts for nothing.
+    pub(super) fn began(&mut self, id: WordId, position: u32) {
+        let word = &mut self.words[usize::from(id)];
+        word.last = position + 1;
+        word.places += 1;
+    }
+
+    /// Counts the end of a message at the start `id` that stands for it.
+    pub(super) fn ended(&mut self, id: WordId, position: u32) {
+        self.began(id, position);
+        let end = &mut self.words[usize::from(END)].count;
+        *end = end.saturating_add(1);
+    }
+
+    fn counted(&mut self, id: WordId, change: i64) {
+        let surface = self.surface(id);
+        let (list, spaced) = (list_of(surface), surface.starts_with(' '));
+        let add = |sum: &mut u64| *sum = sum.wrapping_add_signed(change);
+        add(&mut self.sums[0]);
+        if spaced {
+            add(&mut self.spaced);
+        }
+        if list > 0 {
+            add(&mut self.sums[list]);
+        }
+    }
+
+    /// Gives a word whose count has risen its place in a list.
+    fn list_in(&mut self, number: usize, id: WordId) {
+        let list = &self.frequent[number];
+        let before = |a: WordId, b: WordId| self.is_before(a, b);
+        if list.len() == LISTED && list.last().is_some_and(|&last| last != id && before(last, id)) {
+            return;
+        }
+        let listed = list.iter().position(|&other| other == id);
+        let from = listed.unwrap_or(list.len());
+        // Only those with the same count stand between it and its place: mostly none.
+        let to = list[..from].iter().rposition(|&other| before(other, id)).map_or(0, |at| at + 1);
+        let list = &mut self.frequent[number];
+        match listed {
+            Some(from) => list[to..=from].rotate_right(1),
+            None => {
+                list.truncate(LISTED - 1);
+                if list.capacity() == 0 {
+                    list.reserve_exact(LISTED);
+                }
+                list.insert(to, id);
+            }
+        }
+    }
+
+    fn is_before(&self, a: WordId, b: WordId) -> bool {
+        self.count(b).cmp(&self.count(a)).then_with(|| self.surface(a).cmp(self.surface(b))).is_lt()
+    }
+
+    /// The most frequent words with `prefix`, best first, ties in byte order, and whether these are all; `None` where no
+    /// list is kept.
+    pub(super) fn frequent(&self, prefix: &str) -> Option<(&[WordId], bool)> {
+        let number = listed_prefix(prefix)?;
+        let list = &self.frequent[number];
+        Some((list, list.len() < LISTED))
     }
 
     /// The words that start with `prefix`, in byte order.
     pub(super) fn with_prefix(&self, prefix: &str) -> &[WordId] {
-        let start = self.sorted.partition_point(|&id| self.surface(id) < prefix);
-        let rest = &self.sorted[start..];
+        let rest = &self.sorted[self.rank(prefix)..];
         &rest[..rest.partition_point(|&id| self.surface(id).starts_with(prefix))]
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        self.surfaces.capacity()
-            + self.words.capacity() * size_of::<Word>()
-            + self.sorted.capacity() * size_of::<WordId>()
-            + self.index.allocation_size()
+    /// The sum of the counts of the words that start with `prefix`.
+    pub(super) fn counts_with(&self, prefix: &str) -> u64 {
+        match listed_prefix(prefix) {
+            Some(number) => self.sums[number],
+            None if prefix == " " => self.spaced,
+            None => self.with_prefix(prefix).iter().map(|&id| u64::from(self.count(id))).sum(),
+        }
     }
 
-    /// An upper bound of `bytes` (less a constant) from the content alone: vectors keep at most an eighth spare, the
-    /// index takes 3 bytes a bucket and is at least 7/16 full.
-    pub(super) fn content_bytes(&self) -> usize {
-        self.surfaces.len() * 9 / 8
-            + self.words.len() * ((size_of::<Word>() + size_of::<WordId>()) * 9 / 8 + 8)
+    /// A place of the word has left the text; a rare word goes with its last one.
+    pub(super) fn left(&mut self, id: WordId) {
+        let word = &mut self.words[usize::from(id)];
+        word.places -= 1;
+        if word.places > 0 || is_start(id) {
+            return;
+        }
+        word.last = 0;
+        self.dormant += 1;
+        if word.count < KEPT {
+            self.remove(id);
+        }
     }
+
+    /// Forgets a word: its id is free, and must be nowhere in the text.
+    pub(super) fn remove(&mut self, id: WordId) {
+        let rank = self.rank(self.surface(id));
+        self.sorted.remove(rank);
+        let lists = self.release(id);
+        self.freed(lists);
+    }
+
+    /// Words that are in no text kept.
+    pub(super) fn dormant(&self) -> usize {
+        self.dormant
+    }
+
+    /// Halves the counts of dormant words; those that reach zero are forgotten.
+    pub(super) fn fade(&mut self) {
+        let mut lists = 0;
+        for at in 0..self.sorted.len() {
+            let id = self.sorted[at];
+            let word = self.words[usize::from(id)];
+            if word.places > 0 {
+                continue;
+            }
+            let left = word.count / 2;
+            self.counted(id, i64::from(left) - i64::from(word.count));
+            self.words[usize::from(id)].count = left;
+            lists |= self.lists_with(id);
+            if left == 0 {
+                lists |= self.release(id);
+            }
+        }
+        let words = &self.words;
+        self.sorted.retain(|&id| words[usize::from(id)].len > 0);
+        self.freed(lists);
+    }
+
+    /// Gives an id back. The caller sees to `sorted`, and then calls `freed` with what this says: the lists, a bit each,
+    /// that had the word and may lack another now.
+    fn release(&mut self, id: WordId) -> u32 {
+        let word = self.words[usize::from(id)];
+        let lists = self.lists_with(id);
+        self.counted(id, -i64::from(word.count));
+        self.unlink(id);
+        self.waste += usize::from(word.len);
+        self.dormant -= usize::from(word.places == 0);
+        self.words[usize::from(id)] = BLANK;
+        self.free.push(id);
+        lists
+    }
+
+    fn lists_with(&self, id: WordId) -> u32 {
+        let both = [0, list_of(self.surface(id))];
+        both.iter()
+            .filter(|&&number| self.frequent[number].contains(&id))
+            .fold(0, |bits, number| bits | 1 << number)
+    }
+
+    fn freed(&mut self, lists: u32) {
+        self.free.sort_unstable_by(|a, b| b.cmp(a));
+        (0..LISTS).filter(|number| lists >> number & 1 == 1).for_each(|number| self.relist(number));
+        // The surfaces move together when a good part of them is waste.
+        if self.waste > (self.surfaces.len() - self.waste) / 8 + 256 {
+            self.tidy();
+        }
+    }
+
+    /// Makes a list anew.
+    fn relist(&mut self, number: usize) {
+        self.frequent[number].clear();
+        let words = match number {
+            0 => self.sorted.clone(),
+            _ => self.with_prefix(&prefix_of(number)).to_vec(),
+        };
+        words.into_iter().for_each(|id| self.list_in(number, id));
+    }
+
+    fn tidy(&mut self) {
+        let mut surfaces = String::with_capacity(self.surfaces.len() - self.waste + MAX_SURFACE);
+        for word in &mut self.words {
+            let from = word.at as usize;
+            word.at = surfaces.len() as u32;
+            surfaces.push_str(&self.surfaces[from..from + usize::from(word.len)]);
+        }
+        self.surfaces = surfaces;
+        self.waste = 0;
+    }
+
+    /// Adds an id as a snapshot has it: a word with its count, or a free one.
+    ///
+    /// Ids come in order. `None`: the word is there already, or is too long, or there are too many.
+    pub(super) fn restore(&mut self, surface: &str, count: u32) -> Option<WordId> {
+        if surface.is_empty() {
+            let id = self.append()?;
+            self.free.push(id);
+            return Some(id);
+        }
+        let held = std::mem::take(&mut self.free);
+        let id = if self.find(surface).is_none() { self.intern(surface) } else { NONE };
+        self.free = held;
+        if id == NONE {
+            return None;
+        }
+        self.words[usize::from(id)].count = count;
+        self.counted(id, i64::from(count));
+        Some(id)
+    }
+
+    /// Sets the number of messages ended, as a snapshot has it.
+    pub(super) fn restore_ends(&mut self, count: u32) {
+        self.words[usize::from(END)].count = count;
+    }
+
+    /// Notes a place of a restored word; its count stays. `false`: it has more places than sightings.
+    pub(super) fn restore_place(&mut self, id: WordId, position: u32) -> bool {
+        let word = &mut self.words[usize::from(id)];
+        self.dormant -= usize::from(word.places == 0 && word.len > 0);
+        word.last = position + 1;
+        let Some(places) = word.places.checked_add(1) else { return false };
+        word.places = places;
+        is_start(id) || u32::from(places) <= word.count
+    }
+
+    /// Makes the lists once all counts are restored.
+    pub(super) fn restored(&mut self) {
+        self.free.reverse();
+        (0..LISTS).for_each(|number| self.relist(number));
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let ids = self.sorted.capacity() + self.buckets.capacity() + self.free.capacity();
+        let listed: usize = self.frequent.iter().map(Vec::capacity).sum();
+        self.surfaces.capacity()
+            + self.words.capacity() * size_of::<Word>()
+            + (ids + listed) * size_of::<WordId>()
+    }
+
+    /// An upper bound of `bytes` (less a constant) from the content alone: surfaces have at most an eighth of waste and
+    /// vectors an eighth to spare; free ids are at most doubled.
+    pub(super) fn content_bytes(&self) -> usize {
+        let live = self.surfaces.len() - self.waste;
+        live * 81 / 64 + self.words.len() * ((size_of::<Word>() + 2 * size_of::<WordId>()) * 9 / 8 + 4)
+    }
+}
+
+/// The list of a word's first letter, 0 for none.
+fn list_of(surface: &str) -> usize {
+    match surface.as_bytes() {
+        [b' ', letter @ b'a'..=b'z', ..] => usize::from(letter - b'a') + 1,
+        _ => 0,
+    }
+}
+
+/// The list that holds just the words with `prefix`.
+fn listed_prefix(prefix: &str) -> Option<usize> {
+    match prefix.as_bytes() {
+        [] => Some(0),
+        [b' ', b'a'..=b'z'] => Some(list_of(prefix)),
+        _ => None,
+    }
+}
+
+fn prefix_of(number: usize) -> String {
+    format!(" {}", char::from(b'a' + (number - 1) as u8))
 }
 
 /// Makes room for one more, leaving at most an eighth spare: doubling would cost every writer half its memory.

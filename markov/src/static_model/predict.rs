@@ -156,7 +156,7 @@ impl NextWord for StaticModel {
         mass
     }
 
-    fn top(&self, history: &StaticHistory, prefix: &str, k: usize) -> Vec<(&str, f32)> {
+    fn top<'a>(&'a self, history: &'a StaticHistory, prefix: &str, k: usize) -> Vec<(&'a str, f32)> {
         let top = self.top_ids(history, prefix, k);
         top.into_iter().map(|(id, prob)| (self.sections.surface(id), prob)).collect()
     }
