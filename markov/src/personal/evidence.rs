@@ -69,47 +69,51 @@ pub(super) struct Tallies {
     /// The same whatever came before.
     pub(super) recent: f32,
     pub(super) recent_tops: f32,
-    /// One more than the index of an id, by its hash; 0 for none.
-    table: [u16; Self::SLOTS],
+    pub(super) index: Index,
+}
+
+/// Finds what there is on an id: an open-addressing table of positions, one more than each, 0 for none.
+#[derive(Clone, Debug)]
+pub(super) struct Index(Box<[u16; Index::SLOTS]>);
+
+impl Index {
+    /// Twice the places that can be looked at, so that probing stays short.
+    const SLOTS: usize = 2048;
+
+    /// The position of `id` in `all`, or the slot where it belongs.
+    pub(super) fn find(&self, id: WordId, is_at: impl Fn(usize) -> bool) -> Result<usize, usize> {
+        let mut slot = usize::from(id.wrapping_mul(0x9e37) >> 5);
+        loop {
+            match self.0[slot] {
+                0 => return Err(slot),
+                at if is_at(usize::from(at) - 1) => return Ok(usize::from(at) - 1),
+                _ => slot = (slot + 1) % Self::SLOTS,
+            }
+        }
+    }
 }
 
 impl Tallies {
-    /// More than twice the places that can be looked at, so that probing stays short.
-    const SLOTS: usize = 2048;
-
     fn new() -> Self {
         Self {
-            all: Vec::with_capacity(128),
+            all: Vec::with_capacity(512),
             sums: [0.0; LEVELS],
             tops: [0.0; LEVELS],
             places: [0; LEVELS],
             recent: 0.0,
             recent_tops: 0.0,
-            table: [0; Self::SLOTS],
+            index: Index(Box::new([0; Index::SLOTS])),
         }
     }
 
     fn of(&mut self, id: WordId) -> &mut Tally {
-        let mut at = usize::from(id.wrapping_mul(0x9e37) >> 5);
-        loop {
-            match self.table[at] {
-                0 => {
-                    self.table[at] = self.all.len() as u16 + 1;
-                    self.all.push(Tally {
-                        id,
-                        seen: 0,
-                        recent: 0.0,
-                        sums: [0.0; LEVELS],
-                        tops: [0.0; LEVELS],
-                    });
-                    break;
-                }
-                index if self.all[usize::from(index) - 1].id == id => break,
-                _ => at = (at + 1) % Self::SLOTS,
-            }
-        }
-        let index = usize::from(self.table[at]) - 1;
-        &mut self.all[index]
+        let all = &mut self.all;
+        let at = self.index.find(id, |at| all[at].id == id).unwrap_or_else(|slot| {
+            all.push(Tally { id, seen: 0, recent: 0.0, sums: [0.0; LEVELS], tops: [0.0; LEVELS] });
+            self.index.0[slot] = all.len() as u16;
+            all.len() - 1
+        });
+        &mut all[at]
     }
 
     /// Counts a place where `id` came after `levels` of the context's words. Places come newest first, so the first

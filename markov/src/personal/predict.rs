@@ -1,9 +1,10 @@
 //! The estimate: interpolated absolute discounting of weighed places.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::conversation::{Conversation, LONGEST, Spoken};
-use super::evidence::{LEVELS, Tallies, Token, sighting};
+use super::evidence::{Index, LEVELS, Tallies, Token, sighting};
 use super::vocabulary::{END, FRESH, NONE, WordId, is_start};
 use super::{PersonalModel, start_id};
 use crate::{Event, Matched, NextWord, Role, Score};
@@ -27,23 +28,31 @@ pub struct PersonalHistory {
     tokens: Vec<Token>,
     /// Words of the conversation that the model does not know; their ids begin with `FRESH`.
     fresh: Arc<Vec<String>>,
-    /// By id.
     evidence: Vec<Evidence>,
+    index: Index,
     /// What a sighting is worth.
     per_sighting: f32,
     escape: f32,
     matched: Matched,
 }
 
-/// What a word has beyond its sightings.
+/// What is known of a word that there is more to say of than how often it was seen.
 #[derive(Clone, Copy, Debug)]
 struct Evidence {
     id: WordId,
-    /// Sightings in the conversation.
-    seen: u8,
     /// Words of the longest context it came after.
     order: u8,
+    /// How often it was seen, in the text that was learned and in all.
+    count: u32,
+    sightings: u32,
     prob: f32,
+}
+
+impl PersonalHistory {
+    fn of(&self, id: WordId) -> Option<&Evidence> {
+        let at = self.index.find(id, |at| self.evidence[at].id == id).ok()?;
+        Some(&self.evidence[at])
+    }
 }
 
 impl PersonalModel {
@@ -85,21 +94,26 @@ impl PersonalModel {
         let types = self.vocabulary.sorted().len() + usize::from(self.vocabulary.count(END) > 0);
         let new = NOVELTY * (sighting * types as f32 + tallies.recent_tops) + UNKNOWN;
         let base = left / (sighting * total as f32 + tallies.recent + new);
-        let mut evidence: Vec<Evidence> = tallies
-            .all
-            .iter()
-            .map(|tally| {
-                let levels = factors.iter().zip(tally.sums.iter().zip(&tally.tops));
-                let prob = levels.fold(base * tally.recent, |prob, (factor, (sum, top))| {
-                    prob + factor * (sum - DISCOUNT * top)
-                });
-                let order = tally.sums.iter().take_while(|&&sum| sum > 0.0).count() as u8;
-                Evidence { id: tally.id, seen: tally.seen, order, prob }
-            })
-            .collect();
-        evidence.sort_unstable_by_key(|evidence| evidence.id);
-        let (per_sighting, escape) = (base * sighting, base * new);
-        PersonalHistory { matched: self.match_of(&tallies), tokens, fresh, evidence, per_sighting, escape }
+        let per_sighting = base * sighting;
+        let evidence = tallies.all.iter().map(|tally| {
+            let count = self.count(tally.id);
+            let mut prob = base * tally.recent + per_sighting * count as f32;
+            let mut order = 0;
+            for level in 0..LEVELS {
+                prob += factors[level] * (tally.sums[level] - DISCOUNT * tally.tops[level]);
+                order += u8::from(tally.sums[level] > 0.0);
+            }
+            Evidence { id: tally.id, order, count, sightings: count + u32::from(tally.seen), prob }
+        });
+        PersonalHistory {
+            evidence: evidence.collect(),
+            matched: self.match_of(&tallies),
+            index: tallies.index,
+            tokens,
+            fresh,
+            per_sighting,
+            escape: base * new,
+        }
     }
 
     fn match_of(&self, tallies: &Tallies) -> Matched {
@@ -116,10 +130,10 @@ impl PersonalModel {
     }
 
     fn prob(&self, history: &PersonalHistory, id: WordId) -> Score {
-        let found = history.evidence.binary_search_by_key(&id, |evidence| evidence.id).ok();
-        let (prob, order) =
-            found.map_or((0.0, 0), |at| (history.evidence[at].prob, history.evidence[at].order));
-        Score { prob: prob + history.per_sighting * self.count(id) as f32, order }
+        match history.of(id) {
+            Some(evidence) => Score { prob: evidence.prob, order: evidence.order },
+            None => Score { prob: history.per_sighting * self.count(id) as f32, order: 0 },
+        }
     }
 
     fn surface<'a>(&'a self, history: &'a PersonalHistory, id: WordId) -> &'a str {
@@ -160,52 +174,57 @@ impl PersonalModel {
         if k == 0 {
             return Vec::new();
         }
-        let mut found: Vec<(f32, u32, &str)> = self
-            .evident(history, prefix)
-            .map(|evidence| {
-                let count = self.count(evidence.id);
-                let prob = evidence.prob + history.per_sighting * count as f32;
-                (prob, count + u32::from(evidence.seen), self.surface(history, evidence.id))
-            })
-            .filter(|(.., surface)| surface.len() > prefix.len())
-            .collect();
         // A word there is no evidence for is as probable as it is frequent, so the k most frequent suffice.
-        let evident = |id: WordId| history.evidence.binary_search_by_key(&id, |evidence| evidence.id).is_ok();
+        if let Some((frequent, all)) = self.vocabulary.frequent(prefix) {
+            let best = self.best(history, prefix, k, &keep, frequent.iter().copied());
+            let least = frequent.last().map_or(0, |&id| self.count(id)) as f32 * history.per_sighting;
+            // Those that are not listed are no more frequent than the last that is.
+            if all || best.len() == k && best.last().is_some_and(|&(_, prob)| prob > least) {
+                return best;
+            }
+        }
         let wanted = |id: WordId| {
             let surface = self.vocabulary.surface(id);
-            surface.len() > prefix.len() && !evident(id) && keep(surface, self.vocabulary.count(id))
+            surface.len() > prefix.len()
+                && history.of(id).is_none()
+                && keep(surface, self.vocabulary.count(id))
         };
-        found.extend(self.most_frequent(prefix, k, wanted).into_iter().map(|id| {
-            let count = self.vocabulary.count(id);
-            (history.per_sighting * count as f32, count, self.vocabulary.surface(id))
-        }));
-        // The condition may cost a look-up: it is asked of the best only, until k have passed.
-        let better =
-            |a: &(f32, u32, &str), b: &(f32, u32, &str)| b.0.total_cmp(&a.0).then_with(|| a.2.cmp(b.2));
-        let mut best = Vec::with_capacity(k.min(found.len()));
-        let mut rest = found.as_mut_slice();
-        while best.len() < k && !rest.is_empty() {
-            let ahead = (4 * k).min(rest.len());
-            if ahead < rest.len() {
-                rest.select_nth_unstable_by(ahead - 1, better);
-            }
-            let (head, tail) = rest.split_at_mut(ahead);
-            head.sort_unstable_by(better);
-            let kept = head.iter().filter(|&&(_, count, surface)| keep(surface, count));
-            best.extend(kept.take(k - best.len()).map(|&(prob, _, surface)| (surface, prob)));
-            rest = tail;
+        self.best(history, prefix, k, &keep, self.most_frequent(prefix, k, wanted).into_iter())
+    }
+
+    /// The `k` best of the words there is evidence for and of some frequent ones.
+    fn best<'a>(
+        &'a self,
+        history: &'a PersonalHistory,
+        prefix: &str,
+        k: usize,
+        keep: impl Fn(&str, u32) -> bool,
+        frequent: impl Iterator<Item = WordId>,
+    ) -> Vec<(&'a str, f32)> {
+        let mut found: Vec<(f32, WordId)> = Vec::with_capacity(history.evidence.len() + k);
+        found.extend(self.evident(history, prefix).map(|evidence| (evidence.prob, evidence.id)));
+        let frequent = frequent.filter(|&id| history.of(id).is_none());
+        found.extend(frequent.map(|id| (history.per_sighting * self.vocabulary.count(id) as f32, id)));
+        let better = |a: &(f32, WordId), b: &(f32, WordId)| {
+            let surface = |id| self.surface(history, id);
+            b.0.total_cmp(&a.0).then_with(|| surface(a.1).cmp(surface(b.1)))
+        };
+        let kept = |&(prob, id): &(f32, WordId)| {
+            let surface = self.surface(history, id);
+            let sightings = history.of(id).map_or_else(|| self.count(id), |evidence| evidence.sightings);
+            (surface.len() > prefix.len() && keep(surface, sightings)).then_some((surface, prob))
+        };
+        // The condition may cost a look-up: it is asked of the best only, and of the others if too few of these pass.
+        let leading: Vec<_> = leading(&found, 2 * k, better).iter().filter_map(kept).take(k).collect();
+        if leading.len() == k || found.len() <= 2 * k {
+            return leading;
         }
-        best
+        found.sort_unstable_by(better);
+        found.iter().filter_map(kept).take(k).collect()
     }
 
     /// The `k` words with `prefix` that were seen most often, ties in byte order.
     fn most_frequent(&self, prefix: &str, k: usize, wanted: impl Fn(WordId) -> bool) -> Vec<WordId> {
-        if let Some((frequent, all)) = self.vocabulary.frequent(prefix) {
-            let best: Vec<WordId> = frequent.iter().copied().filter(|&id| wanted(id)).take(k).collect();
-            if best.len() == k || all {
-                return best;
-            }
-        }
         let mut best: Vec<(u32, WordId)> = Vec::with_capacity(k.min(64) + 1);
         for &id in self.vocabulary.with_prefix(prefix) {
             let count = self.vocabulary.count(id);
@@ -219,6 +238,20 @@ impl PersonalModel {
         }
         best.into_iter().map(|(_, id)| id).collect()
     }
+}
+
+/// The first `count` in an order, best first: most are turned away by one comparison.
+fn leading<T: Copy>(all: &[T], count: usize, order: impl Fn(&T, &T) -> Ordering) -> Vec<T> {
+    let mut first: Vec<T> = Vec::with_capacity(count + 1);
+    for item in all {
+        if first.len() == count && first.last().is_some_and(|last| order(last, item).is_le()) {
+            continue;
+        }
+        let rank = first.iter().rposition(|other| order(other, item).is_le()).map_or(0, |at| at + 1);
+        first.insert(rank, *item);
+        first.truncate(count);
+    }
+    first
 }
 
 impl NextWord for PersonalModel {
@@ -254,8 +287,12 @@ impl NextWord for PersonalModel {
     }
 
     fn mass(&self, history: &PersonalHistory, prefix: &str) -> f32 {
-        let evident: f32 = self.evident(history, prefix).map(|evidence| evidence.prob).sum();
-        evident + history.per_sighting * self.vocabulary.counts_with(prefix) as f32
+        let (mut mass, mut counted) = (0.0, 0);
+        for evidence in self.evident(history, prefix) {
+            mass += evidence.prob;
+            counted += u64::from(evidence.count);
+        }
+        mass + history.per_sighting * (self.vocabulary.counts_with(prefix) - counted) as f32
     }
 
     /// Of the words that were seen at least twice; [`top_where`](PersonalModel::top_where) takes another condition.

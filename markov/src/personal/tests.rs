@@ -362,11 +362,28 @@ fn the_most_frequent_words_are_known_without_looking_at_all() {
                 .filter(|(word, _)| model.sightings(word) >= 2)
                 .collect();
             words.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-            for k in [1, 8, 32, 60] {
-                let top = model.top(&history, "", k);
+            for (prefix, k) in pairs(&["", " ", " w", " t", "w"], &[1, 8, 32, 60]) {
+                let longer =
+                    words.iter().filter(|(word, _)| word.starts_with(prefix) && word.len() > prefix.len());
+                let expected: Vec<_> = longer.take(k).cloned().collect();
+                let top = model.top(&history, prefix, k);
                 let top: Vec<_> = top.into_iter().map(|(word, prob)| (word.to_owned(), prob)).collect();
-                assert_eq!(top, words[..k.min(words.len())], "round {round}, {k} of {}", words.len());
+                assert_eq!(top, expected, "round {round}, {k} of {prefix:?}");
+                let mass: f64 = model
+                    .distribution(&history)
+                    .iter()
+                    .filter(|(event, _)| matches!(event, Event::Word(word) if word.starts_with(prefix)))
+                    .map(|(_, prob)| f64::from(*prob))
+                    .sum();
+                assert!(
+                    (f64::from(model.mass(&history, prefix)) - mass).abs() < 1e-4,
+                    "round {round}, {prefix:?}"
+                );
             }
         }
     }
+}
+
+fn pairs<'a>(prefixes: &'a [&'a str], counts: &'a [usize]) -> impl Iterator<Item = (&'a str, usize)> {
+    prefixes.iter().flat_map(|prefix| counts.iter().map(|count| (*prefix, *count)))
 }

@@ -41,7 +41,7 @@ pub(super) struct Text {
 
 impl Text {
     pub(super) fn new(max_bytes: usize) -> Self {
-        let heads = (max_bytes / BYTES_A_HEAD).next_power_of_two();
+        let heads = (max_bytes / BYTES_A_HEAD).clamp(1, LONGEST).next_power_of_two();
         Self { chunks: Vec::new(), from: 0, now: 0, pairs: vec![0; heads].into_boxed_slice() }
     }
 

@@ -29,8 +29,8 @@ const KEPT: u32 = 3;
 /// is typed.
 const LISTED: usize = 16;
 
-/// All words, and those that begin with a space and one of the 26 letters.
-const LISTS: usize = 27;
+/// All words, those that begin with a space, and those that begin with a space and one of the 26 letters.
+const LISTS: usize = 28;
 
 pub(super) fn is_start(id: WordId) -> bool {
     id < FIRST_WORD
@@ -73,8 +73,6 @@ pub(super) struct Vocabulary {
     frequent: [Vec<WordId>; LISTS],
     /// The sum of counts of the same words as `frequent`.
     sums: [u64; LISTS],
-    /// The sum of the counts of words that begin with a space.
-    spaced: u64,
     /// Words without a place in the text.
     dormant: usize,
 }
@@ -91,7 +89,6 @@ impl Vocabulary {
             sorted: Vec::new(),
             frequent: [const { Vec::new() }; LISTS],
             sums: [0; LISTS],
-            spaced: 0,
             dormant: 0,
         }
     }
@@ -240,10 +237,8 @@ impl Vocabulary {
         self.dormant -= usize::from(word.places == 0);
         word.places += 1;
         self.counted(id, 1);
-        self.list_in(0, id);
-        let letter = list_of(self.surface(id));
-        if letter > 0 {
-            self.list_in(letter, id);
+        for number in lists_of(self.surface(id)) {
+            self.list_in(number, id);
         }
     }
 
@@ -262,15 +257,8 @@ impl Vocabulary {
     }
 
     fn counted(&mut self, id: WordId, change: i64) {
-        let surface = self.surface(id);
-        let (list, spaced) = (list_of(surface), surface.starts_with(' '));
-        let add = |sum: &mut u64| *sum = sum.wrapping_add_signed(change);
-        add(&mut self.sums[0]);
-        if spaced {
-            add(&mut self.spaced);
-        }
-        if list > 0 {
-            add(&mut self.sums[list]);
+        for number in lists_of(self.surface(id)) {
+            self.sums[number] = self.sums[number].wrapping_add_signed(change);
         }
     }
 
@@ -320,7 +308,6 @@ impl Vocabulary {
     pub(super) fn counts_with(&self, prefix: &str) -> u64 {
         match listed_prefix(prefix) {
             Some(number) => self.sums[number],
-            None if prefix == " " => self.spaced,
             None => self.with_prefix(prefix).iter().map(|&id| u64::from(self.count(id))).sum(),
         }
     }
@@ -389,10 +376,8 @@ impl Vocabulary {
     }
 
     fn lists_with(&self, id: WordId) -> u32 {
-        let both = [0, list_of(self.surface(id))];
-        both.iter()
-            .filter(|&&number| self.frequent[number].contains(&id))
-            .fold(0, |bits, number| bits | 1 << number)
+        let with = lists_of(self.surface(id)).filter(|&number| self.frequent[number].contains(&id));
+        with.fold(0, |bits, number| bits | 1 << number)
     }
 
     fn freed(&mut self, lists: u32) {
@@ -407,10 +392,7 @@ impl Vocabulary {
     /// Makes a list anew.
     fn relist(&mut self, number: usize) {
         self.frequent[number].clear();
-        let words = match number {
-            0 => self.sorted.clone(),
-            _ => self.with_prefix(&prefix_of(number)).to_vec(),
-        };
+        let words = self.with_prefix(&prefix_of(number)).to_vec();
         words.into_iter().for_each(|id| self.list_in(number, id));
     }
 
@@ -482,25 +464,30 @@ impl Vocabulary {
     }
 }
 
-/// The list of a word's first letter, 0 for none.
-fn list_of(surface: &str) -> usize {
-    match surface.as_bytes() {
-        [b' ', letter @ b'a'..=b'z', ..] => usize::from(letter - b'a') + 1,
-        _ => 0,
-    }
+/// The lists a word belongs to.
+fn lists_of(surface: &str) -> impl Iterator<Item = usize> + use<> {
+    let (spaced, letter) = match surface.as_bytes() {
+        [b' ', letter @ b'a'..=b'z', ..] => (Some(1), Some(usize::from(letter - b'a') + 2)),
+        [b' ', ..] => (Some(1), None),
+        _ => (None, None),
+    };
+    std::iter::once(0).chain(spaced).chain(letter)
 }
 
 /// The list that holds just the words with `prefix`.
 fn listed_prefix(prefix: &str) -> Option<usize> {
     match prefix.as_bytes() {
-        [] => Some(0),
-        [b' ', b'a'..=b'z'] => Some(list_of(prefix)),
+        [] | [b' '] | [b' ', b'a'..=b'z'] => lists_of(prefix).last(),
         _ => None,
     }
 }
 
 fn prefix_of(number: usize) -> String {
-    format!(" {}", char::from(b'a' + (number - 1) as u8))
+    match number {
+        0 => String::new(),
+        1 => " ".to_owned(),
+        _ => format!(" {}", char::from(b'a' + (number - 2) as u8)),
+    }
 }
 
 /// Makes room for one more, leaving at most an eighth spare: doubling would cost every writer half its memory.

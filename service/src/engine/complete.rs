@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use foretype_markov::segment::{self, Cut};
+use foretype_markov::segment;
 use serde_json::json;
 
+use super::place::{Place, recent_turns};
 use super::tables::after;
 use super::{
     Completion, Engine, Kind, Predictor, Record, Request, Silence, Source, Status, Suggestion, Tables,
@@ -27,22 +28,23 @@ impl Engine {
     pub async fn complete(&self, request: Request) -> Completion {
         let started = Instant::now();
         let normal = segment::normalise(&request.text).into_owned();
-        let cut = segment::cut(&normal);
-        if let Some(reason) = silence::before(&cut, &request) {
+        let turns = recent_turns(&request.context);
+        let place = Place::new(&normal, &turns, &request);
+        if let Some(reason) = silence::before(&place.cut, &request) {
             return self.silent(reason, &request, started.elapsed());
         }
-        let mut tables = self.fast(&cut, &request);
+        let mut tables = self.fast(&place, &request);
         let mut statuses = self.fast_statuses(&tables);
-        if let Some(completion) = self.type_through(&request, &cut, &tables, statuses, started) {
+        if let Some(completion) = self.type_through(&request, &place.cut, &tables, statuses, started) {
             return completion;
         }
         let fast = started.elapsed();
         let asked = Instant::now();
-        let question = self.question(&cut, &normal, &tables, &request);
-        statuses[Predictor::Gpt2 as usize] = self.ask(&cut, question, &mut tables, &request).await;
+        let question = self.question(&place, &normal, &tables, &request);
+        statuses[Predictor::Gpt2 as usize] = self.ask(&place, question, &mut tables, &request).await;
         let neural = self.inference.as_ref().map(|_| asked.elapsed());
         let deciding = Instant::now();
-        let (mut completion, offers) = self.decide(&request, &cut, &tables, statuses);
+        let (mut completion, offers) = self.decide(&request, &place, &tables, statuses);
         // What an answer takes without the neural tier: its tables, and the decision.
         completion.fast = fast + deciding.elapsed();
         completion.neural = neural;
@@ -57,7 +59,7 @@ impl Engine {
     /// Asks the neural tier and merges its answer, if both can be done in time.
     pub(super) async fn ask(
         &self,
-        cut: &Cut<'_>,
+        place: &Place<'_>,
         question: Question,
         tables: &mut Tables,
         request: &Request,
@@ -65,7 +67,7 @@ impl Engine {
         let Some(inference) = &self.inference else { return Status::Off };
         let Some(answer) = inference.ask(question.clone()) else { return Status::Skipped };
         match tokio::time::timeout(request.deadline.left().saturating_sub(TIMER), answer).await {
-            Ok(Ok(words)) => self.merge(tables, &question, &words, cut, request),
+            Ok(Ok(words)) => self.merge(tables, &question, &words, place, request),
             Ok(Err(_)) | Err(_) => Status::Late,
         }
     }
@@ -74,18 +76,19 @@ impl Engine {
     fn decide(
         &self,
         request: &Request,
-        cut: &Cut<'_>,
+        place: &Place<'_>,
         tables: &Tables,
         statuses: [Status; MEMBERS],
     ) -> (Completion, Vec<Offer>) {
         let ensemble = &self.bundle.ensemble;
+        let prefix = place.cut.prefix;
         let mut ranked = rank(&tables.here, tables.next.as_ref(), &ensemble.calibration);
         ranked.truncate(request.max_suggestions.max(EXTENDED) + 4);
         // Far behind the best, a longer candidate would not be shown either.
         let least_worth = ranked.first().map_or(0.0, |best| best.worth / 3.0);
         for candidate in ranked.iter_mut().take(request.max_suggestions.max(EXTENDED)) {
             if candidate.worth >= least_worth || request.max_suggestions > 1 {
-                self.extend(candidate, tables, cut, request);
+                self.extend(candidate, tables, place, request);
             }
         }
         ranked.sort_by(|a, b| b.worth.total_cmp(&a.worth).then_with(|| a.surfaces.cmp(&b.surfaces)));
@@ -102,22 +105,20 @@ impl Engine {
                 against = against.or(Some(Silence::RepeatsAfter));
                 continue;
             }
-            candidate.shorten(kept, cut.prefix);
-            let text = candidate.text(cut.prefix, &request.after);
+            candidate.shorten(kept, prefix);
+            let text = candidate.text(prefix, &request.after);
             let landing = session::landing(&request.text, &text);
             if let Some(reason) = self.objection(request, candidate, &text, landing, least) {
                 against = against.or((reason != Silence::LowConfidence).then_some(reason));
             } else if !landings.contains(&landing) {
                 landings.push(landing);
-                offers.push(Offer {
-                    words: candidate.words(cut.prefix),
-                    suggestion: suggestion(candidate, text),
-                });
+                offers
+                    .push(Offer { words: candidate.words(prefix), suggestion: suggestion(candidate, text) });
             }
         }
         let silence = offers
             .is_empty()
-            .then(|| against.unwrap_or_else(|| silence::none_shown(cut, &ranked, tables.here.done())));
+            .then(|| against.unwrap_or_else(|| silence::none_shown(&place.cut, &ranked, tables.here.done())));
         let record = Record { session: request.session.clone(), landings };
         let suggestions = offers.iter().map(|offer| offer.suggestion.clone()).collect();
         let completion = Completion {
@@ -160,22 +161,22 @@ impl Engine {
     }
 
     /// Lets a first word go on as far as that is worth it.
-    fn extend(&self, candidate: &mut Ranked, tables: &Tables, cut: &Cut<'_>, request: &Request) {
+    fn extend(&self, candidate: &mut Ranked, tables: &Tables, place: &Place<'_>, request: &Request) {
         let first = candidate.surfaces[0].clone();
         let neural = match &tables.phrase {
             Some((of, phrase)) if *of == first => phrase.as_slice(),
             _ => &[],
         };
-        self.with_views(cut, request, |views, writer| {
+        self.with_views(place, request, |views, writer| {
             let ensemble = &self.bundle.ensemble;
             let extension = Extension {
                 prior: &ensemble.prior,
                 writer,
                 calibration: &ensemble.calibration,
                 neural,
-                prefix: cut.prefix,
+                prefix: place.cut.prefix,
             };
-            let base = if candidate.follows { &after(views, cut.prefix) } else { views };
+            let base = if candidate.follows { &after(views, place.cut.prefix) } else { views };
             let mut later = after(base, &first);
             // Spelling alone says nothing about what comes after a word, and looking costs.
             if later.len() > 1 {

@@ -3,10 +3,12 @@
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use foretype_markov::{Role, segment};
+use foretype_markov::{Conversation, Role, segment};
 
+use super::place::recent_turns;
+use super::tables::after;
 use super::{Engine, Losses, Memory, Predictor, Turn, read};
-use crate::ensemble::mixture::bucket_of;
+use crate::ensemble::mixture::{Views, bucket_of};
 use crate::ensemble::weights::{Loss, MEMBERS};
 use crate::inference::Text;
 use crate::predictors::Query;
@@ -59,38 +61,48 @@ impl Engine {
         let normal = segment::normalise(text);
         let surfaces: Vec<&str> = segment::surfaces(&normal).take(WORDS).collect();
         let neural = self.neural_losses(&surfaces, role, context, effort).await;
+        let turns = recent_turns(context);
         let mut losses = Vec::with_capacity(surfaces.len());
-        for from in (0..surfaces.len()).step_by(PIECE) {
-            {
-                let guard = memory.map(|m| read(m));
-                losses.extend((from..surfaces.len().min(from + PIECE)).map(|i| {
-                    let neural = neural.get(i).copied().flatten();
-                    self.loss(&surfaces, i, role, neural, guard.as_deref())
-                }));
-            }
+        let mut sent = 0;
+        for piece in surfaces.chunks(PIECE) {
+            let from = losses.len();
+            let turns = turns.iter().map(|(role, text)| (*role, text.as_ref()));
+            let conversation = Conversation::new(turns, role, &normal[..sent]);
+            let history = &surfaces[from.saturating_sub(HISTORY)..from];
+            let start = (history.len() == from).then_some(role);
+            let query = Query { history, start, prefix: "", conversation: &conversation };
+            let neural = (from..).map(|i| neural.get(i).copied().flatten());
+            losses.extend(self.losses_of(piece, neural, &query, memory));
+            sent += piece.iter().map(|surface| surface.len()).sum::<usize>();
             tokio::task::yield_now().await;
         }
         Losses(losses).as_stored()
     }
 
-    /// What each member loses on word `i`.
-    fn loss(
+    /// What each member loses on some words in a row, the first of them at the place of `query`.
+    fn losses_of(
         &self,
-        surfaces: &[&str],
-        i: usize,
-        role: Role,
-        neural: Option<f32>,
-        memory: Option<&Memory>,
-    ) -> Loss {
-        let from = i.saturating_sub(HISTORY);
-        let start = (from == 0).then_some(role);
-        let query = Query { history: &surfaces[from..i], start, prefix: "" };
+        words: &[&str],
+        neural: impl Iterator<Item = Option<f32>>,
+        query: &Query<'_>,
+        memory: Option<&Arc<RwLock<Memory>>>,
+    ) -> Vec<Loss> {
+        let guard = memory.map(|memory| read(memory));
         let spells = self.spells();
-        let views = self.views(&query, memory, spells.as_ref());
-        let bucket = bucket_of(&views);
+        let mut views = self.views(query, guard.as_deref(), spells.as_ref());
+        let mut losses = Vec::with_capacity(words.len());
+        for (word, neural) in words.iter().zip(neural) {
+            losses.push(self.loss(&views, word, neural));
+            views = after(&views, word);
+        }
+        losses
+    }
+
+    fn loss(&self, views: &Views<'_>, word: &str, neural: Option<f32>) -> Loss {
+        let bucket = bucket_of(views);
         let mut log_probs = [None; MEMBERS];
-        for (predictor, view) in &views {
-            log_probs[*predictor as usize] = Some(view.prob(surfaces[i]).max(f32::MIN_POSITIVE).ln());
+        for (predictor, view) in views {
+            log_probs[*predictor as usize] = Some(view.prob(word).max(f32::MIN_POSITIVE).ln());
         }
         log_probs[Predictor::Gpt2 as usize] = neural;
         let prior = self.bundle.ensemble.prior.weights[bucket].map(|w| (w * 255.0).round() as u8);

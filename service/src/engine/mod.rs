@@ -7,6 +7,7 @@ mod answer;
 mod complete;
 mod losses;
 mod open;
+mod place;
 mod request;
 mod tables;
 mod type_through;
@@ -18,6 +19,7 @@ use foretype_markov::{Limits, PersonalModel, Role, segment};
 pub use answer::{Completion, Kind, Outcome, Predictor, Record, Silence, Source, Status, Suggestion};
 pub(crate) use losses::Effort;
 pub use open::{Health, OpenError, Settings};
+pub(crate) use place::{Place, recent_turns};
 pub use request::{Deadline, Memory, Request, SessionKey, Turn};
 pub(crate) use tables::{Probe, Tables};
 
@@ -38,6 +40,8 @@ pub struct Engine {
     inference: Option<Inference>,
     enabled: [bool; Predictor::ALL.len()],
     sessions: Sessions,
+    /// Has learned nothing.
+    nobody: PersonalModel,
     /// What tests say instead of the models.
     fixed: Option<Vec<(String, f32)>>,
 }
@@ -52,6 +56,7 @@ impl Engine {
             inference: None,
             enabled,
             sessions: Sessions::default(),
+            nobody: PersonalModel::new(Limits::default()),
             fixed: Some(words),
         }
     }
@@ -98,9 +103,11 @@ impl Engine {
             return views;
         }
         let Some(spells) = spells else { return views };
-        let taught = |memory: &&Memory| memory.personal.words_learned() > 0;
-        if let (Some(memory), true) = (memory.filter(taught), self.is_enabled(Predictor::Personal)) {
-            views.push((Predictor::Personal, Box::new(Ngram::new(&memory.personal, spells, query))));
+        // Of a writer who is not known there is still the conversation.
+        let personal = memory.map_or(&self.nobody, |memory| &memory.personal);
+        let knows = personal.words_learned() > 0 || !query.conversation.is_empty();
+        if knows && self.is_enabled(Predictor::Personal) {
+            views.push((Predictor::Personal, Box::new(Ngram::new(personal, spells, query))));
         }
         if let (Some(domain), true) = (&self.bundle.domain, self.is_enabled(Predictor::Domain)) {
             views.push((Predictor::Domain, Box::new(Ngram::new(domain, spells, query))));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use foretype_markov::Role;
+use foretype_markov::{Limits, PersonalModel, Role};
 use foretype_models::{Gpt2, Options};
 
 use super::{Deadline, Engine, Predictor, Request, Turn};
@@ -64,7 +64,8 @@ impl Engine {
         } else {
             None
         };
-        Ok(Self { bundle, inference, enabled, sessions: Sessions::default(), fixed: None })
+        let nobody = PersonalModel::new(Limits::default());
+        Ok(Self { bundle, inference, enabled, sessions: Sessions::default(), nobody, fixed: None })
     }
 
     /// Answers once, so that the first writer does not pay for what is set up on first use (compiled expressions,

@@ -1,13 +1,13 @@
 //! What all members say about one place: here, and one word later if the prefix may be a finished word.
 
-use foretype_markov::segment::{self, Cut};
+use foretype_markov::segment;
 use foretype_models::{Word, Words};
 
+use super::place::{Place, recent_turns};
 use super::{Engine, Memory, Predictor, Request, Status, read};
 use crate::ensemble::mixture::{Table, Views, prefix_class};
 use crate::ensemble::weights::{MEMBERS, Weights};
 use crate::inference::{Question, Text};
-use crate::predictors::Query;
 
 /// Candidates each member of the fast tier may propose.
 const PROPOSALS: usize = 8;
@@ -40,30 +40,25 @@ pub(crate) struct Tables {
     pub(crate) phrase: Option<(String, Vec<(String, f32)>)>,
 }
 
-/// The role whose message starts right before the history, if it does.
-fn query<'a>(cut: &'a Cut<'a>, request: &Request) -> Query<'a> {
-    Query { history: &cut.history, start: cut.start.then_some(request.role), prefix: cut.prefix }
-}
-
 impl Engine {
     /// Runs `f` with the views of a place, under the writer's read lock.
     pub(super) fn with_views<T>(
         &self,
-        cut: &Cut<'_>,
+        place: &Place<'_>,
         request: &Request,
         f: impl FnOnce(&Views<'_>, Option<&Weights>) -> T,
     ) -> T {
         let guard = request.memory.as_deref().map(read);
         let memory: Option<&Memory> = guard.as_deref();
         let spells = self.spells();
-        f(&self.views(&query(cut, request), memory, spells.as_ref()), memory.map(|m| &m.weights))
+        f(&self.views(&place.query(), memory, spells.as_ref()), memory.map(|m| &m.weights))
     }
 
     /// The fast tier: microseconds, always an answer.
-    pub(crate) fn fast(&self, cut: &Cut<'_>, request: &Request) -> Tables {
-        self.with_views(cut, request, |views, writer| {
-            let here = Table::gather(views, cut.prefix, PROPOSALS, &self.bundle.ensemble.prior, writer);
-            let next = (here.done() > LEAST_DONE).then(|| self.next(views, cut.prefix, writer));
+    pub(crate) fn fast(&self, place: &Place<'_>, request: &Request) -> Tables {
+        self.with_views(place, request, |views, writer| {
+            let here = Table::gather(views, place.cut.prefix, PROPOSALS, &self.bundle.ensemble.prior, writer);
+            let next = (here.done() > LEAST_DONE).then(|| self.next(views, place.cut.prefix, writer));
             Tables { here, next, phrase: None }
         })
     }
@@ -76,7 +71,7 @@ impl Engine {
     /// What to ask the neural tier about this place.
     pub(crate) fn question(
         &self,
-        cut: &Cut<'_>,
+        place: &Place<'_>,
         normal: &str,
         tables: &Tables,
         request: &Request,
@@ -85,9 +80,9 @@ impl Engine {
             text: Text {
                 turns: super::neural_turns(&request.context),
                 role: super::neural_role(request.role),
-                before: normal[..normal.len() - cut.prefix.len()].to_owned(),
+                before: normal[..normal.len() - place.cut.prefix.len()].to_owned(),
             },
-            prefix: cut.prefix.to_owned(),
+            prefix: place.cut.prefix.to_owned(),
             candidates: best(&tables.here, ASKED.0),
             next_candidates: tables.next.as_ref().map(|next| best(next, ASKED.1)).unwrap_or_default(),
             max_steps: STEPS,
@@ -103,13 +98,13 @@ impl Engine {
         tables: &mut Tables,
         question: &Question,
         words: &Words,
-        cut: &Cut<'_>,
+        place: &Place<'_>,
         request: &Request,
     ) -> Status {
         if words.mass <= 0.0 {
             return if words.complete { Status::Empty } else { Status::Late };
         }
-        self.with_views(cut, request, |views, writer| {
+        self.with_views(place, request, |views, writer| {
             let here = &mut tables.here;
             here.mass[GPT2] = Some(words.mass);
             here.done[GPT2] = words.done * words.mass;
@@ -124,14 +119,14 @@ impl Engine {
             }
             here.settle(Predictor::Gpt2, |surface| said(surface, &question.candidates, &words.top));
             if tables.next.is_none() && here.done() > LEAST_DONE {
-                tables.next = Some(self.next(views, cut.prefix, writer));
+                tables.next = Some(self.next(views, place.cut.prefix, writer));
             }
             let Some(next) = &mut tables.next else { return };
             if words.after_done.is_empty() && words.after_done_candidates.is_empty() {
                 // It did not look beyond the prefix: asleep there.
                 return;
             }
-            let later = after(views, cut.prefix);
+            let later = after(views, place.cut.prefix);
             next.mass[GPT2] = Some(1.0);
             for (surface, p) in
                 question.next_candidates.iter().zip(words.after_done_candidates.iter().copied())
@@ -196,28 +191,29 @@ pub(crate) struct Probe {
 
 impl Engine {
     /// Both tiers at one place, waiting for the neural one as long as the request allows.
-    pub(crate) async fn consult(&self, cut: &Cut<'_>, normal: &str, request: &Request) -> Tables {
-        let mut tables = self.fast(cut, request);
-        let question = self.question(cut, normal, &tables, request);
-        self.ask(cut, question, &mut tables, request).await;
+    pub(crate) async fn consult(&self, place: &Place<'_>, normal: &str, request: &Request) -> Tables {
+        let mut tables = self.fast(place, request);
+        let question = self.question(place, normal, &tables, request);
+        self.ask(place, question, &mut tables, request).await;
         tables
     }
 
     /// What each member gives `truth`, a word that starts with the draft's prefix.
     pub(crate) async fn probe(&self, request: &Request, truth: &str) -> Option<Probe> {
         let normal = segment::normalise(&request.text);
-        let cut = segment::cut(&normal);
-        let mut tables = self.fast(&cut, request);
-        self.with_views(&cut, request, |views, _| {
+        let turns = recent_turns(&request.context);
+        let place = Place::new(&normal, &turns, request);
+        let mut tables = self.fast(&place, request);
+        self.with_views(&place, request, |views, _| {
             tables.here.propose(truth, Predictor::Charlm, views);
         });
-        let mut question = self.question(&cut, &normal, &tables, request);
+        let mut question = self.question(&place, &normal, &tables, request);
         question.candidates.insert(0, truth.to_owned());
-        self.ask(&cut, question, &mut tables, request).await;
+        self.ask(&place, question, &mut tables, request).await;
         let row = tables.here.rows.iter().find(|row| row.surface == truth)?;
         Some(Probe {
             bucket: tables.here.bucket,
-            class: prefix_class(cut.prefix),
+            class: prefix_class(place.cut.prefix),
             word: row.probs,
             mass: tables.here.mass,
         })

@@ -210,7 +210,8 @@ mod tests {
     }
 
     fn views<'a>(a: &'a [(String, f32)], b: &'a [(String, f32)], prefix: &str) -> Views<'a> {
-        let query = Query { history: &[], start: None, prefix };
+        let conversation = foretype_markov::Conversation::default();
+        let query = Query { history: &[], start: None, prefix, conversation: &conversation };
         vec![
             (Predictor::Domain, Box::new(Fixed::new(a, &query))),
             (Predictor::Charlm, Box::new(Fixed::new(b, &query))),

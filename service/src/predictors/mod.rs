@@ -9,7 +9,7 @@ pub use charlm::Spelled;
 pub use ngram::Ngram;
 pub use spells::Spells;
 
-use foretype_markov::{Matched, Role};
+use foretype_markov::{Conversation, Matched, Role};
 
 /// Where the cursor stands, in surfaces (see `markov::segment`).
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,8 @@ pub struct Query<'a> {
     pub start: Option<Role>,
     /// The unfinished surface.
     pub prefix: &'a str,
+    /// The conversation, and the draft up to the prefix.
+    pub conversation: &'a Conversation<'a>,
 }
 
 /// One predictor at one place: its history is resolved, its prefix fixed.

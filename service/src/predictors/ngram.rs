@@ -14,14 +14,17 @@ pub trait Suggest: NextWord {
     /// Words it has learned from; a corpus counts as no end of them.
     fn experience(&self) -> u64;
 
+    /// Resolves a place.
+    fn place(&self, query: &Query<'_>) -> Self::History;
+
     /// The `k` best words after `history` that start with `prefix`, are longer and may be shown, with P(w | history).
-    fn suggest(
-        &self,
-        history: &Self::History,
+    fn suggest<'a>(
+        &'a self,
+        history: &'a Self::History,
         prefix: &str,
         k: usize,
         spelling: &Spelling,
-    ) -> Vec<(&str, f32)>;
+    ) -> Vec<(&'a str, f32)>;
 }
 
 impl Suggest for StaticModel {
@@ -29,7 +32,17 @@ impl Suggest for StaticModel {
         u64::MAX
     }
 
-    fn suggest(&self, history: &Self::History, prefix: &str, k: usize, _: &Spelling) -> Vec<(&str, f32)> {
+    fn place(&self, query: &Query<'_>) -> Self::History {
+        self.history(query.history, query.start)
+    }
+
+    fn suggest<'a>(
+        &'a self,
+        history: &'a Self::History,
+        prefix: &str,
+        k: usize,
+        _: &Spelling,
+    ) -> Vec<(&'a str, f32)> {
         self.top(history, prefix, k)
     }
 }
@@ -39,14 +52,18 @@ impl Suggest for PersonalModel {
         self.words_learned()
     }
 
-    /// A word seen once may be a slip: it is shown if the lexicon has it.
-    fn suggest(
-        &self,
-        history: &Self::History,
+    fn place(&self, query: &Query<'_>) -> Self::History {
+        self.history_in(query.conversation)
+    }
+
+    /// A word seen once may be a slip: it is shown if the lexicon has it, or the conversation.
+    fn suggest<'a>(
+        &'a self,
+        history: &'a Self::History,
         prefix: &str,
         k: usize,
         spelling: &Spelling,
-    ) -> Vec<(&str, f32)> {
+    ) -> Vec<(&'a str, f32)> {
         let known = |word: &str, sightings: u32| sightings >= SIGHTINGS || spelling.contains(word);
         self.top_where(history, prefix, k, known)
     }
@@ -63,7 +80,7 @@ pub struct Ngram<'a, M: Suggest> {
 impl<'a, M: Suggest> Ngram<'a, M> {
     /// Resolves the history once.
     pub fn new(model: &'a M, spells: &'a Spells<'a>, query: &Query<'_>) -> Self {
-        let history = model.history(query.history, query.start);
+        let history = model.place(query);
         Self { model, spells, history, prefix: query.prefix.to_owned() }
     }
 }

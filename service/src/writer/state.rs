@@ -15,7 +15,7 @@ use crate::ensemble::weights::Weights;
 use crate::store::{Event, Snapshot};
 
 /// Version of the snapshot encoding.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const MAGIC: &[u8; 4] = b"FTWS";
 
 /// Totals of a writer; no words in them.

@@ -14,7 +14,9 @@ use indicatif::ProgressBar;
 use super::corpus::Source;
 use super::{Args, progress, write_fitted};
 use crate::bundle::{Bundle, Fitted};
-use crate::engine::{Deadline, Effort, Engine, Memory, Predictor, Request, Settings, Turn};
+use crate::engine::{
+    Deadline, Effort, Engine, Memory, Place, Predictor, Request, Settings, Turn, recent_turns,
+};
 use crate::ensemble::calibrate::Calibration;
 use crate::ensemble::mixture::prefix_class;
 use crate::ensemble::rank::{Ranked, rank};
@@ -192,12 +194,13 @@ async fn show(engine: &Engine, streams: &[Stream<'_>], bar: &ProgressBar) -> Vec
             for position in positions(&normal, 3 + salt + i) {
                 let request = request(message, position.draft, &format!("{salt}-{i}"), memory.as_ref());
                 let draft = segment::normalise(&request.text);
-                let cut = segment::cut(&draft);
-                let tables = engine.consult(&cut, &draft, &request).await;
+                let turns = recent_turns(&request.context);
+                let place = Place::new(&draft, &turns, &request);
+                let tables = engine.consult(&place, &draft, &request).await;
                 let ranked = rank(&tables.here, tables.next.as_ref(), &Calibration::default());
                 if let Some(best) = ranked.first() {
-                    let class = prefix_class(cut.prefix);
-                    shown.push((class, best.raw, position.right(best, cut.prefix)));
+                    let class = prefix_class(place.cut.prefix);
+                    shown.push((class, best.raw, position.right(best, place.cut.prefix)));
                 }
             }
             learn(memory.as_ref(), message.turn);
