@@ -5,6 +5,7 @@
 
 mod answer;
 mod complete;
+mod corrections;
 mod losses;
 mod open;
 mod request;

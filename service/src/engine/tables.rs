@@ -3,6 +3,7 @@
 use foretype_markov::segment::{self, Cut};
 use foretype_models::{Word, Words};
 
+use super::corrections::Meant;
 use super::{Engine, Memory, Predictor, Request, Status, read};
 use crate::ensemble::mixture::{Table, Views, prefix_class};
 use crate::ensemble::weights::{MEMBERS, Weights};
@@ -36,6 +37,8 @@ pub(crate) struct Tables {
     pub(crate) here: Table,
     /// It was whole: what follows it.
     pub(crate) next: Option<Table>,
+    /// Words that a mistyped prefix was to be.
+    pub(crate) meant: Vec<Meant>,
     /// The neural continuation, after the surface it follows.
     pub(crate) phrase: Option<(String, Vec<(String, f32)>)>,
 }
@@ -62,9 +65,10 @@ impl Engine {
     /// The fast tier: microseconds, always an answer.
     pub(crate) fn fast(&self, cut: &Cut<'_>, request: &Request) -> Tables {
         self.with_views(cut, request, |views, writer| {
-            let here = Table::gather(views, cut.prefix, PROPOSALS, &self.bundle.ensemble.prior, writer);
+            let mut here = Table::gather(views, cut.prefix, PROPOSALS, &self.bundle.ensemble.prior, writer);
+            let meant = self.corrections(views, &mut here, request);
             let next = (here.done() > LEAST_DONE).then(|| self.next(views, cut.prefix, writer));
-            Tables { here, next, phrase: None }
+            Tables { here, next, meant, phrase: None }
         })
     }
 

@@ -1,5 +1,7 @@
 //! From tables to candidates that can be shown: first words, best worth first.
 
+use std::cmp::Ordering;
+
 use super::calibrate::Calibration;
 use super::mixture::{Table, prefix_class};
 use super::worth;
@@ -16,6 +18,8 @@ pub struct Ranked {
     pub raw: f32,
     /// Whether it follows a finished prefix instead of finishing it.
     pub follows: bool,
+    /// Characters of the prefix that it replaces, because they are mistyped; 0: it goes on from them.
+    pub replace: usize,
     /// Who proposed the first surface.
     pub predictor: Predictor,
     /// Expected keystrokes saved.
@@ -25,7 +29,11 @@ pub struct Ranked {
 impl Ranked {
     /// What of the draft the surfaces begin with.
     fn typed<'a>(&self, prefix: &'a str) -> &'a str {
-        if self.follows { "" } else { prefix }
+        match (self.follows, self.replace) {
+            (true, _) => "",
+            (false, 0) => prefix,
+            (false, _) => &prefix[..prefix.len() - prefix.trim_start().len()],
+        }
     }
 
     /// The text to insert at the cursor.
@@ -49,7 +57,13 @@ impl Ranked {
 
     /// Recomputes the worth after words were added.
     pub fn reckon(&mut self, prefix: &str) {
-        let inserted = worth::inserted(self.typed(prefix), &self.borrowed());
+        let mut inserted = worth::inserted(self.typed(prefix), &self.borrowed());
+        if let (Some(first), true) = (inserted.first_mut(), self.replace > 0) {
+            // By hand the typed letters go back to where they part from the word, and what they share stays.
+            let (typed, word) = (prefix.trim_start().chars(), self.surfaces[0].trim_start().chars());
+            let shared = typed.zip(word).take_while(|(a, b)| a == b).count();
+            *first = (*first + self.replace).saturating_sub(2 * shared);
+        }
         let words: Vec<_> = inserted.into_iter().zip(self.probs.iter().copied()).collect();
         self.worth = worth::worth(&words);
     }
@@ -70,6 +84,7 @@ pub fn rank(here: &Table, next: Option<&Table>, calibration: &Calibration) -> Ve
             probs: vec![calibration.confidence(class, raw)],
             raw,
             follows,
+            replace: 0,
             predictor,
             worth: 0.0,
         };
@@ -85,9 +100,12 @@ pub fn rank(here: &Table, next: Option<&Table>, calibration: &Calibration) -> Ve
             .map(move |row| single(&row.surface, done * next.mix(&row.probs), true, next.proposer(row)))
     });
     let mut all: Vec<_> = finishing.chain(following).filter(|r| r.raw > 0.0).collect();
-    all.sort_by(|a, b| {
-        let by = b.worth.total_cmp(&a.worth).then(b.raw.total_cmp(&a.raw));
-        by.then_with(|| a.surfaces.cmp(&b.surfaces)).then(a.follows.cmp(&b.follows))
-    });
+    all.sort_by(by_worth);
     all
+}
+
+/// Best worth first; ties by probability, then by surface.
+pub fn by_worth(a: &Ranked, b: &Ranked) -> Ordering {
+    let by = b.worth.total_cmp(&a.worth).then(b.raw.total_cmp(&a.raw));
+    by.then_with(|| a.surfaces.cmp(&b.surfaces)).then(a.follows.cmp(&b.follows)).then(a.replace.cmp(&b.replace))
 }

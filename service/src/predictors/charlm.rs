@@ -1,5 +1,6 @@
 //! `charlm`: words by their spelling alone, whatever came before.
 
+use foretype_charlm::Correction;
 use foretype_markov::Matched;
 
 use super::{Query, Spells, View};
@@ -36,6 +37,14 @@ impl<'a> View<'a> for Spelled<'a> {
 
     fn top(&self, k: usize) -> Vec<(String, f32)> {
         self.spells.top(&self.prefix, k)
+    }
+
+    fn knows_prefix(&self) -> bool {
+        !self.spells.model().leads_nowhere(&self.prefix)
+    }
+
+    fn corrections(&self, k: usize) -> Vec<Correction> {
+        self.spells.model().lexicon().correct(&self.prefix, k)
     }
 
     fn after(&self, _surface: &str) -> Box<dyn View<'a> + 'a> {
