@@ -130,6 +130,55 @@ fn the_shipped_bundle_finishes_a_greeting() {
     assert_eq!(gpt2, (Predictor::Gpt2, Status::Used));
 }
 
+/// What the shipped bundle would put in place of the last word, and how many characters of it.
+fn corrected(request: Request) -> Vec<(String, usize)> {
+    let completion = complete(shipped(), Request { corrections: true, ..request });
+    let replacing = completion.suggestions.into_iter().filter(|s| s.replace > 0);
+    replacing.map(|s| (s.text.split(' ').next().unwrap_or_default().to_owned(), s.replace)).collect()
+}
+
+#[test]
+fn a_mistyped_word_is_replaced_where_that_is_asked_for() {
+    for (draft, word, replace) in [
+        ("Your ballan", "balance", 6),
+        ("Could you please chekc", "check", 5),
+        ("I will ocnfi", "confirm", 5),
+        ("CONFIMR", "CONFIRM", 7),
+    ] {
+        assert_eq!(corrected(request(draft)).first(), Some(&(word.to_owned(), replace)), "{draft}");
+        let plain = complete(shipped(), request(draft));
+        assert!(plain.suggestions.iter().all(|s| s.replace == 0), "{draft}: nobody asked: {plain:?}");
+    }
+    for draft in ["Your bal", "Your balance", "Thanks, I", "See x86", "INV-2041", "I was in Zyxqv"] {
+        assert_eq!(corrected(request(draft)), [], "{draft}");
+    }
+}
+
+#[test]
+fn a_word_the_writer_uses_is_no_mistake() {
+    let memory = shipped().new_memory();
+    let memory = Arc::new(RwLock::new(memory));
+    memory.write().expect("not poisoned").personal.learn("The ballance wheel", Role::Author);
+    let known = Request { memory: Some(memory), ..request("Your ballan") };
+    assert_eq!(corrected(known), []);
+}
+
+#[test]
+fn a_replacement_is_not_typed_through_and_stays_rejected() {
+    let engine = shipped();
+    let ask = |text: &str| {
+        let request = Request { session: session("corrections"), max_suggestions: 1, ..request(text) };
+        complete(engine, Request { corrections: true, ..request })
+    };
+    let first = ask("Your ballanc");
+    assert_eq!((first.suggestions[0].text.split(' ').next(), first.suggestions[0].replace), (Some("balance"), 7));
+    // "b" is how the replacement begins, but it is not what it would say here.
+    assert_eq!(ask("Your ballancb").source, Source::Models);
+    engine.outcome(&ask("Your ballanc").record, 0, Outcome::Rejected);
+    let later = ask("Your ballance");
+    assert!(later.suggestions.iter().all(|s| !s.text.starts_with("balance ")), "{later:?}");
+}
+
 #[test]
 fn the_conversation_steers_it() {
     let ask = |context: Vec<Turn>| {
