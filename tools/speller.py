@@ -29,7 +29,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 SPELLERS = ROOT / ".tools" / "speller"
 PACKAGES = ("pyspellchecker==0.9.1", "codespell==2.4.3")
-SIZE = 1000
+SIZE = 400
 ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 SHIFTS = (0, 0.25, 0.75)
 KEYS = {key: (x + shift, y) for y, (row, shift) in enumerate(zip(ROWS, SHIFTS, strict=True)) for x, key in enumerate(row)}

@@ -20,7 +20,11 @@ fn spelling() -> Spelling {
 fn prefixes(spelling: &Spelling) -> Vec<String> {
     let words = spelling.lexicon().top(" ", 3_000);
     let ends = |word: &String| word.char_indices().skip(1).map(|(at, _)| at).collect::<Vec<_>>();
-    words.iter().step_by(5).flat_map(|(word, _)| ends(word).into_iter().map(|at| word[..at].to_owned())).collect()
+    words
+        .iter()
+        .step_by(5)
+        .flat_map(|(word, _)| ends(word).into_iter().map(|at| word[..at].to_owned()))
+        .collect()
 }
 
 /// The same with their last two letters transposed, where that leads nowhere.
@@ -39,7 +43,7 @@ fn mistyped(spelling: &Spelling) -> Vec<String> {
 }
 
 /// Each call is about the next prefix, so that caches are as warm as among real keystrokes.
-fn each(prefixes: &[String]) -> impl FnMut() -> &str {
+fn each<'a>(prefixes: &'a [String]) -> impl FnMut() -> &'a str {
     let mut all = prefixes.iter().cycle();
     move || all.next().expect("there are prefixes")
 }

@@ -9,7 +9,8 @@ use std::{env, error::Error, hint::black_box, io, time::Instant};
 use foretype_charlm::Spelling;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let [lexicon, chars] = env::args().skip(1).collect::<Vec<_>>().try_into().map_err(|_| "name two files")?;
+    let [lexicon, chars] =
+        env::args().skip(1).collect::<Vec<_>>().try_into().map_err(|_| "name two files")?;
     let spelling = Spelling::open(lexicon, chars)?;
     for line in io::stdin().lines() {
         let prefix = format!(" {}", line?);

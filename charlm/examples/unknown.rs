@@ -26,7 +26,8 @@ fn saved(spelling: &Spelling, surface: &str, shown: usize) -> usize {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let [lexicon, chars] = env::args().skip(1).collect::<Vec<_>>().try_into().map_err(|_| "name two files")?;
+    let [lexicon, chars] =
+        env::args().skip(1).collect::<Vec<_>>().try_into().map_err(|_| "name two files")?;
     let spelling = Spelling::open(lexicon, chars)?;
     for line in io::stdin().lines() {
         let surface = line?;

@@ -2,12 +2,7 @@
 
 use std::{cmp::Ordering, collections::BinaryHeap};
 
-use crate::{
-    Lexicon,
-    casing::Casing,
-    channel,
-    lexicon::Place,
-};
+use crate::{Lexicon, casing::Casing, channel, lexicon::Place};
 
 /// Fewer letters are closer to too many words.
 pub(crate) const SHORTEST: usize = 3;
@@ -56,7 +51,8 @@ struct Open {
 impl Ord for Open {
     fn cmp(&self, other: &Self) -> Ordering {
         let by = self.promise.total_cmp(&other.promise).then(self.path.typed.cmp(&other.path.typed));
-        by.then(other.path.place.from.cmp(&self.path.place.from)).then(other.path.place.to.cmp(&self.path.place.to))
+        by.then(other.path.place.from.cmp(&self.path.place.from))
+            .then(other.path.place.to.cmp(&self.path.place.to))
     }
 }
 
@@ -240,7 +236,8 @@ impl Search<'_> {
                 Some(known) => drop(self.found.remove(known)),
                 None => {}
             }
-            let before = |known: &Correction| known.score > score || known.score == score && known.word < word;
+            let before =
+                |known: &Correction| known.score > score || known.score == score && known.word < word;
             let place = self.found.partition_point(before);
             self.found.insert(place, Correction { word, channel: path.channel, score });
             self.found.truncate(self.k);

@@ -75,7 +75,10 @@ impl Default for Metrics {
                 &["predictor", "status"],
             ),
             silences,
-            corrections: counter("foretype_corrections_total", "Suggestions shown that replace a mistyped word."),
+            corrections: counter(
+                "foretype_corrections_total",
+                "Suggestions shown that replace a mistyped word.",
+            ),
             sources: counters("foretype_sources_total", "Where answers came from.", &["source"]),
             outcomes: counters("foretype_outcomes_total", "What became of suggestions.", &["outcome"]),
             learned: counter("foretype_learned_total", "Messages learned."),

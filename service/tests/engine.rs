@@ -59,7 +59,7 @@ fn finishes_the_word_at_the_cursor() {
 #[test]
 fn goes_on_after_a_finished_word() {
     check("I can help|", expect![[r#"[" help ", " you ", " with "]"#]]);
-    check("I can |", expect![[r#"["help ", "with ", "you "]"#]]);
+    check("I can |", expect![[r#"["help ", "you ", "with "]"#]]);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn says_why_it_is_silent() {
 
 #[test]
 fn what_follows_the_cursor_is_not_said_again() {
-    check("I can |help me", expect![[r#"["with ", "you ", "hello "]"#]]);
+    check("I can |help me", expect![[r#"["you ", "with ", "hello "]"#]]);
     check("I can he|, please", expect![[r#"["lp", "llo"]"#]]);
 }
 
@@ -171,7 +171,10 @@ fn a_replacement_is_not_typed_through_and_stays_rejected() {
         complete(engine, Request { corrections: true, ..request })
     };
     let first = ask("Your ballanc");
-    assert_eq!((first.suggestions[0].text.split(' ').next(), first.suggestions[0].replace), (Some("balance"), 7));
+    assert_eq!(
+        (first.suggestions[0].text.split(' ').next(), first.suggestions[0].replace),
+        (Some("balance"), 7)
+    );
     // "b" is how the replacement begins, but it is not what it would say here.
     assert_eq!(ask("Your ballancb").source, Source::Models);
     engine.outcome(&ask("Your ballanc").record, 0, Outcome::Rejected);
@@ -204,6 +207,23 @@ fn a_writer_is_answered_in_their_own_words() {
         personal.learn(&segment::normalise("The quarterly zorblatt review is done."), Role::Agent);
     }
     assert!(ask().starts_with("latt review"), "{}", ask());
+}
+
+#[test]
+fn spelling_alone_learns_the_writers_words() {
+    let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundle");
+    let settings = Settings { bundle, runtime: None, predictors: vec![Predictor::Charlm], kv_bytes: 0 };
+    let engine = Engine::open(&settings).unwrap_or_else(|error| panic!("{error}"));
+    let memory = Arc::new(RwLock::new(engine.new_memory()));
+    let ask = |text: &str| {
+        let request = Request { memory: Some(Arc::clone(&memory)), corrections: true, ..request(text) };
+        complete(&engine, request).suggestions.first().map(|s| s.text.clone()).unwrap_or_default()
+    };
+    assert!(!ask("A zorb").starts_with("latt"), "nobody has taught it yet");
+    for _ in 0..2 {
+        memory.write().expect("not poisoned").personal.learn("The zorblatt review", Role::Author);
+    }
+    assert!(ask("A zorb").starts_with("latt "), "whatever came before: {}", ask("A zorb"));
 }
 
 #[test]

@@ -63,7 +63,12 @@ fn channel(typed: &[char], word: &[char], casing: Casing, most: usize) -> f32 {
                 if j == m {
                     continue;
                 }
-                reach(i, j + 1, slips + 1, channel::omitted(j.checked_sub(1).map(|j| letters[j]), letters[j]));
+                reach(
+                    i,
+                    j + 1,
+                    slips + 1,
+                    channel::omitted(j.checked_sub(1).map(|j| letters[j]), letters[j]),
+                );
                 if letters[j] == typed[i] {
                     reach(i + 1, j + 1, slips, cost(j));
                     continue;
@@ -118,7 +123,10 @@ fn check(lexicon: &Lexicon, prefix: &str) -> Result<(), TestCaseError> {
         let expected = naive(lexicon, prefix, k);
         prop_assert_eq!(found.len(), expected.len(), "{:?}: {:?}, not {:?}", prefix, found, expected);
         for (one, (_, score)) in found.iter().zip(&expected) {
-            prop_assert!((one.score - score).abs() <= 1e-5 * score, "{prefix:?}: {found:?}, not {expected:?}");
+            prop_assert!(
+                (one.score - score).abs() <= 1e-5 * score,
+                "{prefix:?}: {found:?}, not {expected:?}"
+            );
         }
     }
     Ok(())
@@ -153,7 +161,9 @@ fn finds_what_was_meant() {
 #[test]
 fn what_is_no_slip_is_not_corrected() {
     let lexicon = small();
-    for typed in ["", " ", " th", " 204", " x8x", " a-b", " qqqqq", " zzzzzzzzzz", " re ceive", &" x".repeat(99)] {
+    for typed in
+        ["", " ", " th", " 204", " x8x", " a-b", " qqqqq", " zzzzzzzzzz", " re ceive", &" x".repeat(99)]
+    {
         assert!(lexicon.correct(typed, 3).is_empty(), "{typed:?}: {:?}", lexicon.correct(typed, 3));
     }
     assert!(lexicon.correct(" recie", 0).is_empty());

@@ -10,7 +10,7 @@ use super::{
     Completion, Engine, Kind, Predictor, Record, Request, Silence, Source, Status, Suggestion, Tables,
 };
 use crate::ensemble::phrase::Extension;
-use crate::ensemble::rank::{Ranked, by_worth, rank};
+use crate::ensemble::rank::{Ranked, by_urgency, rank};
 use crate::ensemble::weights::MEMBERS;
 use crate::ensemble::{silence, worth};
 use crate::inference::Question;
@@ -81,7 +81,7 @@ impl Engine {
         let ensemble = &self.bundle.ensemble;
         let mut ranked = rank(&tables.here, tables.next.as_ref(), &ensemble.calibration);
         ranked.extend(tables.meant.iter().map(|meant| meant.ranked(cut.prefix)));
-        ranked.sort_by(by_worth);
+        ranked.sort_by(by_urgency);
         ranked.truncate(request.max_suggestions.max(EXTENDED) + 4);
         // Far behind the best, a longer candidate would not be shown either.
         let least_worth = ranked.first().map_or(0.0, |best| best.worth / 3.0);
@@ -90,7 +90,7 @@ impl Engine {
                 self.extend(candidate, tables, cut, request);
             }
         }
-        ranked.sort_by(|a, b| b.worth.total_cmp(&a.worth).then_with(|| a.surfaces.cmp(&b.surfaces)));
+        ranked.sort_by(by_urgency);
         let least = request.min_confidence.unwrap_or(ensemble.threshold);
         let after = segment::normalise(&request.after);
         let repeated = segment::surfaces(&after).next();

@@ -47,6 +47,7 @@ impl Meant {
             replace: letters.chars().count(),
             predictor: Predictor::Charlm,
             worth: 0.0,
+            urgency: 0.0,
         };
         ranked.reckon(prefix);
         ranked

@@ -12,7 +12,7 @@ use crate::ensemble::weights::MEMBERS;
 use crate::ensemble::worth;
 use crate::session::{self, Offer, Shown};
 
-/// The fast tier must find something worth this many times the rest before the rest is given up.
+/// The fast tier must find something this many times as urgent as the rest before the rest is given up.
 const CLEARLY: f32 = 1.5;
 
 impl Engine {
@@ -65,10 +65,11 @@ impl Engine {
         let Some(best) = ranked.first() else { return false };
         let first = rest.text.split_whitespace().next().unwrap_or_default();
         let lead = rest.text.len() - rest.text.trim_start().len();
-        let worth = worth::worth(&[(lead + first.chars().count() + 1, rest.confidence)]);
+        let word = [(lead + first.chars().count() + 1, rest.confidence)];
+        let urgency = worth::urgency(&word, worth::worth(&word));
         let text = best.text(cut.prefix, "");
         let same = text.split_whitespace().next() == Some(first);
-        !same && best.worth > CLEARLY * worth.max(0.0)
+        !same && best.urgency > CLEARLY * urgency.max(0.0)
     }
 }
 

@@ -1,4 +1,4 @@
-//! From tables to candidates that can be shown: first words, best worth first.
+//! From tables to candidates that can be shown: first words, most urgent first.
 
 use std::cmp::Ordering;
 
@@ -24,6 +24,8 @@ pub struct Ranked {
     pub predictor: Predictor,
     /// Expected keystrokes saved.
     pub worth: f32,
+    /// Expected keystrokes lost if it is not shown now: what the order goes by.
+    pub urgency: f32,
 }
 
 impl Ranked {
@@ -66,6 +68,7 @@ impl Ranked {
         }
         let words: Vec<_> = inserted.into_iter().zip(self.probs.iter().copied()).collect();
         self.worth = worth::worth(&words);
+        self.urgency = worth::urgency(&words, self.worth);
     }
 
     fn borrowed(&self) -> Vec<&str> {
@@ -73,7 +76,7 @@ impl Ranked {
     }
 }
 
-/// All single-word candidates of a place, best worth first; ties by probability, then by surface.
+/// All single-word candidates of a place, most urgent first.
 ///
 /// `next` is the table one word later, if the prefix may be finished.
 pub fn rank(here: &Table, next: Option<&Table>, calibration: &Calibration) -> Vec<Ranked> {
@@ -87,6 +90,7 @@ pub fn rank(here: &Table, next: Option<&Table>, calibration: &Calibration) -> Ve
             replace: 0,
             predictor,
             worth: 0.0,
+            urgency: 0.0,
         };
         ranked.reckon(&here.prefix);
         ranked
@@ -100,12 +104,14 @@ pub fn rank(here: &Table, next: Option<&Table>, calibration: &Calibration) -> Ve
             .map(move |row| single(&row.surface, done * next.mix(&row.probs), true, next.proposer(row)))
     });
     let mut all: Vec<_> = finishing.chain(following).filter(|r| r.raw > 0.0).collect();
-    all.sort_by(by_worth);
+    all.sort_by(by_urgency);
     all
 }
 
-/// Best worth first; ties by probability, then by surface.
-pub fn by_worth(a: &Ranked, b: &Ranked) -> Ordering {
-    let by = b.worth.total_cmp(&a.worth).then(b.raw.total_cmp(&a.raw));
-    by.then_with(|| a.surfaces.cmp(&b.surfaces)).then(a.follows.cmp(&b.follows)).then(a.replace.cmp(&b.replace))
+/// Most urgent first; ties by probability, then by surface.
+pub fn by_urgency(a: &Ranked, b: &Ranked) -> Ordering {
+    let by = b.urgency.total_cmp(&a.urgency).then(b.raw.total_cmp(&a.raw));
+    by.then_with(|| a.surfaces.cmp(&b.surfaces))
+        .then(a.follows.cmp(&b.follows))
+        .then(a.replace.cmp(&b.replace))
 }
