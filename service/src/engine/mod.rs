@@ -99,15 +99,15 @@ impl Engine {
             return views;
         }
         let Some(spells) = spells else { return views };
-        let taught = |memory: &&Memory| memory.personal.words_learned() > 0;
-        if let (Some(memory), true) = (memory.filter(taught), self.is_enabled(Predictor::Personal)) {
-            views.push((Predictor::Personal, Box::new(Ngram::new(&memory.personal, spells, query))));
+        let taught = memory.map(|memory| &memory.personal).filter(|model| model.words_learned() > 0);
+        if let (Some(model), true) = (taught, self.is_enabled(Predictor::Personal)) {
+            views.push((Predictor::Personal, Box::new(Ngram::new(model, spells, query))));
         }
         if let (Some(domain), true) = (&self.bundle.domain, self.is_enabled(Predictor::Domain)) {
             views.push((Predictor::Domain, Box::new(Ngram::new(domain, spells, query))));
         }
         if self.is_enabled(Predictor::Charlm) {
-            views.push((Predictor::Charlm, Box::new(Spelled::new(spells, query))));
+            views.push((Predictor::Charlm, Box::new(Spelled::new(spells, taught, query))));
         }
         views
     }
