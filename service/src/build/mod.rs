@@ -183,7 +183,8 @@ fn count<'a>(turns: impl Iterator<Item = &'a Turn>) -> Vec<(String, u64)> {
 /// Of the raw counts the largest source has more than half, and it is no more like what a writer types than the others.
 fn balanced(sources: &[Source]) -> HashMap<String, f64> {
     let counts: Vec<_> = sources.iter().map(|source| count(turns(std::slice::from_ref(source)))).collect();
-    let sizes: Vec<f64> = counts.iter().map(|c| c.iter().map(|(_, n)| *n as f64).sum::<f64>().max(1.0)).collect();
+    let sizes: Vec<f64> =
+        counts.iter().map(|c| c.iter().map(|(_, n)| *n as f64).sum::<f64>().max(1.0)).collect();
     let largest = sizes.iter().copied().fold(1.0, f64::max);
     let alpha: f64 = std::env::var("ALPHA").ok().and_then(|a| a.parse().ok()).unwrap_or(0.5);
     let mut shares: HashMap<String, f64> = HashMap::new();
