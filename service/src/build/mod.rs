@@ -41,9 +41,6 @@ pub struct Args {
     /// Keep the models that are there and only fit mixture weights and calibration anew.
     #[arg(long)]
     pub fit_only: bool,
-    /// Keep n-grams, mixture weights and calibration, and only build lexicon and character model anew.
-    #[arg(long, conflicts_with = "fit_only")]
-    pub spelling_only: bool,
 }
 
 /// A surface must be seen this often to be listed.
@@ -52,9 +49,6 @@ const LISTED: u64 = 2;
 /// Surfaces listed at most: the most frequent.
 const LEXICON: usize = 150_000;
 
-/// Keeps the rounding of rare words' balanced counts small.
-const SCALE: f64 = 64.0;
-
 /// Builds, fits, and writes the manifest last, so that a broken build is never taken for a bundle.
 pub fn run(args: &Args) -> Result<()> {
     let started = Instant::now();
@@ -62,22 +56,17 @@ pub fn run(args: &Args) -> Result<()> {
     copy_neural(args)?;
     let sources = read_corpus(args)?;
     let mut figures = BTreeMap::new();
-    if args.fit_only || args.spelling_only {
-        figures = Manifest::read(&args.out).map(|old| old.figures).unwrap_or_default();
-    }
     if !args.fit_only {
         let manifest = args.out.join(bundle::MANIFEST);
         if manifest.exists() {
             fs::remove_file(&manifest).context("cannot replace the old bundle.toml")?;
         }
-        if !args.spelling_only {
-            ngrams(args, &sources, &mut figures)?;
-        }
+        ngrams(args, &sources, &mut figures)?;
         spelling(args, &sources, &mut figures)?;
+    } else if let Ok(old) = Manifest::read(&args.out) {
+        figures = old.figures;
     }
-    if !args.spelling_only {
-        fit::run(args, &sources, &mut figures)?;
-    }
+    fit::run(args, &sources, &mut figures)?;
     write_manifest(args, &sources, figures)?;
     tracing::info!(seconds = started.elapsed().as_secs(), bundle = %args.out.display(), "bundle written");
     Ok(())
@@ -147,11 +136,8 @@ fn spelling(args: &Args, sources: &[Source], figures: &mut BTreeMap<String, f64>
     for (surface, count) in &counts {
         chars.add(surface, *count);
     }
-    let shares = balanced(sources);
-    for (surface, _) in counts.iter().take(LEXICON).take_while(|(_, count)| *count >= LISTED) {
-        // Where every source counts alike the shares are raw counts; at least 2, so that nothing is unlisted.
-        let share = shares.get(surface).copied().unwrap_or_default();
-        lexicon.add(surface, (share.round() as u64).max(LISTED));
+    for (surface, count) in counts.iter().take(LEXICON).take_while(|(_, count)| *count >= LISTED) {
+        lexicon.add(surface, *count);
     }
     let bar = progress("spelling", 2);
     lexicon.finish(args.out.join(bundle::LEXICON))?;
@@ -176,25 +162,6 @@ fn count<'a>(turns: impl Iterator<Item = &'a Turn>) -> Vec<(String, u64)> {
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     counts
-}
-
-/// How often each surface would occur if the sources were of more even size, times [`SCALE`].
-///
-/// Of the raw counts the largest source has more than half, and it is no more like what a writer types than the others.
-fn balanced(sources: &[Source]) -> HashMap<String, f64> {
-    let counts: Vec<_> = sources.iter().map(|source| count(turns(std::slice::from_ref(source)))).collect();
-    let sizes: Vec<f64> =
-        counts.iter().map(|c| c.iter().map(|(_, n)| *n as f64).sum::<f64>().max(1.0)).collect();
-    let largest = sizes.iter().copied().fold(1.0, f64::max);
-    let alpha: f64 = std::env::var("ALPHA").ok().and_then(|a| a.parse().ok()).unwrap_or(0.5);
-    let mut shares: HashMap<String, f64> = HashMap::new();
-    for (counts, size) in counts.into_iter().zip(sizes) {
-        let weight = SCALE * (largest / size).powf(alpha);
-        for (surface, count) in counts {
-            *shares.entry(surface).or_default() += weight * count as f64;
-        }
-    }
-    shares
 }
 
 /// Held-out words that are new to the n-grams: what the spelling model will be asked for.
