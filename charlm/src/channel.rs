@@ -1,8 +1,9 @@
 //! The noisy channel (Kernighan, Church and Gale 1990): how likely a slip of the keyboard is, given what was meant.
 //!
-//! Each probability is that of one particular slip at one place of a word. The relative sizes come from 64,000 misspellings
-//! of a public list by kind and number of places they could have happened at, those of slips to a neighbouring key raised
-//! to what transcription studies see (Dhakal et al. 2018); the level is about three slips in a hundred words.
+//! Each probability is that of one particular slip at one place of a word. The relative sizes are rounded from codespell's
+//! list (64,000 misspellings) by kind and by roughly how many places there were for each; those of slips to a
+//! neighbouring key are raised by judgement, because a list of misspellings has few slips of the finger. The level assumes
+//! about three slips in a hundred words.
 
 /// Two letters in the wrong order.
 pub(crate) const TRANSPOSED: f32 = 6e-4;
