@@ -3,7 +3,8 @@
 use std::{cmp::Ordering, collections::BinaryHeap};
 
 use crate::{
-    CharNgram, suggestible,
+    CharNgram,
+    suggestible::{suggestible, word_part},
     tables::{END, FIRST},
 };
 
@@ -43,8 +44,9 @@ impl PartialOrd for Open {
 }
 
 impl CharNgram {
-    /// The `k` likeliest [suggestible] words that start with `prefix` and are longer, with their probabilities as whole
-    /// words (not given the prefix), best first.
+    /// The `k` likeliest [suggestible](crate::suggestible) words that start with `prefix` and are longer, with their
+    /// probabilities as whole words (not given the prefix), best first. Of an identifier (`snake_ca`, `camelCa`) the word at
+    /// its end is completed.
     ///
     /// A string is at least as likely as any of its continuations, so best-first search meets words in order. It stops
     /// after `beam` strings were extended, or when what is left has less than 1/1000 of the prefix's mass: the work is
@@ -63,6 +65,8 @@ impl CharNgram {
         wanted: impl Fn(&str) -> bool,
     ) -> Vec<(String, f32)> {
         let mut words = Vec::new();
+        // Of an identifier the word at its end is completed; what stands before was typed.
+        let typed = prefix.len() - word_part(prefix).len();
         if prefix.chars().nth(LONGEST_PREFIX).is_some() || k == 0 {
             return words;
         }
@@ -77,7 +81,7 @@ impl CharNgram {
         while let Some(best) = open.pop() {
             if best.ended {
                 let word = self.text(prefix, &spelled, best.at);
-                if suggestible(&word) && wanted(&word) {
+                if suggestible(&word[typed..]) && wanted(&word) {
                     words.push((word, best.log.exp()));
                     if words.len() == k {
                         break;

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, fmt, path::Path};
 
-use fst::raw::{Fst, Node};
+use fst::raw::{CompiledAddr, Fst, Node};
 
 use crate::{
     Error,
@@ -16,6 +16,14 @@ pub(crate) const SUGGESTIBLE: u16 = 1 << 15;
 pub(crate) const STEPS: f64 = 1024.0;
 /// Surfaces whose highest weight is kept, so that the best of any range are found without looking at all of it.
 const BLOCK: usize = 64;
+
+/// A prefix in the lexicon: its node, and the numbers of the surfaces that start with it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    node: CompiledAddr,
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+}
 
 /// The surfaces of a corpus with their relative weights; a perfect hash (FST) numbers them in byte order.
 ///
@@ -87,10 +95,13 @@ impl Lexicon {
         let Some((from, to, listed)) = self.range(prefix) else { return Vec::new() };
         self.best(from + usize::from(listed), to, k)
             .into_iter()
-            .filter_map(|i| {
-                Some((String::from_utf8(self.fst.get_key(i as u64)?).ok()?, self.share(i, i + 1) as f32))
-            })
+            .filter_map(|i| Some((self.surface(i)?, self.weight(i))))
             .collect()
+    }
+
+    /// The surface of this number.
+    pub(crate) fn surface(&self, ordinal: usize) -> Option<String> {
+        String::from_utf8(self.fst.get_key(ordinal as u64)?).ok()
     }
 
     /// The relative weight of the surface of this number.
@@ -125,6 +136,50 @@ impl Lexicon {
         (from < to && to <= self.len()).then_some((from, to, listed))
     }
 
+    /// The empty prefix.
+    pub(crate) fn root(&self) -> Place {
+        Place { node: self.fst.root().addr(), from: 0, to: self.len() }
+    }
+
+    /// The relative weight of all surfaces at a place.
+    pub(crate) fn share_of(&self, place: Place) -> f32 {
+        self.share(place.from, place.to) as f32
+    }
+
+    /// The place one character on.
+    pub(crate) fn child(&self, place: Place, c: char) -> Option<Place> {
+        c.encode_utf8(&mut [0; 4]).bytes().try_fold(place, |place, byte| {
+            let node = self.fst.node(place.node);
+            Some(self.below(place, &node, node.find_input(byte)?))
+        })
+    }
+
+    /// All places one character on, in byte order.
+    pub(crate) fn children(&self, place: Place, children: &mut Vec<(char, Place)>) {
+        self.each_byte(place, 0, &mut [0; 4], children);
+    }
+
+    /// Follows bytes until they are a character: a surface is UTF-8, so four levels are enough.
+    fn each_byte(&self, place: Place, length: usize, utf8: &mut [u8; 4], children: &mut Vec<(char, Place)>) {
+        let node = self.fst.node(place.node);
+        for i in 0..node.len() {
+            utf8[length] = node.transition(i).inp;
+            let below = self.below(place, &node, i);
+            match std::str::from_utf8(&utf8[..=length]) {
+                Ok(c) => children.extend(c.chars().map(|c| (c, below))),
+                Err(_) if length < 3 => self.each_byte(below, length + 1, utf8, children),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Where the i-th transition leads: its surfaces end where those of the next one begin.
+    fn below(&self, place: Place, node: &Node<'_>, i: usize) -> Place {
+        let first = |i: usize| (place.from + node.transition(i).out.value() as usize).min(place.to);
+        let (from, to) = (first(i), if i + 1 < node.len() { first(i + 1) } else { place.to });
+        Place { node: node.transition(i).addr, from, to: to.max(from) }
+    }
+
     fn last<'a>(&'a self, mut node: Node<'a>, mut number: u64) -> u64 {
         while let Some(i) = node.len().checked_sub(1) {
             let step = node.transition(i);
@@ -135,7 +190,7 @@ impl Lexicon {
     }
 
     /// The numbers of the k highest suggestible weights in `from..to`.
-    fn best(&self, from: usize, to: usize, k: usize) -> Vec<usize> {
+    pub(crate) fn best(&self, from: usize, to: usize, k: usize) -> Vec<usize> {
         let mut best: Vec<(Reverse<u16>, usize)> = Vec::with_capacity(k.min(to.saturating_sub(from)) + 1);
         let mut floor = SUGGESTIBLE - 1;
         let mut at = from;

@@ -11,9 +11,12 @@
 //! Both are immutable, memory-mapped files, written once by [`LexiconBuilder`] and [`CharBuilder`].
 //! Opening may fail; asking never does.
 
+mod casing;
+mod channel;
 mod char_builder;
 mod char_ngram;
 mod complete;
+mod correct;
 mod error;
 mod estimate;
 mod file;
@@ -27,6 +30,7 @@ mod tables;
 
 pub use char_builder::CharBuilder;
 pub use char_ngram::{CharNgram, NextChars};
+pub use correct::Correction;
 pub use error::Error;
 pub use lexicon::Lexicon;
 pub use lexicon_builder::LexiconBuilder;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::{CharNgram, Error, Lexicon};
+use crate::{CharNgram, Error, Lexicon, correct};
 
 /// Strings extended per search for unlisted words; at about half a microsecond each it stays in the fast tier.
 const BEAM: usize = 64;
@@ -109,6 +109,14 @@ impl Spelling {
         words.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         words.truncate(k);
         words
+    }
+
+    /// Whether no listed word starts with a prefix of three letters or more: only then it may be a slip.
+    pub fn leads_nowhere(&self, prefix: &str) -> bool {
+        let mut letters = prefix.strip_prefix(' ').unwrap_or(prefix).chars();
+        letters.clone().nth(correct::SHORTEST - 1).is_some()
+            && letters.all(char::is_alphabetic)
+            && self.lexicon.mass(prefix) == 0.0
     }
 
     fn mix(&self, listed: f32, spelled: f32) -> f32 {

@@ -28,6 +28,22 @@ pub fn suggestible(surface: &str) -> bool {
     before.is_some_and(char::is_alphabetic) && !word.starts_with("www") && !looks_hexadecimal(word)
 }
 
+/// The word that is being typed at the end of an identifier: what follows its last `_` or begins with its last capital
+/// after a small letter or a digit. All of any other surface.
+pub(crate) fn word_part(surface: &str) -> &str {
+    let mut start = 0;
+    let mut before = None;
+    for (at, c) in surface.char_indices() {
+        if c == '_' {
+            start = at + c.len_utf8();
+        } else if c.is_uppercase() && before.is_some_and(|b: char| b.is_lowercase() || b.is_numeric()) {
+            start = at;
+        }
+        before = Some(c);
+    }
+    &surface[start..]
+}
+
 /// A straight or a typographic apostrophe.
 pub(crate) fn is_apostrophe(c: char) -> bool {
     matches!(c, '\'' | '\u{2019}')
@@ -40,7 +56,7 @@ fn looks_hexadecimal(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::suggestible;
+    use super::{suggestible, word_part};
 
     #[test]
     fn words_are_and_the_rest_is_not() {
@@ -56,5 +72,21 @@ mod tests {
             assert!(!suggestible(no), "{no:?}");
         }
         assert!(!suggestible(&"ab".repeat(17)));
+    }
+
+    #[test]
+    fn identifiers_end_in_a_word() {
+        for (surface, part) in [
+            (" nova_comp", "comp"),
+            (" __in", "in"),
+            (" getUs", "Us"),
+            (" utf8Enc", "Enc"),
+            (" foo_", ""),
+            (" x86", " x86"),
+            (" USA", " USA"),
+            (" don't", " don't"),
+        ] {
+            assert_eq!(word_part(surface), part, "{surface}");
+        }
     }
 }

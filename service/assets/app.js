@@ -24,7 +24,7 @@ let announcing = 0;
 let failing = false;
 
 const ghost = new GhostText(box, ({ text, after }, signal) => {
-  const request = { text, after, session, context: conversation.context(), role: role(), max_suggestions: 3 };
+  const request = { text, after, session, context: conversation.context(), role: role(), max_suggestions: 3, corrections: true };
   if (writer()) request.writer = writer();
   if (byId("details").open) request.debug = true;
   return complete(request, signal);
@@ -36,7 +36,7 @@ ghost.addEventListener("answer", ({ detail }) => {
 });
 ghost.addEventListener("show", ({ detail }) => {
   showOthers(detail.others);
-  announce(detail.text && wholeWords(detail.text));
+  announce(detail.text && wholeWords(detail.text, detail.replace));
   refreshCounts();
 });
 ghost.addEventListener("take", ({ detail }) => {
@@ -134,21 +134,22 @@ function showOthers(others) {
   byId("others").replaceChildren(...(worthListing ? others.map(otherButton) : []));
 }
 
-function otherButton({ rest, index, shown }) {
+function otherButton({ rest, replace, index, shown }) {
   const button = document.createElement("button");
   button.type = "button";
   button.setAttribute("aria-current", String(shown));
   const key = document.createElement("kbd");
   key.textContent = `${CHOICE_KEY} + ${index + 1}`;
-  button.append(wholeWords(rest), key);
+  button.append(wholeWords(rest, replace), key);
   // Pressing must not move the focus, or the cursor's place is lost before the click arrives.
   button.addEventListener("mousedown", (event) => event.preventDefault());
   button.addEventListener("click", () => ghost.accept(index));
   return button;
 }
 
-/** A suggestion as one reads it away from the box: with the start of the word it finishes. */
-function wholeWords(rest) {
+/** A suggestion as one reads it away from the box: with the start of the word it finishes, or for the one it replaces. */
+function wholeWords(rest, replace) {
+  if (replace > 0) return `→ ${rest.trim()}`;
   const [begun] = /\S*$/u.exec(box.value.slice(0, box.selectionStart));
   return (begun + rest).slice(/^\s/u.test(rest) ? begun.length : 0).trim();
 }

@@ -4,7 +4,7 @@
 // the suggestion shows. A <wbr> between the two lets a line break there, so what was typed wraps as in the textarea,
 // whatever follows. Both lie in one scrolling box and grow together: there is no scroll position to copy.
 
-import { countCharacters, nextWord, remaining, swallowsSpace } from "./suggestion.js";
+import { countCharacters, lastCharacters, nextWord, remaining, swallowsSpace } from "./suggestion.js";
 
 const isMac = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? "");
 
@@ -14,7 +14,7 @@ export const WORD_KEY = isMac ? "Option + →" : "Ctrl + →";
 export const CHOICE_KEY = isMac ? "Option" : "Alt";
 
 /**
- * @typedef {{text: string, confidence: number, predictor: string, kind: string}} Suggestion
+ * @typedef {{text: string, replace?: number, confidence: number, predictor: string, kind: string}} Suggestion
  * @typedef {{id: string, suggestions: Suggestion[]}} Answer
  * @typedef {{id: string, index: number, outcome: "accepted"|"partial"|"rejected", chars: number}} Outcome
  */
@@ -24,8 +24,9 @@ export const CHOICE_KEY = isMac ? "Option" : "Alt";
  *
  * Events, dispatched on the instance:
  * - `answer`: detail is the {@link Answer} that is current; its suggestions may be none.
- * - `show`: detail is `{text, others}`, the ghost text now shown ("" for none) and the suggestions to choose from.
- * - `take`: detail is `{chars, keys}`, the characters one press put into the box.
+ * - `show`: detail is `{text, replace, others}`, the ghost text now shown ("" for none), the characters before the cursor
+ *   that taking it replaces, and the suggestions to choose from.
+ * - `take`: detail is `{chars, keys}`, the characters one press added to the box.
  * - `outcome`: detail is an {@link Outcome} to report to the service.
  * - `failure`: detail is the error of a request that was neither answered nor superseded.
  */
@@ -229,8 +230,14 @@ export class GhostText extends EventTarget {
     const suggestion = this.#offer?.answer.suggestions[index];
     const { text, collapsed } = this.#draft();
     if (!suggestion || !collapsed) return null;
-    const rest = remaining(this.#offer.anchor, suggestion.text, text);
+    const rest = remaining(this.#offer.anchor, suggestion.text, text, suggestion.replace);
     return rest !== null && this.#dismissed.has(text + rest) ? null : rest;
+  }
+
+  /** The mistyped characters before the cursor that one suggestion on offer replaces; 0 once they are gone. */
+  #replaces(index) {
+    const suggestion = this.#offer?.answer.suggestions[index];
+    return suggestion?.replace && this.#draft().text === this.#offer.anchor ? suggestion.replace : 0;
   }
 
   /** Shows what is left of the offer here; typing through keeps it without waiting for the service. */
@@ -250,25 +257,32 @@ export class GhostText extends EventTarget {
   #draw(ghost) {
     const { text, after } = this.#draft();
     setText(this.#typed, text);
-    setText(this.#ghost, ghost);
+    const replace = ghost ? this.#replaces(this.#offer.index) : 0;
+    // What is replaced stays until it is taken, so the word that comes instead stands apart.
+    setText(this.#ghost, replace > 0 ? ` → ${ghost}` : ghost);
     // A last empty line has no height of its own.
     setText(this.#after, `${after}\u200b`);
     this.#frame.classList.toggle("has-suggestion", ghost !== "");
     this.#ghost.classList.toggle("floating", after.trim() !== "");
     this.#shown = ghost;
     const others = this.#offer?.answer.suggestions
-      .map((suggestion, index) => ({ ...suggestion, index, rest: this.#rest(index), shown: index === this.#offer.index }))
+      .map((suggestion, index) => ({ ...suggestion, index, rest: this.#rest(index), replace: this.#replaces(index), shown: index === this.#offer.index }))
       .filter(({ rest }) => rest !== null);
-    this.#emit("show", { text: ghost, others: ghost ? others : [] });
+    this.#emit("show", { text: ghost, replace, others: ghost ? others : [] });
   }
 
   /** Puts `text`, the first part of `rest`, into the box as if typed, so that undo takes it back. */
   #take(text, rest) {
     const offer = this.#offer;
+    const replace = this.#replaces(offer.index);
     offer.taken += countCharacters(text);
     this.#report(text === rest ? "accepted" : "partial", offer.taken);
-    this.#emit("take", { chars: countCharacters(text), keys: 1 });
+    this.#emit("take", { chars: countCharacters(text) - replace, keys: 1 });
     this.#box.focus();
+    if (replace > 0) {
+      const cursor = this.#box.selectionStart;
+      this.#box.setSelectionRange(cursor - lastCharacters(this.#draft().text, replace).length, cursor);
+    }
     this.#insert(text);
     this.#surplusSpace = text.endsWith(" ") ? this.#box.selectionEnd : -1;
     this.#ghost.scrollIntoView?.({ block: "nearest" });

@@ -19,13 +19,23 @@ export function countCharacters(text) {
   return count;
 }
 
+/** `text` without its last `count` characters. */
+export function withoutLast(text, count) {
+  return text.slice(0, text.length - lastCharacters(text, count).length);
+}
+
 /**
  * What is left of `suggestion`, shown when the box held `anchor`, now that it holds `text`:
  * the rest of it when the writer typed what it says, null when they went elsewhere or finished it.
+ *
+ * One that replaces the last `replace` characters of the anchor is whole there; it is typed through by those who go
+ * back to where it begins.
  */
-export function remaining(anchor, suggestion, text) {
-  const whole = anchor + suggestion;
-  if (text.length < anchor.length || text.length >= whole.length || !whole.startsWith(text)) return null;
+export function remaining(anchor, suggestion, text, replace = 0) {
+  if (replace > 0 && text === anchor) return suggestion;
+  const before = withoutLast(anchor, replace);
+  const whole = before + suggestion;
+  if (text.length < before.length || text.length >= whole.length || !whole.startsWith(text)) return null;
   const rest = whole.slice(text.length);
   return rest.trim() === "" ? null : rest;
 }

@@ -63,6 +63,8 @@ pub struct Keystroke {
     pub learn: bool,
     /// What must have been learned.
     pub min_seq: Option<u64>,
+    /// Whether a mistyped word may be replaced.
+    pub corrections: bool,
     /// Whether to explain.
     pub debug: bool,
 }
@@ -161,6 +163,7 @@ impl App {
             session,
             max_suggestions: keystroke.max_suggestions,
             min_confidence: keystroke.min_confidence,
+            corrections: keystroke.corrections,
             debug: keystroke.debug,
             deadline,
         };

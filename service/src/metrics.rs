@@ -27,6 +27,7 @@ pub struct Metrics {
     over_budget: IntCounter,
     predictors: IntCounterVec,
     silences: IntCounterVec,
+    corrections: IntCounter,
     sources: IntCounterVec,
     outcomes: IntCounterVec,
     learned: IntCounter,
@@ -74,6 +75,10 @@ impl Default for Metrics {
                 &["predictor", "status"],
             ),
             silences,
+            corrections: counter(
+                "foretype_corrections_total",
+                "Suggestions shown that replace a mistyped word.",
+            ),
             sources: counters("foretype_sources_total", "Where answers came from.", &["source"]),
             outcomes: counters("foretype_outcomes_total", "What became of suggestions.", &["outcome"]),
             learned: counter("foretype_learned_total", "Messages learned."),
@@ -112,6 +117,8 @@ impl Metrics {
         if let Some(silence) = completion.silence {
             self.silences.with_label_values(&[silence.name()]).inc();
         }
+        let corrections = completion.suggestions.iter().filter(|suggestion| suggestion.replace > 0).count();
+        self.corrections.inc_by(corrections as u64);
         self.sources.with_label_values(&[completion.source.name()]).inc();
     }
 

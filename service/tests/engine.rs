@@ -59,7 +59,7 @@ fn finishes_the_word_at_the_cursor() {
 #[test]
 fn goes_on_after_a_finished_word() {
     check("I can help|", expect![[r#"[" help ", " you ", " with "]"#]]);
-    check("I can |", expect![[r#"["help ", "with ", "you "]"#]]);
+    check("I can |", expect![[r#"["help ", "you ", "with "]"#]]);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn says_why_it_is_silent() {
 
 #[test]
 fn what_follows_the_cursor_is_not_said_again() {
-    check("I can |help me", expect![[r#"["with ", "you ", "hello "]"#]]);
+    check("I can |help me", expect![[r#"["you ", "with ", "hello "]"#]]);
     check("I can he|, please", expect![[r#"["lp", "llo"]"#]]);
 }
 
@@ -130,6 +130,58 @@ fn the_shipped_bundle_finishes_a_greeting() {
     assert_eq!(gpt2, (Predictor::Gpt2, Status::Used));
 }
 
+/// What the shipped bundle would put in place of the last word, and how many characters of it.
+fn corrected(request: Request) -> Vec<(String, usize)> {
+    let completion = complete(shipped(), Request { corrections: true, ..request });
+    let replacing = completion.suggestions.into_iter().filter(|s| s.replace > 0);
+    replacing.map(|s| (s.text.split(' ').next().unwrap_or_default().to_owned(), s.replace)).collect()
+}
+
+#[test]
+fn a_mistyped_word_is_replaced_where_that_is_asked_for() {
+    for (draft, word, replace) in [
+        ("Your ballan", "balance", 6),
+        ("Could you please chekc", "check", 5),
+        ("I will ocnfi", "confirm", 5),
+        ("CONFIMR", "CONFIRM", 7),
+    ] {
+        assert_eq!(corrected(request(draft)).first(), Some(&(word.to_owned(), replace)), "{draft}");
+        let plain = complete(shipped(), request(draft));
+        assert!(plain.suggestions.iter().all(|s| s.replace == 0), "{draft}: nobody asked: {plain:?}");
+    }
+    for draft in ["Your bal", "Your balance", "Thanks, I", "See x86", "INV-2041", "I was in Zyxqv"] {
+        assert_eq!(corrected(request(draft)), [], "{draft}");
+    }
+}
+
+#[test]
+fn a_word_the_writer_uses_is_no_mistake() {
+    let memory = shipped().new_memory();
+    let memory = Arc::new(RwLock::new(memory));
+    memory.write().expect("not poisoned").personal.learn("The ballance wheel", Role::Author);
+    let known = Request { memory: Some(memory), ..request("Your ballan") };
+    assert_eq!(corrected(known), []);
+}
+
+#[test]
+fn a_replacement_is_not_typed_through_and_stays_rejected() {
+    let engine = shipped();
+    let ask = |text: &str| {
+        let request = Request { session: session("corrections"), max_suggestions: 1, ..request(text) };
+        complete(engine, Request { corrections: true, ..request })
+    };
+    let first = ask("Your ballanc");
+    assert_eq!(
+        (first.suggestions[0].text.split(' ').next(), first.suggestions[0].replace),
+        (Some("balance"), 7)
+    );
+    // "b" is how the replacement begins, but it is not what it would say here.
+    assert_eq!(ask("Your ballancb").source, Source::Models);
+    engine.outcome(&ask("Your ballanc").record, 0, Outcome::Rejected);
+    let later = ask("Your ballance");
+    assert!(later.suggestions.iter().all(|s| !s.text.starts_with("balance ")), "{later:?}");
+}
+
 #[test]
 fn the_conversation_steers_it() {
     let ask = |context: Vec<Turn>| {
@@ -155,6 +207,23 @@ fn a_writer_is_answered_in_their_own_words() {
         personal.learn(&segment::normalise("The quarterly zorblatt review is done."), Role::Agent);
     }
     assert!(ask().starts_with("latt review"), "{}", ask());
+}
+
+#[test]
+fn spelling_alone_learns_the_writers_words() {
+    let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundle");
+    let settings = Settings { bundle, runtime: None, predictors: vec![Predictor::Charlm], kv_bytes: 0 };
+    let engine = Engine::open(&settings).unwrap_or_else(|error| panic!("{error}"));
+    let memory = Arc::new(RwLock::new(engine.new_memory()));
+    let ask = |text: &str| {
+        let request = Request { memory: Some(Arc::clone(&memory)), corrections: true, ..request(text) };
+        complete(&engine, request).suggestions.first().map(|s| s.text.clone()).unwrap_or_default()
+    };
+    assert!(!ask("A zorb").starts_with("latt"), "nobody has taught it yet");
+    for _ in 0..2 {
+        memory.write().expect("not poisoned").personal.learn("The zorblatt review", Role::Author);
+    }
+    assert!(ask("A zorb").starts_with("latt "), "whatever came before: {}", ask("A zorb"));
 }
 
 #[test]

@@ -53,13 +53,14 @@ async fn every_field_is_taken() {
     let body = json!({
         "text": "I can he", "writer": "anna.o@example.com", "role": "agent", "after": " them", "session": "s1",
         "context": [{"role": "customer", "text": "hello"}], "max_suggestions": 10, "budget_ms": 1000,
-        "min_confidence": 0.0, "learn": false, "min_seq": 0, "debug": true,
+        "min_confidence": 0.0, "learn": false, "min_seq": 0, "debug": true, "corrections": true,
     });
     let reply = service.post("/v1/complete", body.to_string()).await;
     assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
     let answer = reply.json();
     assert_eq!(answer["budget_ms"], 1000);
     assert!(answer.get("debug").is_some());
+    assert!(answer["suggestions"][0].get("replace").is_none(), "absent where nothing is replaced: {answer}");
     for budget in [json!(40.0), json!(12.5)] {
         let body = json!({"text": "I can he", "budget_ms": budget}).to_string();
         assert_eq!(service.post("/v1/complete", body).await.json()["budget_ms"].as_f64(), budget.as_f64());

@@ -10,6 +10,7 @@ import {
   nextWord,
   remaining,
   swallowsSpace,
+  withoutLast,
 } from "../../service/assets/suggestion.js";
 
 test("typing what is suggested leaves the rest of it", () => {
@@ -26,6 +27,16 @@ test("typing something else, or all of it, leaves nothing", () => {
   assert.equal(remaining("I can he", "lp you", "I can hea"), null);
   assert.equal(remaining("I can he", "lp you", "I can help you"), null);
   assert.equal(remaining("I can he", "lp you", "I can help you all"), null);
+});
+
+test("what replaces a mistyped word is whole until it is taken or typed again from its start", () => {
+  assert.equal(remaining("I recie", "receive ", "I recie", 5), "receive ");
+  assert.equal(remaining("I recie", "receive ", "I reciev", 5), null);
+  assert.equal(remaining("I recie", "receive ", "I rec", 5), "eive ");
+  assert.equal(remaining("I recie", "receive it ", "I receive ", 5), "it ");
+  assert.equal(remaining("I recie", "receive ", "I", 5), null);
+  assert.equal(withoutLast("naïve 😀x", 2), "naïve ");
+  assert.equal(withoutLast("naïve", 0), "naïve");
 });
 
 test("a lone space is no suggestion", () => {

@@ -111,6 +111,14 @@ class PageTest(unittest.TestCase):
         self.press(Keys.CONTROL, "z")
         self.assertEqual(self.typed(), DRAFT, "undo takes the suggestion back")
 
+    def test_tab_replaces_a_mistyped_word(self) -> None:
+        self.box.send_keys("Could you please chekc")
+        self.settled()
+        ghost = self.wait_for_ghost()
+        self.assertTrue(ghost.startswith(" → check"), ghost)
+        self.box.send_keys(Keys.TAB)
+        self.assertEqual(self.typed(), "Could you please " + ghost.removeprefix(" → "))
+
     def test_control_right_takes_one_word(self) -> None:
         self.box.send_keys(DRAFT)
         self.wait_for_ghost()

@@ -93,6 +93,8 @@ impl Kind {
 pub struct Suggestion {
     /// Inserted at the cursor as it stands.
     pub text: String,
+    /// Characters before the cursor that go first: those of a mistyped word; 0: nothing is replaced.
+    pub replace: usize,
     /// Calibrated probability that its first word is what the writer types next.
     pub confidence: f32,
     /// Who proposed it.

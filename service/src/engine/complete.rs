@@ -11,7 +11,7 @@ use super::{
     Completion, Engine, Kind, Predictor, Record, Request, Silence, Source, Status, Suggestion, Tables,
 };
 use crate::ensemble::phrase::Extension;
-use crate::ensemble::rank::{Ranked, rank};
+use crate::ensemble::rank::{Ranked, by_urgency, rank};
 use crate::ensemble::weights::MEMBERS;
 use crate::ensemble::{silence, worth};
 use crate::inference::Question;
@@ -83,6 +83,8 @@ impl Engine {
         let ensemble = &self.bundle.ensemble;
         let prefix = place.cut.prefix;
         let mut ranked = rank(&tables.here, tables.next.as_ref(), &ensemble.calibration);
+        ranked.extend(tables.meant.iter().map(|meant| meant.ranked(prefix)));
+        ranked.sort_by(by_urgency);
         ranked.truncate(request.max_suggestions.max(EXTENDED) + 4);
         // Far behind the best, a longer candidate would not be shown either.
         let least_worth = ranked.first().map_or(0.0, |best| best.worth / 3.0);
@@ -91,7 +93,7 @@ impl Engine {
                 self.extend(candidate, tables, place, request);
             }
         }
-        ranked.sort_by(|a, b| b.worth.total_cmp(&a.worth).then_with(|| a.surfaces.cmp(&b.surfaces)));
+        ranked.sort_by(by_urgency);
         let least = request.min_confidence.unwrap_or(ensemble.threshold);
         let after = segment::normalise(&request.after);
         let repeated = segment::surfaces(&after).next();
@@ -107,8 +109,10 @@ impl Engine {
             }
             candidate.shorten(kept, prefix);
             let text = candidate.text(prefix, &request.after);
-            let landing = session::landing(&request.text, &text);
-            if let Some(reason) = self.objection(request, candidate, &text, landing, least) {
+            let draft = without_last(&request.text, candidate.replace);
+            let landing = session::landing(draft, &text);
+            let unwanted = || self.unwanted(request, draft, &text, landing);
+            if let Some(reason) = unwanted().or_else(|| shy(candidate, least)) {
                 against = against.or((reason != Silence::LowConfidence).then_some(reason));
             } else if !landings.contains(&landing) {
                 landings.push(landing);
@@ -134,22 +138,15 @@ impl Engine {
         (completion, offers)
     }
 
-    fn objection(
+    /// What speaks against showing a text at the end of `draft` at all.
+    pub(super) fn unwanted(
         &self,
         request: &Request,
-        candidate: &Ranked,
+        draft: &str,
         text: &str,
         landing: u64,
-        least: f32,
     ) -> Option<Silence> {
-        // At a threshold of zero whatever was found is shown.
-        let shy = least > 0.0 && (candidate.probs[0] < least || candidate.worth <= 0.0);
-        self.unwanted(request, text, landing).or(shy.then_some(Silence::LowConfidence))
-    }
-
-    /// What speaks against showing a text at all.
-    pub(super) fn unwanted(&self, request: &Request, text: &str, landing: u64) -> Option<Silence> {
-        if let Some(reason) = silence::against(text, request) {
+        if let Some(reason) = silence::against(text, draft) {
             return Some(reason);
         }
         if let Some(key) = &request.session
@@ -215,7 +212,19 @@ impl Engine {
 /// Everything but the draft that an answer depends on.
 pub(super) fn surroundings(request: &Request) -> u64 {
     let context: Vec<_> = request.context.iter().map(|turn| (turn.role, turn.text.as_str())).collect();
-    session::hashed(&(request.after.as_str(), request.role, context))
+    session::hashed(&(request.after.as_str(), request.role, request.corrections, context))
+}
+
+/// At a threshold of zero whatever was found is shown.
+fn shy(candidate: &Ranked, least: f32) -> Option<Silence> {
+    let shy = least > 0.0 && (candidate.probs[0] < least || candidate.worth <= 0.0);
+    shy.then_some(Silence::LowConfidence)
+}
+
+/// A draft without its last `count` characters.
+fn without_last(draft: &str, count: usize) -> &str {
+    let end = count.checked_sub(1).and_then(|last| draft.char_indices().rev().nth(last));
+    end.map_or(draft, |(at, _)| &draft[..at])
 }
 
 fn suggestion(candidate: &Ranked, text: String) -> Suggestion {
@@ -224,7 +233,8 @@ fn suggestion(candidate: &Ranked, text: String) -> Suggestion {
         [.., last] if worth::ends_sentence(last) => Kind::Sentence,
         _ => Kind::Phrase,
     };
-    Suggestion { text, confidence: candidate.probs[0].clamp(0.0, 1.0), predictor: candidate.predictor, kind }
+    let confidence = candidate.probs[0].clamp(0.0, 1.0);
+    Suggestion { text, replace: candidate.replace, confidence, predictor: candidate.predictor, kind }
 }
 
 /// What `debug` shows: shares of the members and the candidates with what each member gave them.
@@ -242,6 +252,7 @@ fn explain(tables: &Tables, ranked: &[Ranked]) -> serde_json::Value {
                 "probabilities": candidate.probs,
                 "worth": candidate.worth,
                 "follows": candidate.follows,
+                "replace": candidate.replace,
                 "members": row.map(|row| named(row.probs)),
             })
         })

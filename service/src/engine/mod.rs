@@ -5,6 +5,7 @@
 
 mod answer;
 mod complete;
+mod corrections;
 mod losses;
 mod open;
 mod place;
@@ -105,7 +106,8 @@ impl Engine {
         let Some(spells) = spells else { return views };
         // Of a writer who is not known there is still the conversation.
         let personal = memory.map_or(&self.nobody, |memory| &memory.personal);
-        let knows = personal.words_learned() > 0 || !query.conversation.is_empty();
+        let taught = (personal.words_learned() > 0).then_some(personal);
+        let knows = taught.is_some() || !query.conversation.is_empty();
         if knows && self.is_enabled(Predictor::Personal) {
             views.push((Predictor::Personal, Box::new(Ngram::new(personal, spells, query))));
         }
@@ -113,7 +115,7 @@ impl Engine {
             views.push((Predictor::Domain, Box::new(Ngram::new(domain, spells, query))));
         }
         if self.is_enabled(Predictor::Charlm) {
-            views.push((Predictor::Charlm, Box::new(Spelled::new(spells, query))));
+            views.push((Predictor::Charlm, Box::new(Spelled::new(spells, taught, query))));
         }
         views
     }

@@ -71,6 +71,8 @@ pub struct Request {
     pub max_suggestions: usize,
     /// 0 to 1; `None`: the bundle's threshold.
     pub min_confidence: Option<f32>,
+    /// Whether a mistyped word may be replaced.
+    pub corrections: bool,
     /// Whether to explain the answer.
     pub debug: bool,
     /// When the answer is due.
@@ -89,6 +91,7 @@ impl Request {
             session: None,
             max_suggestions: 1,
             min_confidence: None,
+            corrections: false,
             debug: false,
             deadline,
         }

@@ -3,6 +3,7 @@
 use foretype_markov::segment;
 use foretype_models::{Word, Words};
 
+use super::corrections::Meant;
 use super::place::{Place, recent_turns};
 use super::{Engine, Memory, Predictor, Request, Status, read};
 use crate::ensemble::mixture::{Table, Views, prefix_class};
@@ -36,6 +37,8 @@ pub(crate) struct Tables {
     pub(crate) here: Table,
     /// It was whole: what follows it.
     pub(crate) next: Option<Table>,
+    /// Words that a mistyped prefix was to be.
+    pub(crate) meant: Vec<Meant>,
     /// The neural continuation, after the surface it follows.
     pub(crate) phrase: Option<(String, Vec<(String, f32)>)>,
 }
@@ -57,9 +60,11 @@ impl Engine {
     /// The fast tier: microseconds, always an answer.
     pub(crate) fn fast(&self, place: &Place<'_>, request: &Request) -> Tables {
         self.with_views(place, request, |views, writer| {
-            let here = Table::gather(views, place.cut.prefix, PROPOSALS, &self.bundle.ensemble.prior, writer);
-            let next = (here.done() > LEAST_DONE).then(|| self.next(views, place.cut.prefix, writer));
-            Tables { here, next, phrase: None }
+            let prefix = place.cut.prefix;
+            let mut here = Table::gather(views, prefix, PROPOSALS, &self.bundle.ensemble.prior, writer);
+            let meant = self.corrections(views, &mut here, request);
+            let next = (here.done() > LEAST_DONE).then(|| self.next(views, prefix, writer));
+            Tables { here, next, meant, phrase: None }
         })
     }
 

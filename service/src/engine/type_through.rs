@@ -12,7 +12,7 @@ use crate::ensemble::weights::MEMBERS;
 use crate::ensemble::worth;
 use crate::session::{self, Offer, Shown};
 
-/// The fast tier must find something worth this many times the rest before the rest is given up.
+/// The fast tier must find something this many times as urgent as the rest before the rest is given up.
 const CLEARLY: f32 = 1.5;
 
 impl Engine {
@@ -31,7 +31,7 @@ impl Engine {
         let least = request.min_confidence.unwrap_or(self.bundle.ensemble.threshold);
         let wanted = |offer: &Offer| {
             let text = &offer.suggestion.text;
-            self.unwanted(request, text, session::landing(&request.text, text)).is_none()
+            self.unwanted(request, &request.text, text, session::landing(&request.text, text)).is_none()
         };
         let first = offers.first().filter(|offer| wanted(offer))?;
         if first.suggestion.confidence < least || self.clearly_better(&first.suggestion, cut, tables) {
@@ -65,10 +65,11 @@ impl Engine {
         let Some(best) = ranked.first() else { return false };
         let first = rest.text.split_whitespace().next().unwrap_or_default();
         let lead = rest.text.len() - rest.text.trim_start().len();
-        let worth = worth::worth(&[(lead + first.chars().count() + 1, rest.confidence)]);
+        let word = [(lead + first.chars().count() + 1, rest.confidence)];
+        let urgency = worth::urgency(&word, worth::worth(&word));
         let text = best.text(cut.prefix, "");
         let same = text.split_whitespace().next() == Some(first);
-        !same && best.worth > CLEARLY * worth.max(0.0)
+        !same && best.urgency > CLEARLY * urgency.max(0.0)
     }
 }
 
@@ -85,6 +86,10 @@ fn rest(shown: &Shown, request: &Request) -> Option<Vec<Offer>> {
 
 /// One suggestion without what was typed of it. Its confidence is that of the word the writer is at.
 fn left(offer: &Offer, typed: &str) -> Option<Offer> {
+    // What replaces the word goes on from elsewhere: letters that happen to agree are not its next ones.
+    if offer.suggestion.replace > 0 {
+        return None;
+    }
     let text = offer.suggestion.text.strip_prefix(typed)?;
     if text.trim().is_empty() {
         return None;
@@ -113,6 +118,7 @@ mod tests {
     fn confidence_is_that_of_the_word_the_writer_is_at() {
         let suggestion = Suggestion {
             text: "lp you with ".to_owned(),
+            replace: 0,
             confidence: 0.9,
             predictor: Predictor::Gpt2,
             kind: Kind::Phrase,

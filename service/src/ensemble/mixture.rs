@@ -76,6 +76,8 @@ pub struct Table {
     pub done: [f32; MEMBERS],
     /// The candidates.
     pub rows: Vec<Row>,
+    /// P(the prefix is a slip for another word), which the candidates do not share.
+    pub slip: f32,
     weights: [f32; MEMBERS],
 }
 
@@ -105,6 +107,7 @@ impl Table {
             mass: [None; MEMBERS],
             done: [0.0; MEMBERS],
             rows: Vec::new(),
+            slip: 0.0,
             weights: prior.at(bucket, prefix_class(prefix), writer),
         };
         for (predictor, view) in views {
@@ -149,7 +152,7 @@ impl Table {
             by_others += other;
         }
         self.mass[m] = Some(mass);
-        let (rest, left) = ((mass - assigned).max(0.0), (1.0 - by_others).max(f32::EPSILON));
+        let (rest, left) = ((mass - assigned).max(0.0), (1.0 - self.slip - by_others).max(f32::EPSILON));
         for (row, other) in self.rows.iter_mut().zip(others).filter(|(row, _)| !scored(&row.surface)) {
             row.probs[m] = rest * (other / left).min(1.0);
         }
@@ -160,6 +163,21 @@ impl Table {
         self.weights.iter().zip(self.mass).map(|(w, mass)| w * mass.unwrap_or(0.0)).sum()
     }
 
+    /// P(each word was meant | the prefix was typed), of words with the probability that a slip makes the prefix of them.
+    ///
+    /// Bayes' rule: the alternative to all of them is a word that does start with the prefix, Σ π_m P_m(prefix).
+    pub fn meant(&mut self, views: &Views<'_>, words: &[(&str, f32)]) -> Vec<f32> {
+        let prior = |word: &str| -> f32 {
+            let awake = views.iter().filter(|(m, _)| self.mass[*m as usize].is_some());
+            awake.map(|(m, view)| self.weights[*m as usize] * view.prob(word)).sum()
+        };
+        let joint: Vec<f32> = words.iter().map(|(word, channel)| channel * prior(word)).collect();
+        let slips: f32 = joint.iter().sum();
+        let all = (slips + self.evidence()).max(f32::MIN_POSITIVE);
+        self.slip = slips / all;
+        joint.into_iter().map(|joint| joint / all).collect()
+    }
+
     /// The mixture of one joint probability per member, given the prefix. In 0..=1.
     pub fn mix(&self, probs: &[f32; MEMBERS]) -> f32 {
         let evidence = self.evidence();
@@ -168,7 +186,7 @@ impl Table {
         }
         let awake = |m: usize| if self.mass[m].is_some() { self.weights[m] } else { 0.0 };
         let mixed: f32 = (0..MEMBERS).map(|m| awake(m) * probs[m]).sum();
-        (mixed / evidence).clamp(0.0, 1.0)
+        (mixed / evidence).clamp(0.0, 1.0) * (1.0 - self.slip)
     }
 
     /// P(the prefix is the whole surface | prefix).

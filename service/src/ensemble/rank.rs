@@ -1,4 +1,6 @@
-//! From tables to candidates that can be shown: first words, best worth first.
+//! From tables to candidates that can be shown: first words, most urgent first.
+
+use std::cmp::Ordering;
 
 use super::calibrate::Calibration;
 use super::mixture::{Table, prefix_class};
@@ -16,16 +18,24 @@ pub struct Ranked {
     pub raw: f32,
     /// Whether it follows a finished prefix instead of finishing it.
     pub follows: bool,
+    /// Characters of the prefix that it replaces, because they are mistyped; 0: it goes on from them.
+    pub replace: usize,
     /// Who proposed the first surface.
     pub predictor: Predictor,
     /// Expected keystrokes saved.
     pub worth: f32,
+    /// Expected keystrokes lost if it is not shown now: what the order goes by.
+    pub urgency: f32,
 }
 
 impl Ranked {
     /// What of the draft the surfaces begin with.
     fn typed<'a>(&self, prefix: &'a str) -> &'a str {
-        if self.follows { "" } else { prefix }
+        match (self.follows, self.replace) {
+            (true, _) => "",
+            (false, 0) => prefix,
+            (false, _) => &prefix[..prefix.len() - prefix.trim_start().len()],
+        }
     }
 
     /// The text to insert at the cursor.
@@ -49,9 +59,16 @@ impl Ranked {
 
     /// Recomputes the worth after words were added.
     pub fn reckon(&mut self, prefix: &str) {
-        let inserted = worth::inserted(self.typed(prefix), &self.borrowed());
+        let mut inserted = worth::inserted(self.typed(prefix), &self.borrowed());
+        if let (Some(first), true) = (inserted.first_mut(), self.replace > 0) {
+            // By hand the typed letters go back to where they part from the word, and what they share stays.
+            let (typed, word) = (prefix.trim_start().chars(), self.surfaces[0].trim_start().chars());
+            let shared = typed.zip(word).take_while(|(a, b)| a == b).count();
+            *first = (*first + self.replace).saturating_sub(2 * shared);
+        }
         let words: Vec<_> = inserted.into_iter().zip(self.probs.iter().copied()).collect();
         self.worth = worth::worth(&words);
+        self.urgency = worth::urgency(&words, self.worth);
     }
 
     fn borrowed(&self) -> Vec<&str> {
@@ -59,7 +76,7 @@ impl Ranked {
     }
 }
 
-/// All single-word candidates of a place, best worth first; ties by probability, then by surface.
+/// All single-word candidates of a place, most urgent first.
 ///
 /// `next` is the table one word later, if the prefix may be finished.
 pub fn rank(here: &Table, next: Option<&Table>, calibration: &Calibration) -> Vec<Ranked> {
@@ -70,8 +87,10 @@ pub fn rank(here: &Table, next: Option<&Table>, calibration: &Calibration) -> Ve
             probs: vec![calibration.confidence(class, raw)],
             raw,
             follows,
+            replace: 0,
             predictor,
             worth: 0.0,
+            urgency: 0.0,
         };
         ranked.reckon(&here.prefix);
         ranked
@@ -85,9 +104,14 @@ pub fn rank(here: &Table, next: Option<&Table>, calibration: &Calibration) -> Ve
             .map(move |row| single(&row.surface, done * next.mix(&row.probs), true, next.proposer(row)))
     });
     let mut all: Vec<_> = finishing.chain(following).filter(|r| r.raw > 0.0).collect();
-    all.sort_by(|a, b| {
-        let by = b.worth.total_cmp(&a.worth).then(b.raw.total_cmp(&a.raw));
-        by.then_with(|| a.surfaces.cmp(&b.surfaces)).then(a.follows.cmp(&b.follows))
-    });
+    all.sort_by(by_urgency);
     all
+}
+
+/// Most urgent first; ties by probability, then by surface.
+pub fn by_urgency(a: &Ranked, b: &Ranked) -> Ordering {
+    let by = b.urgency.total_cmp(&a.urgency).then(b.raw.total_cmp(&a.raw));
+    by.then_with(|| a.surfaces.cmp(&b.surfaces))
+        .then(a.follows.cmp(&b.follows))
+        .then(a.replace.cmp(&b.replace))
 }

@@ -30,17 +30,17 @@ pub fn before_repeating(surfaces: &[String], first: Option<&str>) -> usize {
     surfaces.iter().position(repeats).unwrap_or(surfaces.len())
 }
 
-/// What speaks against one candidate, read at the cursor.
-pub fn against(text: &str, request: &Request) -> Option<Silence> {
+/// What speaks against one candidate, read at the end of `draft`.
+pub fn against(text: &str, draft: &str) -> Option<Silence> {
     let shown = text.trim();
     if shown.is_empty() {
         return Some(Silence::NoCandidate);
     }
-    if splits_grapheme(&request.text, text) || shown.chars().any(char::is_control) {
+    if splits_grapheme(draft, text) || shown.chars().any(char::is_control) {
         return Some(Silence::NoCandidate);
     }
     // Whatever a model has seen: what looks like personal data is not shown. It may begin in the draft.
-    let draft = tail(&request.text);
+    let draft = tail(draft);
     privacy::ends_private(&format!("{draft}{text}"), draft.len()).then_some(Silence::PrivateData)
 }
 

@@ -6,6 +6,9 @@ const READING: f32 = 0.25;
 /// Reading each word after the first.
 const READING_WORD: f32 = 0.02;
 
+/// How often what is right is not shown a key later either, and all of its worth is lost.
+const MISSED: f32 = 0.15;
+
 /// Expected keystrokes saved by `words`, the characters each inserts and its probability given those before:
 /// P(all right)·(L − 1) + Σ P(exactly the first j right)·(chars_j − j) − the cost of reading.
 ///
@@ -22,6 +25,16 @@ pub fn worth(words: &[(usize, f32)]) -> f32 {
     saved += right * (chars - 1.0);
     let first = words.first().map_or(0.0, |w| w.1);
     saved - READING * (1.0 - first) - READING_WORD * words.len().saturating_sub(1) as f32
+}
+
+/// Expected keystrokes lost if these words, of that worth, are not shown now.
+///
+/// What is right comes up again a key later, when fewer words compete, and so mostly one key is lost however long it is:
+/// ranking by worth alone prefers long words to likely ones.
+pub fn urgency(words: &[(usize, f32)], worth: f32) -> f32 {
+    let saves = words.iter().map(|word| word.0).sum::<usize>() > 1;
+    let right = words.first().filter(|_| saves).map_or(0.0, |first| first.1);
+    (1.0 - MISSED) * right + MISSED * worth
 }
 
 /// Whether a writer goes on with a space after this surface: after words and closing marks, not after an opening one.
@@ -87,6 +100,14 @@ mod tests {
     fn a_likely_second_word_makes_a_phrase_worth_more() {
         assert!(worth(&[(5, 0.8), (4, 0.9)]) > worth(&[(5, 0.8)]));
         assert!(worth(&[(5, 0.8), (4, 0.001)]) < worth(&[(5, 0.8)]));
+    }
+
+    #[test]
+    fn a_likely_word_is_more_urgent_than_a_long_one() {
+        let urgent = |words: &[(usize, f32)]| urgency(words, worth(words));
+        assert!(urgent(&[(4, 0.5)]) > urgent(&[(8, 0.25)]) && worth(&[(4, 0.5)]) < worth(&[(8, 0.25)]));
+        assert!(urgent(&[(8, 0.5)]) > urgent(&[(4, 0.5)]));
+        assert!(urgent(&[(1, 0.9)]) < urgent(&[(3, 0.1)]), "one key saves nothing");
     }
 
     #[test]

@@ -1,19 +1,30 @@
-//! `charlm`: words by their spelling alone, whatever came before.
+//! `charlm`: words by their spelling, whatever came before: the spelling model, and what the writer's own words change in it.
 
-use foretype_markov::Matched;
+use foretype_charlm::Correction;
+use foretype_markov::{Conversation, Matched, PersonalModel};
 
-use super::{Query, Spells, View};
+use super::{Ngram, Query, Spells, View};
 
 /// The spelling model at one place.
 pub struct Spelled<'a> {
     spells: &'a Spells<'a>,
+    writer: Option<&'a PersonalModel>,
+    /// The writer's words without their contexts; what they leave to new words the spelling model has.
+    own: Option<Ngram<'a, PersonalModel>>,
     prefix: String,
 }
 
 impl<'a> Spelled<'a> {
-    /// Only the prefix matters.
-    pub fn new(spells: &'a Spells<'a>, query: &Query<'_>) -> Self {
-        Self { spells, prefix: query.prefix.to_owned() }
+    /// Only the prefix matters. `writer`: who has taught something.
+    pub fn new(spells: &'a Spells<'a>, writer: Option<&'a PersonalModel>, query: &Query<'_>) -> Self {
+        Self::at(spells, writer, query.prefix)
+    }
+
+    fn at(spells: &'a Spells<'a>, writer: Option<&'a PersonalModel>, prefix: &str) -> Self {
+        let conversation = Conversation::default();
+        let anywhere = Query { history: &[], start: None, prefix, conversation: &conversation };
+        let own = writer.map(|model| Ngram::new(model, spells, &anywhere));
+        Self { spells, writer, own, prefix: prefix.to_owned() }
     }
 }
 
@@ -27,18 +38,35 @@ impl<'a> View<'a> for Spelled<'a> {
     }
 
     fn mass(&self) -> f32 {
-        self.spells.mass(&self.prefix)
+        self.own.as_ref().map_or_else(|| self.spells.mass(&self.prefix), Ngram::mass)
     }
 
     fn prob(&self, surface: &str) -> f32 {
-        self.spells.prob(surface)
+        self.own.as_ref().map_or_else(|| self.spells.prob(surface), |own| own.prob(surface))
     }
 
     fn top(&self, k: usize) -> Vec<(String, f32)> {
-        self.spells.top(&self.prefix, k)
+        let mut words = self.spells.top(&self.prefix, k);
+        if let Some(own) = &self.own {
+            words.extend(own.top(k));
+            words.iter_mut().for_each(|(word, p)| *p = own.prob(word));
+            words.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            words.dedup();
+            words.truncate(k);
+        }
+        words
+    }
+
+    fn knows_prefix(&self) -> bool {
+        let written = self.own.as_ref().is_some_and(Ngram::knows_prefix);
+        written || !self.spells.model().leads_nowhere(&self.prefix)
+    }
+
+    fn corrections(&self, k: usize) -> Vec<Correction> {
+        self.spells.model().lexicon().correct(&self.prefix, k)
     }
 
     fn after(&self, _surface: &str) -> Box<dyn View<'a> + 'a> {
-        Box::new(Self { spells: self.spells, prefix: String::new() })
+        Box::new(Self::at(self.spells, self.writer, ""))
     }
 }

@@ -46,6 +46,10 @@ impl<'a> View<'a> for Fixed<'a> {
         words
     }
 
+    fn knows_prefix(&self) -> bool {
+        self.agreeing().next().is_some()
+    }
+
     fn after(&self, _surface: &str) -> Box<dyn View<'a> + 'a> {
         Box::new(Self { words: self.words, prefix: String::new() })
     }

@@ -9,6 +9,7 @@ pub use charlm::Spelled;
 pub use ngram::Ngram;
 pub use spells::Spells;
 
+use foretype_charlm::Correction;
 use foretype_markov::{Conversation, Matched, Role};
 
 /// Where the cursor stands, in surfaces (see `markov::segment`).
@@ -43,6 +44,14 @@ pub trait View<'a> {
 
     /// At most `k` surfaces that start with the prefix and are longer, best first, with their probabilities.
     fn top(&self, k: usize) -> Vec<(String, f32)>;
+
+    /// Whether it has learned or lists any surface that starts with the prefix, as opposed to being able to spell it.
+    fn knows_prefix(&self) -> bool;
+
+    /// Words that the prefix may be a mistyped beginning of, at most `k`; only the spelling model has any.
+    fn corrections(&self, _k: usize) -> Vec<Correction> {
+        Vec::new()
+    }
 
     /// The same predictor one surface later, with an empty prefix.
     fn after(&self, surface: &str) -> Box<dyn View<'a> + 'a>;

@@ -112,6 +112,10 @@ where
         words.into_iter().map(|(word, p)| (word.to_owned(), p)).collect()
     }
 
+    fn knows_prefix(&self) -> bool {
+        self.model.mass(&self.history, &self.prefix) > 0.0
+    }
+
     fn after(&self, surface: &str) -> Box<dyn View<'a> + 'a> {
         let history = self.model.advance(&self.history, surface);
         Box::new(Self { model: self.model, spells: self.spells, history, prefix: String::new() })

@@ -47,6 +47,9 @@ pub struct CompleteRequest {
     pub learn: bool,
     /// Answer with at least this learned (from the learn answer), or say `"stale": true`.
     pub min_seq: Option<u64>,
+    /// `true`: a word that is mistyped so far may be suggested right, with a `replace`.
+    #[serde(default)]
+    pub corrections: bool,
     /// Adds timings, candidates and mixture weights.
     #[serde(default)]
     pub debug: bool,
@@ -75,6 +78,7 @@ impl CompleteRequest {
             min_confidence,
             learn: self.learn,
             min_seq: self.min_seq,
+            corrections: self.corrections,
             debug: self.debug,
         })
     }
@@ -114,12 +118,21 @@ pub struct Suggestion {
     /// Inserted at the cursor as it stands.
     #[schema(example = "lp you with that. ")]
     pub text: String,
+    /// Characters (Unicode scalar values) before the cursor that accepting it takes away first: a mistyped word. Absent: none.
+    /// Only where the request says `corrections`.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false, minimum = 1)]
+    pub replace: usize,
     /// Probability that at least its first word is what the writer types next.
     pub confidence: f32,
     /// Who proposed it: `gpt2`, `personal`, `domain` or `charlm`.
     pub predictor: &'static str,
     /// `word`, `phrase` or `sentence`.
     pub kind: &'static str,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl From<Answer> for CompleteResponse {
@@ -155,6 +168,7 @@ impl From<engine::Suggestion> for Suggestion {
     fn from(suggestion: engine::Suggestion) -> Self {
         Self {
             text: suggestion.text,
+            replace: suggestion.replace,
             confidence: suggestion.confidence,
             predictor: suggestion.predictor.name(),
             kind: suggestion.kind.name(),

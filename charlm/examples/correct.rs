@@ -1,0 +1,29 @@
+//! Corrects mistyped prefixes, a line each: `correct LEXICON CHARS < prefixes`, for tools/speller.py.
+//!
+//! Prints, separated by tabs: the microseconds it takes (the best of four runs: what the code costs, not what else the
+//! machine does), whether the prefix leads nowhere (1 or 0), and the three best words.
+#![expect(clippy::print_stdout, reason = "printing is what this program does")]
+
+use std::{env, error::Error, hint::black_box, io, time::Instant};
+
+use foretype_charlm::Spelling;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let [lexicon, chars] =
+        env::args().skip(1).collect::<Vec<_>>().try_into().map_err(|_| "name two files")?;
+    let spelling = Spelling::open(lexicon, chars)?;
+    for line in io::stdin().lines() {
+        let prefix = format!(" {}", line?);
+        let nowhere = u8::from(spelling.leads_nowhere(&prefix));
+        let found = spelling.lexicon().correct(&prefix, 3);
+        let run = || {
+            let started = Instant::now();
+            black_box(spelling.lexicon().correct(black_box(&prefix), 3));
+            started.elapsed().as_nanos() as f64 / 1e3
+        };
+        let micros = (0..4).map(|_| run()).fold(f64::INFINITY, f64::min);
+        let words: Vec<_> = found.iter().map(|c| c.word.trim_start()).collect();
+        println!("{micros:.1}\t{nowhere}\t{}", words.join("\t"));
+    }
+    Ok(())
+}
