@@ -1,7 +1,7 @@
 //! What all members say about one place: here, and one word later if the prefix may be a finished word.
 
 use foretype_markov::segment::{self, Cut};
-use foretype_models::{Word, Words};
+use foretype_models::{Continuation, Word, Words};
 
 use super::{Engine, Memory, Predictor, Request, Status, read};
 use crate::ensemble::mixture::{Table, Views, prefix_class};
@@ -21,8 +21,8 @@ const LEAST_DONE: f32 = 0.02;
 /// Fast candidates the neural tier is asked to score, here and one word later.
 const ASKED: (usize, usize) = (6, 4);
 
-/// Decoding steps the neural tier may spend on one keystroke.
-const STEPS: usize = 6;
+/// Passes of the network the neural tier may spend on one keystroke.
+const PASSES: usize = 3;
 
 /// Words of neural continuation.
 const PHRASE: usize = 4;
@@ -36,8 +36,8 @@ pub(crate) struct Tables {
     pub(crate) here: Table,
     /// It was whole: what follows it.
     pub(crate) next: Option<Table>,
-    /// The neural continuation, after the surface it follows.
-    pub(crate) phrase: Option<(String, Vec<(String, f32)>)>,
+    /// What the neural tier goes on with after the likeliest first words.
+    pub(crate) phrases: Vec<Continuation>,
 }
 
 /// The role whose message starts right before the history, if it does.
@@ -64,7 +64,7 @@ impl Engine {
         self.with_views(cut, request, |views, writer| {
             let here = Table::gather(views, cut.prefix, PROPOSALS, &self.bundle.ensemble.prior, writer);
             let next = (here.done() > LEAST_DONE).then(|| self.next(views, cut.prefix, writer));
-            Tables { here, next, phrase: None }
+            Tables { here, next, phrases: Vec::new() }
         })
     }
 
@@ -90,7 +90,7 @@ impl Engine {
             prefix: cut.prefix.to_owned(),
             candidates: best(&tables.here, ASKED.0),
             next_candidates: tables.next.as_ref().map(|next| best(next, ASKED.1)).unwrap_or_default(),
-            max_steps: STEPS,
+            max_passes: PASSES,
             phrase_words: PHRASE,
             deadline: request.deadline,
             session: request.session.clone(),
@@ -146,11 +146,7 @@ impl Engine {
             let asked = &question.next_candidates[..words.after_done_candidates.len()];
             next.settle(Predictor::Gpt2, |surface| said(surface, asked, &words.after_done));
         });
-        let first = if words.phrase_after_done { words.after_done.first() } else { words.top.first() };
-        if let (Some(first), false) = (first, words.phrase.is_empty()) {
-            let phrase = words.phrase.iter().map(|w| (w.surface.clone(), w.prob)).collect();
-            tables.phrase = Some((first.surface.clone(), phrase));
-        }
+        tables.phrases.clone_from(&words.phrases);
         Status::Used
     }
 
