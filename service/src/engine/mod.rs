@@ -30,6 +30,7 @@ use crate::inference::Inference;
 use crate::predictors::fixed::Fixed;
 use crate::predictors::{Ngram, Query, Spelled, Spells};
 use crate::session::Sessions;
+use crate::writer::Recent;
 
 /// Everything that predicts.
 #[derive(Debug)]
@@ -58,7 +59,11 @@ impl Engine {
 
     /// What a new writer starts from.
     pub fn new_memory(&self) -> Memory {
-        Memory { personal: PersonalModel::new(Limits::default()), weights: Weights::new() }
+        Memory {
+            personal: PersonalModel::new(Limits::default()),
+            weights: Weights::new(),
+            recent: Recent::default(),
+        }
     }
 
     /// What became of a suggestion: a rejected one does not come back at its place.

@@ -83,7 +83,7 @@ impl Engine {
     ) -> Question {
         Question {
             text: Text {
-                turns: super::neural_turns(&request.context),
+                turns: neural_turns(request),
                 role: super::neural_role(request.role),
                 before: normal[..normal.len() - cut.prefix.len()].to_owned(),
             },
@@ -158,6 +158,16 @@ impl Engine {
             (true, None) => Status::Empty,
         })
     }
+}
+
+/// What the GPT-2 reads before the draft: the conversation, or what the writer sent last if there is none.
+fn neural_turns(request: &Request) -> Vec<(foretype_models::Role, String)> {
+    if !request.context.is_empty() {
+        return super::neural_turns(&request.context);
+    }
+    let memory = request.memory.as_deref().map(read);
+    let recent = memory.iter().flat_map(|memory| memory.recent.turns());
+    recent.map(|(role, text)| (super::neural_role(role), text.to_owned())).collect()
 }
 
 /// The same members one surface later.
