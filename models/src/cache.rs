@@ -11,7 +11,7 @@ use crate::distribution::Distribution;
 
 /// Distributions kept: the word being typed and its likeliest spellings, and the words proposed after it. Each is the
 /// size of the vocabulary, so more would soon weigh as much as the keys and values.
-const MEMO: usize = 48;
+const MEMO: usize = 32;
 
 /// One layer's keys and values, f32 `[1, heads, slots, width of a head]` each.
 pub(crate) type KeysValues = (Tensor<f32>, Tensor<f32>);

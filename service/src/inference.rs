@@ -106,7 +106,10 @@ impl Inference {
     /// Asks, if the answer can be expected in time. `None`: not admitted.
     pub fn ask(&self, question: Question) -> Option<oneshot::Receiver<Words>> {
         let ahead = self.load.waiting.load(Ordering::Relaxed) as u64;
-        let wait = Duration::from_micros((ahead + 1) * self.load.typical.load(Ordering::Relaxed)) + MARGIN;
+        // With nothing ahead its own work ends at the deadline by itself, and what was found until then counts. Refusing
+        // it would also keep an old estimate for ever: only answers correct the average.
+        let works = if ahead == 0 { 0 } else { ahead + 1 };
+        let wait = Duration::from_micros(works * self.load.typical.load(Ordering::Relaxed)) + MARGIN;
         if question.deadline.left() <= wait {
             return None;
         }
