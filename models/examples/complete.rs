@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut cache = gpt2.new_cache();
     if !text.ends_with(".jsonl") {
         return type_out(&mut gpt2, &mut cache, &[], &text, &mut |draft, words, ms| {
-            writeln!(out, "{ms:5.1} ms {:2} steps  {draft}|{}", words.steps, shown(words))
+            writeln!(out, "{ms:5.1} ms {:2} passes  {draft}|{}", words.passes, shown(words))
         });
     }
     let (mut times, mut steps) = (Vec::new(), Vec::new());
@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         gpt2.prefill(&mut cache, &prompt, &|| false);
         type_out(&mut gpt2, &mut cache, &turns, &message.text, &mut |_, words, ms| {
             times.push(ms);
-            steps.push(f64::from(words.steps));
+            steps.push(f64::from(words.passes));
             Ok(())
         })?;
     }
@@ -82,7 +82,7 @@ fn type_out(
     text: &str,
     show: &mut dyn FnMut(&str, &Words, f64) -> std::io::Result<()>,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let ask = Ask { top: 3, max_steps: 24, phrase_words: 3, ..Ask::default() };
+    let ask = Ask { top: 3, max_passes: 8, phrase_words: 3, ..Ask::default() };
     for at in (0..=text.len()).filter(|&at| text.is_char_boundary(at)) {
         let (before, prefix) = text[..at].split_at(unfinished(&text[..at]));
         let started = Instant::now();
@@ -106,7 +106,8 @@ fn shown(words: &Words) -> String {
     let list = |words: &[foretype_models::Word]| {
         words.iter().map(|word| format!("  {:?} {:.2}", word.surface, word.prob)).collect::<String>()
     };
-    let phrase: String = words.phrase.iter().map(|word| word.surface.as_str()).collect();
+    let phrase: String =
+        words.phrases.iter().take(1).flat_map(|p| &p.words).map(|word| word.surface.as_str()).collect();
     let done = if words.done > 0.05 {
         format!("  whole {:.2}:{}", words.done, list(&words.after_done))
     } else {

@@ -132,6 +132,19 @@ pub(crate) fn first_inside(surface: &[u8], from: usize) -> Option<usize> {
     (1..chars.len()).find(|&i| chars[i].0 >= least && between(&chars, i)).map(|i| chars[i].0)
 }
 
+/// The surfaces of a normalised text, in order.
+pub(crate) fn surfaces(text: &str) -> Vec<&str> {
+    let chars: Vec<(usize, char)> = text.char_indices().collect();
+    // The space before a word belongs to it.
+    let cuts = (1..chars.len()).filter(|&i| chars[i - 1].1 != ' ' && between(&chars, i));
+    let (mut surfaces, mut from) = (Vec::new(), 0);
+    for cut in cuts.map(|i| chars[i].0).chain([text.len()]).filter(|&cut| cut > 0) {
+        surfaces.push(&text[from..cut]);
+        from = cut;
+    }
+    surfaces
+}
+
 fn between(chars: &[(usize, char)], i: usize) -> bool {
     let (before, after) = (chars[i - 1].1, chars[i].1);
     if before.is_whitespace() || after.is_whitespace() {
@@ -200,6 +213,21 @@ mod tests {
         assert_eq!(End::of(&"é".as_bytes()[..1]), End::Open);
         assert_eq!(Start::of(&"é".as_bytes()[1..]), Start::Mark);
         assert!(!End::of("caf".as_bytes()).splits(Start::of(&"é".as_bytes()[..1])));
+    }
+
+    #[test]
+    fn cuts_a_text_at_every_boundary() {
+        let text = "Thanks for calling, I can't (see 3.5)... \u{e9}e\u{301}!";
+        let mut expected = Vec::new();
+        let mut rest = text;
+        while let Some(at) = first_inside(rest.as_bytes(), 0) {
+            expected.push(&rest[..at]);
+            rest = &rest[at..];
+        }
+        expected.push(rest);
+        assert_eq!(surfaces(text), expected);
+        assert_eq!(surfaces("Thanks for calling,"), ["Thanks", " for", " calling", ","]);
+        assert_eq!(surfaces(""), [""; 0]);
     }
 
     #[test]

@@ -1,26 +1,19 @@
 //! GPT-2 as a predictor of words.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use crate::boundary::End;
+use crate::Error;
+use crate::answer::{Answer, prob};
 use crate::cache::KvCache;
 use crate::config::Config;
 use crate::context::{Place, Prompt};
-use crate::distribution::Distribution;
-use crate::search::{Goal, Query, Search};
+use crate::said::Said;
 use crate::session::Session;
 use crate::step::{Halt, Steps};
 use crate::vocabulary::Vocabulary;
-use crate::{Error, phrase};
 
 /// Bytes of a prefix beyond which no word is foreseen.
 const LONGEST_PREFIX: usize = 64;
-/// What follows a prefix is looked for if the prefix is a whole word at least this likely.
-const DONE_FLOOR: f32 = 0.05;
-/// A first word less likely than this is not worth the steps of going on after it.
-const PHRASE_FLOOR: f32 = 0.2;
-
 /// How to run the model.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -44,8 +37,8 @@ pub struct Ask<'a> {
     pub next_candidates: &'a [&'a str],
     /// How many words to find.
     pub top: usize,
-    /// The most steps of the network, beside the prefill; one is about 0.4 ms.
-    pub max_steps: usize,
+    /// The most passes of the network, beside the prefill; see the README for what one takes.
+    pub max_passes: usize,
     /// The most words of continuation.
     pub phrase_words: usize,
 }
@@ -57,6 +50,17 @@ pub struct Word {
     pub surface: String,
     /// Its probability given all before it; see the field of [`Words`].
     pub prob: f32,
+}
+
+/// The likeliest words after a first word.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Continuation {
+    /// The surface it goes on from, one of `top` or of `after_done`.
+    pub first: String,
+    /// Whether that one is of `after_done`.
+    pub follows: bool,
+    /// The words, each with its probability given all before it.
+    pub words: Vec<Word>,
 }
 
 /// What the model says about one place. Empty (`mass` 0) when it has nothing to say.
@@ -77,14 +81,14 @@ pub struct Words {
     pub after_done: Vec<Word>,
     /// P(next candidate | the prefix is a whole word), in the order asked; empty if that is too unlikely to look.
     pub after_done_candidates: Vec<f32>,
-    /// The likeliest words after `top[0]`, or after `after_done[0]` if `phrase_after_done`; each given all before it.
-    pub phrase: Vec<Word>,
-    /// Whether the prefix as a whole word is likelier than `top[0]`, so that the phrase follows `after_done[0]`.
-    pub phrase_after_done: bool,
+    /// What goes on after the likeliest words of `top` and `after_done`, likeliest first.
+    pub phrases: Vec<Continuation>,
     /// P(the message ends here): given what is finished for an empty prefix, else given that the prefix is a whole word.
     pub after_end: f32,
-    /// Steps of the network.
-    pub steps: u32,
+    /// Passes of the network.
+    pub passes: u32,
+    /// Tokens that went through the network in them.
+    pub tokens: u32,
     /// Tokens of context that had to be run first.
     pub prefilled: u32,
     /// Whether the work ended by itself and not because it was stopped.
@@ -119,7 +123,7 @@ impl Gpt2 {
         let mut cache = self.new_cache();
         let text = "Thanks for calling, I can help you with that. ".repeat(3);
         let prompt = Prompt { turns: &[], role: crate::Role::Agent, before: &text, prefix: "" };
-        self.words(&mut cache, &prompt, &Ask { top: 1, max_steps: 2, ..Ask::default() }, &|| false);
+        self.words(&mut cache, &prompt, &Ask { top: 1, max_passes: 2, ..Ask::default() }, &|| false);
         self.failure.take().map_or(Ok(()), Err)
     }
 
@@ -165,11 +169,17 @@ impl Gpt2 {
         if prompt.prefix.len() > LONGEST_PREFIX {
             return words;
         }
-        let (mut steps, place) = self.begin(cache, prompt, ask.max_steps, stop);
-        if let Err(Halt::Stopped | Halt::Failed) = answer(&mut steps, &place, prompt, ask, &mut words) {
+        let (mut steps, place) = self.begin(cache, prompt, ask.max_passes, stop);
+        if let Ok(root) = steps.prefill(&place.tokens) {
+            let mut answer = Answer::new(&place, prompt, ask, steps.vocabulary, &root);
+            let halted = answer.find(&mut steps);
+            answer.tell(&mut words);
+            Said::new(prompt).blend(&mut words, prompt.prefix, ask.candidates, ask.top);
+            words.complete = !matches!(halted, Err(Halt::Stopped | Halt::Failed));
+        } else {
             words.complete = false;
         }
-        (words.steps, words.prefilled) = (steps.taken, steps.prefilled);
+        (words.passes, words.tokens, words.prefilled) = (steps.taken, steps.tokens, steps.prefilled);
         self.failure = steps.failure.or(self.failure.take());
         words
     }
@@ -177,26 +187,29 @@ impl Gpt2 {
     /// log P of each of the `surfaces` that follow `prompt.before`, given all before it; the empty surface stands for
     /// the end of the message. `None` from where the steps, the positions or the patience of `stop` ran out.
     ///
-    /// The same search as [`Gpt2::words`] with an empty prefix, so the two agree; about a step a token.
+    /// The same search as [`Gpt2::words`] with an empty prefix, so the two agree; about a pass for 16 tokens.
     pub fn losses(
         &mut self,
         cache: &mut KvCache,
         prompt: &Prompt<'_>,
         surfaces: &[&str],
-        max_steps: usize,
+        max_passes: usize,
         stop: &dyn Fn() -> bool,
     ) -> Vec<Option<f32>> {
         let mut before = prompt.before.to_owned();
         let mut losses = Vec::with_capacity(surfaces.len());
-        let mut left = max_steps;
-        for surface in surfaces {
+        let mut left = max_passes;
+        for (surface, i) in surfaces.iter().zip(0..) {
             let here = Prompt { before: &before, prefix: "", ..*prompt };
             let (mut steps, place) = self.begin(cache, &here, left, stop);
-            let loss = loss(&mut steps, &place, surface);
+            // What follows is known, so that it need not be run word by word.
+            let ahead = [place.held.as_str(), &surfaces[i..].concat()].concat();
+            let prob = prob(&mut steps, &place, surface, &ahead);
             left = steps.left.saturating_sub(usize::from(steps.prefilled > 0));
             self.failure = steps.failure.or(self.failure.take());
-            let Ok(loss) = loss else { break };
-            losses.push(Some(loss));
+            let Ok(prob) = prob else { break };
+            let prob = Said::new(&here).prob(surface, prob);
+            losses.push(Some(prob.max(f32::MIN_POSITIVE).ln()));
             before.push_str(surface);
         }
         losses.resize(surfaces.len(), None);
@@ -205,15 +218,42 @@ impl Gpt2 {
 
     /// The distribution after exactly `tokens`, for tests.
     #[cfg(test)]
-    pub(crate) fn distribution(&mut self, cache: &mut KvCache, tokens: &[u32]) -> Arc<Distribution> {
+    pub(crate) fn distribution(
+        &mut self,
+        cache: &mut KvCache,
+        tokens: &[u32],
+    ) -> std::sync::Arc<crate::distribution::Distribution> {
         let prompt = Prompt { turns: &[], role: crate::Role::Author, before: "", prefix: "" };
         let (mut steps, _) = self.begin(cache, &prompt, 0, &|| false);
         steps.prefill(tokens).unwrap_or_else(|halt| panic!("{halt:?} {:?}", steps.failure))
     }
 
-    /// The tokens of a prompt's context, for tests.
+    /// The distributions after each of `sequences`, in one pass, for tests.
     #[cfg(test)]
-    pub(crate) fn context(&mut self, cache: &mut KvCache, prompt: &Prompt<'_>) -> Vec<u32> {
+    pub(crate) fn distributions(
+        &mut self,
+        cache: &mut KvCache,
+        sequences: &[Vec<u32>],
+    ) -> Vec<std::sync::Arc<crate::distribution::Distribution>> {
+        let prompt = Prompt { turns: &[], role: crate::Role::Author, before: "", prefix: "" };
+        let (mut steps, _) = self.begin(cache, &prompt, 1, &|| false);
+        let borrowed: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
+        let found = steps.pass(&borrowed).unwrap_or_else(|halt| panic!("{halt:?} {:?}", steps.failure));
+        found.into_iter().map(|found| found.expect("there is room")).collect()
+    }
+
+    /// How many of the distributions after `sequences` one pass gives, for benches.
+    #[doc(hidden)]
+    pub fn pass(&mut self, cache: &mut KvCache, sequences: &[Vec<u32>]) -> usize {
+        let prompt = Prompt { turns: &[], role: crate::Role::Author, before: "", prefix: "" };
+        let (mut steps, _) = self.begin(cache, &prompt, 1, &|| false);
+        let borrowed: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
+        steps.pass(&borrowed).map_or(0, |found| found.iter().flatten().count())
+    }
+
+    /// The tokens of a prompt's context, for tests and benches.
+    #[doc(hidden)]
+    pub fn tokens(&mut self, cache: &mut KvCache, prompt: &Prompt<'_>) -> Vec<u32> {
         self.begin(cache, prompt, 0, &|| false).1.tokens
     }
 
@@ -227,7 +267,7 @@ impl Gpt2 {
         &'a mut self,
         cache: &'a mut KvCache,
         prompt: &Prompt<'_>,
-        max_steps: usize,
+        max_passes: usize,
         stop: &'a dyn Fn() -> bool,
     ) -> (Steps<'a>, Place) {
         let Self { config, vocabulary, session, .. } = self;
@@ -238,120 +278,12 @@ impl Gpt2 {
             session,
             cache,
             stop,
-            left: max_steps,
+            left: max_passes,
             taken: 0,
+            tokens: 0,
             prefilled: 0,
             failure: None,
         };
         (steps, place)
     }
-}
-
-fn answer(
-    steps: &mut Steps<'_>,
-    place: &Place,
-    prompt: &Prompt<'_>,
-    ask: &Ask<'_>,
-    words: &mut Words,
-) -> Result<(), Halt> {
-    let vocabulary = steps.vocabulary;
-    let root = steps.prefill(&place.tokens)?;
-    // The phrase gets what it is likely to need, a token or two a word; the words themselves come first.
-    let reserve = (2 * ask.phrase_words).min(ask.max_steps / 3);
-    steps.left = ask.max_steps - reserve;
-
-    let query = Query { context: &place.tokens, held: &place.held, end: place.end, prefix: prompt.prefix };
-    let mut search = Search::new(query, vocabulary, &root);
-    let whole = !prompt.prefix.trim().is_empty();
-    let mut goals: Vec<Goal> = ask
-        .candidates
-        .iter()
-        .copied()
-        .chain(whole.then_some(prompt.prefix))
-        .filter(|surface| surface.starts_with(prompt.prefix) && !surface.is_empty())
-        .map(|surface| search.goal(surface))
-        .collect();
-    let halted = search.run(steps, ask.top, &mut goals);
-
-    words.mass = search.mass();
-    words.top = listed(&search, ask.top);
-    words.after_end = if prompt.prefix.is_empty() { search.message_end() } else { 0.0 };
-    let mut marks = goals.iter();
-    for (i, surface) in ask.candidates.iter().enumerate() {
-        if surface.starts_with(prompt.prefix)
-            && !surface.is_empty()
-            && let Some(goal) = marks.next()
-        {
-            (words.candidates[i], words.candidates_exact[i]) = search.prob(goal);
-        }
-    }
-    let done = marks.next();
-    words.done = done.map_or(0.0, |goal| search.prob(goal).0);
-    words.phrase_after_done = words.done > words.top.first().map_or(0.0, |word| word.prob);
-    if let Err(halt @ (Halt::Stopped | Halt::Failed)) = halted {
-        return Err(halt);
-    }
-
-    let text = [prompt.before, prompt.prefix].concat();
-    let reached = done.filter(|_| words.done >= DONE_FLOOR).and_then(|goal| search.reached(goal));
-    if let Some((path, distribution)) = reached {
-        let context = [&place.tokens, path].concat();
-        after_done(steps, &context, End::of(text.as_bytes()), distribution, ask, words)?;
-    }
-    steps.left += reserve;
-    let (mut text, mut surface) = (prompt.before.to_owned(), String::new());
-    let mut first = words.top.first();
-    if words.phrase_after_done {
-        text.push_str(prompt.prefix);
-        surface.push_str(prompt.prefix);
-        first = words.after_done.first();
-    }
-    if let (Some(first), 1..) = (first.filter(|word| word.prob >= PHRASE_FLOOR), ask.phrase_words) {
-        text.push_str(&first.surface);
-        surface.push_str(&first.surface);
-        let context =
-            [place.tokens.clone(), vocabulary.encode(&[place.held.as_str(), &surface].concat())].concat();
-        words.phrase = phrase::follow(steps, &context, &text, ask.phrase_words);
-    }
-    Ok(())
-}
-
-/// The words after the prefix, given that it is a whole word.
-fn after_done(
-    steps: &mut Steps<'_>,
-    context: &[u32],
-    end: End,
-    root: &Arc<Distribution>,
-    ask: &Ask<'_>,
-    words: &mut Words,
-) -> Result<(), Halt> {
-    let mut search = Search::new(Query { context, held: "", end, prefix: "" }, steps.vocabulary, root);
-    let mut goals: Vec<Goal> = ask.next_candidates.iter().map(|surface| search.goal(surface)).collect();
-    let halted = search.run(steps, ask.top, &mut goals);
-    words.after_end = search.message_end();
-    words.after_done = listed(&search, ask.top);
-    words.after_done_candidates = goals.iter().map(|goal| search.prob(goal).0).collect();
-    match halted {
-        Err(halt @ (Halt::Stopped | Halt::Failed)) => Err(halt),
-        _ => Ok(()),
-    }
-}
-
-fn listed(search: &Search<'_>, top: usize) -> Vec<Word> {
-    search.best(top).into_iter().map(|(surface, prob)| Word { surface, prob }).collect()
-}
-
-fn loss(steps: &mut Steps<'_>, place: &Place, surface: &str) -> Result<f32, Halt> {
-    let root = steps.prefill(&place.tokens)?;
-    let query = Query { context: &place.tokens, held: &place.held, end: place.end, prefix: "" };
-    let mut search = Search::new(query, steps.vocabulary, &root);
-    if surface.is_empty() {
-        // Nothing is typed, but what is held must be spelled before it can be seen whether the message ends.
-        let mut held = search.goal("");
-        search.insist(steps, &mut held)?;
-        return Ok(search.message_end().max(f32::MIN_POSITIVE).ln());
-    }
-    let mut goal = search.goal(surface);
-    search.insist(steps, &mut goal)?;
-    Ok(search.prob(&goal).0.max(f32::MIN_POSITIVE).ln())
 }

@@ -12,11 +12,12 @@
 //! let mut gpt2 = Gpt2::load("models/bundle".as_ref(), Options::default())?;
 //! let mut cache = gpt2.new_cache();
 //! let prompt = Prompt { turns: &[], role: Role::Agent, before: "Thanks for calling, I can", prefix: " he" };
-//! let words = gpt2.words(&mut cache, &prompt, &Ask { top: 3, max_steps: 24, ..Ask::default() }, &|| false);
+//! let words = gpt2.words(&mut cache, &prompt, &Ask { top: 3, max_passes: 8, ..Ask::default() }, &|| false);
 //! assert_eq!(words.top[0].surface, " help");
 //! # Ok::<(), foretype_models::Error>(())
 //! ```
 
+mod answer;
 mod boundary;
 mod cache;
 mod config;
@@ -28,13 +29,16 @@ mod gpt2;
 mod parity;
 mod phrase;
 mod runtime;
+mod said;
 mod search;
 mod session;
 mod step;
+#[cfg(test)]
+mod tree;
 mod vocabulary;
 
 pub use cache::KvCache;
 pub use context::{Prompt, Role};
 pub use error::Error;
-pub use gpt2::{Ask, Gpt2, Options, Word, Words};
+pub use gpt2::{Ask, Continuation, Gpt2, Options, Word, Words};
 pub use runtime::{RuntimeVersion, load_runtime};

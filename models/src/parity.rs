@@ -56,7 +56,7 @@ fn logs(distribution: &Distribution, ids: &[u32]) -> Vec<f64> {
 }
 
 /// Kullback-Leibler divergence over the whole vocabulary, nats.
-fn kl(a: &Distribution, b: &Distribution) -> f64 {
+pub(crate) fn kl(a: &Distribution, b: &Distribution) -> f64 {
     let pairs = a.probs().iter().zip(b.probs()).map(|(&p, &q)| (f64::from(p), f64::from(q)));
     pairs.filter(|(p, _)| *p > 0.0).map(|(p, q)| p * (p / q.max(1e-30)).ln()).sum()
 }
@@ -108,12 +108,12 @@ fn the_conversation_becomes_the_tokens_of_the_reference() {
         // With a letter typed after a space nothing is taken back: the whole draft is context.
         let prompt = Prompt { turns, role: *who, before: draft, prefix: " a" };
         let mut cache = gpt2.new_cache();
-        assert_eq!(gpt2.context(&mut cache, &prompt), case.tokens);
+        assert_eq!(gpt2.tokens(&mut cache, &prompt), case.tokens);
         // Typed word by word into the same cache, it is encoded to the same tokens.
         for (at, _) in draft.match_indices(' ') {
-            gpt2.context(&mut cache, &Prompt { before: &draft[..at], ..prompt });
+            gpt2.tokens(&mut cache, &Prompt { before: &draft[..at], ..prompt });
         }
-        assert_eq!(gpt2.context(&mut cache, &prompt), case.tokens);
+        assert_eq!(gpt2.tokens(&mut cache, &prompt), case.tokens);
     }
 }
 
@@ -165,7 +165,7 @@ fn words_and_their_ends_agree_with_brute_force() {
     let (before, prefix) = ("Thanks for calling, I can", " hel");
     let prompt = Prompt { turns: &[], role: Role::Agent, before, prefix };
     let mut cache = gpt2.new_cache();
-    let context = gpt2.context(&mut cache, &prompt);
+    let context = gpt2.tokens(&mut cache, &prompt);
     let root = gpt2.distribution(&mut cache, &context);
     let bytes: Vec<Vec<u8>> = (0..16_384).map(|id| gpt2.vocabulary().bytes(id).to_vec()).collect();
     let starts: Vec<Start> = gpt2.vocabulary().starts().to_vec();
@@ -180,7 +180,7 @@ fn words_and_their_ends_agree_with_brute_force() {
     let ask = Ask {
         candidates: &[" help", " hello", " helpful", " helping", " helped"],
         top: 3,
-        max_steps: 64,
+        max_passes: 64,
         ..Ask::default()
     };
     let words = gpt2.words(&mut cache, &prompt, &ask, &|| false);

@@ -1,87 +1,90 @@
-//! Greedy continuation: the likeliest words after a word, one after the other.
+//! Continuation: the likeliest words after a word, one after the other, each found by a search of its own.
 
 use std::sync::Arc;
 
-use crate::boundary::{End, Start};
+use crate::boundary::End;
 use crate::distribution::Distribution;
 use crate::gpt2::Word;
-use crate::step::{Halt, Steps};
+use crate::search::{Aim, Query, Search};
+use crate::step::Steps;
+use crate::vocabulary::Vocabulary;
 
-/// Tokens a word may have here; what is longer is seldom right.
-const LONGEST: usize = 6;
-/// A phrase this unlikely as a whole, given its first word, is not worth another step.
-const FLOOR: f32 = 0.15;
+/// A word less likely than this, given all before it, ends the phrase.
+const FLOOR_WORD: f32 = 0.15;
+/// A phrase this unlikely as a whole, given its first word, is not worth another pass.
+const FLOOR: f32 = 0.1;
 
-/// Up to `count` words that follow `context`, whose text ends with `text`, each with its probability given all before.
-///
-/// Ends early after a sentence, where the message most likely ends, and where the steps do.
-pub(crate) fn follow(steps: &mut Steps<'_>, context: &[u32], text: &str, count: usize) -> Vec<Word> {
-    let (mut tokens, mut text) = (context.to_vec(), text.to_owned());
-    let mut words = Vec::new();
-    let mut joint = 1.0;
-    while words.len() < count && joint >= FLOOR {
-        let Ok(Some(word)) = next(steps, &mut tokens, &text) else { break };
-        joint *= word.prob;
-        text.push_str(&word.surface);
-        let sentence = matches!(word.surface.as_str(), "." | "!" | "?");
-        words.push(word);
-        if sentence {
-            break;
-        }
-    }
-    words
+/// A phrase in the making.
+pub(crate) struct Phrase<'a> {
+    /// The word it follows, and whether that follows the prefix instead of finishing it.
+    pub(crate) first: String,
+    pub(crate) follows: bool,
+    /// The words found, each with its probability given all before it.
+    pub(crate) words: Vec<Word>,
+    /// All text up to here, as its end decides where the next word may begin.
+    text: String,
+    joint: f32,
+    most: usize,
+    search: Option<Search<'a>>,
 }
 
-/// The likeliest next word, its tokens appended to `tokens`; `None` where the message likelier ends.
-fn next(steps: &mut Steps<'_>, tokens: &mut Vec<u32>, text: &str) -> Result<Option<Word>, Halt> {
-    let before = End::of(text.as_bytes());
-    let mut distribution = steps.after(tokens, &[])?;
-    let begins = |start| !matches!(start, Start::Special) && before.splits(start);
-    let Some((token, prob)) = likeliest(steps, &distribution, begins) else { return Ok(None) };
-    let starts_here = distribution.boundary(before);
-    if prob <= distribution.end() || starts_here <= 0.0 {
-        return Ok(None);
+impl<'a> Phrase<'a> {
+    /// A phrase of at most `most` words after `first`, with which `text` ends; `reached` are the tokens up to there
+    /// and what follows them.
+    pub(crate) fn new(
+        first: &str,
+        follows: bool,
+        text: String,
+        reached: (Vec<u32>, Arc<Distribution>),
+        most: usize,
+        vocabulary: &'a Vocabulary,
+    ) -> Self {
+        let search = Some(next(&text, reached, vocabulary));
+        Self { first: first.to_owned(), follows, words: Vec::new(), text, joint: 1.0, most, search }
     }
-    let mut joint = prob / starts_here;
-    let mut spelled = steps.vocabulary.bytes(token).to_vec();
-    tokens.push(token);
-    if steps.vocabulary.is_crossing(token) {
-        // The rest of the token is another word, which would have to be shown with this one.
-        return Ok(None);
-    }
-    for _ in 0..LONGEST {
-        distribution = steps.after(tokens, &[])?;
-        let end = End::of(&spelled);
-        let ends = distribution.boundary(end);
-        let goes_on = |start| !matches!(start, Start::Special | Start::Space) && !end.splits(start);
-        match likeliest(steps, &distribution, goes_on) {
-            Some((token, prob)) if prob > ends => {
-                joint *= prob;
-                spelled.extend_from_slice(steps.vocabulary.bytes(token));
-                tokens.push(token);
+
+    /// Up to `room` nodes to open for the next word; empty when the phrase is at its end.
+    ///
+    /// That is after a sentence, where the message likelier ends than goes on, and where it becomes too unlikely.
+    pub(crate) fn wanted(&mut self, steps: &mut Steps<'a>, room: usize) -> Vec<usize> {
+        while let Some(search) = &mut self.search {
+            let wanted = search.wanted(steps, Aim { top: 1, floor: FLOOR_WORD }, room);
+            if !wanted.is_empty() {
+                return wanted;
             }
-            _ => {
-                let surface = String::from_utf8(spelled).ok().filter(|surface| !surface.trim().is_empty());
-                return Ok(surface.map(|surface| Word { surface, prob: (joint * ends).min(1.0) }));
-            }
+            self.search = self.grow(steps.vocabulary);
         }
+        Vec::new()
     }
-    Ok(None)
+
+    /// The search for the word after the one that was found, which joins the phrase.
+    fn grow(&mut self, vocabulary: &'a Vocabulary) -> Option<Search<'a>> {
+        let search = self.search.as_ref()?;
+        let (surface, prob) = search.best(1).pop()?;
+        if prob < FLOOR_WORD || prob <= search.message_end() || surface.trim().is_empty() {
+            return None;
+        }
+        self.joint *= prob;
+        self.text.push_str(&surface);
+        let sentence = matches!(surface.as_str(), "." | "!" | "?");
+        let more = self.words.len() + 1 < self.most && self.joint >= FLOOR && !sentence;
+        // A word whose last token holds the beginning of another one is not reached by itself.
+        let reached = search.reached(&surface).filter(|_| more);
+        self.words.push(Word { surface, prob });
+        Some(next(&self.text, reached?, vocabulary))
+    }
+
+    /// The search at work.
+    pub(crate) fn search(&mut self) -> Option<&mut Search<'a>> {
+        self.search.as_mut()
+    }
 }
 
-/// The likeliest token whose beginning is `allowed`, ties to the lower id.
-fn likeliest(
-    steps: &Steps<'_>,
-    distribution: &Arc<Distribution>,
-    allowed: impl Fn(Start) -> bool,
-) -> Option<(u32, f32)> {
-    let mut best = None;
-    let mut most = 0.0;
-    for ((token, &prob), &start) in (0..).zip(distribution.probs()).zip(steps.vocabulary.starts()) {
-        if prob > most && allowed(start) {
-            most = prob;
-            best = Some((token, prob));
-        }
-    }
-    best
+/// The search for the word after `text`.
+fn next<'a>(
+    text: &str,
+    (context, root): (Vec<u32>, Arc<Distribution>),
+    vocabulary: &'a Vocabulary,
+) -> Search<'a> {
+    Search::new(Query::after(context, End::of(text.as_bytes())), vocabulary, &root)
 }

@@ -2,26 +2,30 @@
 //!
 //! A node is a path of tokens that spells text from the place where the model restarted (token healing: the unfinished
 //! surface is taken back, and only tokens that agree with its bytes are allowed). Its probability bounds that of every
-//! word below it, so the likeliest node is opened first, at one step of the network each. Opening a node tells how
+//! word below it, so the likeliest nodes are opened first, several in one pass of the network. Opening a node tells how
 //! likely its text ends there as a word: P(w) = P(its tokens) · P(the next token starts at a boundary).
+//!
+//! The search does not run the network itself: it names the nodes it would open ([`Search::wanted`]) and is told their
+//! distributions ([`Search::open`]), so that several searches share a pass.
 //!
 //! One tokenisation stands for a word, the one training used; other paths that spell it are not counted.
 
 mod expand;
+mod frontier;
+mod query;
 
-use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::boundary::End;
+pub(crate) use query::{Aim, Query};
+
+use self::frontier::Open;
 use crate::distribution::Distribution;
-use crate::step::{Halt, Steps};
+use crate::step::Steps;
 use crate::vocabulary::Vocabulary;
 
-/// A word below this share of what agrees with the prefix is not worth a step when looking for the best.
-const FLOOR_TOP: f32 = 0.01;
 /// The same for a word that was asked for.
 const FLOOR_ASKED: f32 = 0.004;
 /// Words below this share are not listed.
@@ -30,19 +34,6 @@ const FLOOR_LISTED: f32 = 1e-3;
 pub(crate) const ENDING: f32 = 0.8;
 /// P(next token of the word) where no step was left to find out.
 pub(crate) const CONTINUING: f32 = 0.1;
-
-/// Where and what to search.
-#[derive(Clone, Copy)]
-pub(crate) struct Query<'a> {
-    /// Tokens before the search begins.
-    pub(crate) context: &'a [u32],
-    /// Finished text that the first tokens must spell, as punctuation may be glued to what follows.
-    pub(crate) held: &'a str,
-    /// How the finished text ends.
-    pub(crate) end: End,
-    /// The unfinished surface.
-    pub(crate) prefix: &'a str,
-}
 
 struct Node {
     path: Vec<u32>,
@@ -57,7 +48,7 @@ struct Node {
 }
 
 /// A word whose probability is asked for: how far along its tokens the search has come.
-pub(crate) struct Goal {
+struct Goal {
     surface: Vec<u8>,
     path: Vec<u32>,
     node: usize,
@@ -66,7 +57,7 @@ pub(crate) struct Goal {
 
 /// The tree so far.
 pub(crate) struct Search<'a> {
-    query: Query<'a>,
+    query: Query,
     vocabulary: &'a Vocabulary,
     typed: Vec<u8>,
     /// Greedy encoding of what is typed; its beginning is most often that of the finished word's.
@@ -74,6 +65,7 @@ pub(crate) struct Search<'a> {
     nodes: Vec<Node>,
     open: BinaryHeap<Open>,
     ended: HashMap<Vec<u8>, f32>,
+    goals: Vec<Goal>,
     /// What agrees with the typed bytes. Shares of unlike size come and go, hence double precision.
     mass: f64,
     /// P(what is held, and a boundary behind it): what the mass is a share of.
@@ -83,8 +75,8 @@ pub(crate) struct Search<'a> {
 
 impl<'a> Search<'a> {
     /// A search whose first tokens follow `root`, the distribution after the context.
-    pub(crate) fn new(query: Query<'a>, vocabulary: &'a Vocabulary, root: &Arc<Distribution>) -> Self {
-        let typed = [query.held, query.prefix].concat();
+    pub(crate) fn new(query: Query, vocabulary: &'a Vocabulary, root: &Arc<Distribution>) -> Self {
+        let typed = [query.held.as_str(), &query.prefix].concat();
         let canonical = vocabulary.encode(&typed);
         let mut search = Self {
             query,
@@ -94,6 +86,7 @@ impl<'a> Search<'a> {
             nodes: Vec::new(),
             open: BinaryHeap::new(),
             ended: HashMap::new(),
+            goals: Vec::new(),
             mass: 0.0,
             whole: 0.0,
             message_end: 0.0,
@@ -107,61 +100,90 @@ impl<'a> Search<'a> {
             children: HashMap::new(),
             opened: None,
         });
-        search.whole = if query.held.is_empty() {
-            root.boundary(query.end)
+        search.whole = if search.query.held.is_empty() {
+            root.boundary(search.query.end)
         } else {
-            search.agreeing(0, root, query.held.as_bytes()).iter().map(|&(_, prob, worth)| prob * worth).sum()
+            search
+                .agreeing(0, root, search.query.held.as_bytes())
+                .iter()
+                .map(|&(_, prob, worth)| prob * worth)
+                .sum()
         };
         search.expand(0, root);
         search
     }
 
-    /// The mark that follows `surface` through the tree; it must start with the prefix.
-    pub(crate) fn goal(&mut self, surface: &str) -> Goal {
-        let path = self.vocabulary.encode(&[self.query.held, surface].concat());
-        let mut goal = Goal { surface: surface.as_bytes().to_vec(), path, node: 0, depth: 0 };
-        self.follow(&mut goal);
-        goal
+    /// Asks for `surface`, which must start with the prefix; its number from now on.
+    pub(crate) fn ask(&mut self, surface: &str) -> usize {
+        let path = self.vocabulary.encode(&[self.query.held.as_str(), surface].concat());
+        self.goals.push(Goal { surface: surface.as_bytes().to_vec(), path, node: 0, depth: 0 });
+        self.follow(self.goals.len() - 1);
+        self.goals.len() - 1
     }
 
-    /// Opens nodes, likeliest first, until the `top` best words and all `goals` worth a step are known.
-    ///
-    /// # Errors
-    /// Why it ended early; what was found so far stands.
-    pub(crate) fn run(&mut self, steps: &mut Steps<'_>, top: usize, goals: &mut [Goal]) -> Result<(), Halt> {
-        let mut least = self.least_of_best(top);
-        while let Some(Open { rank, node }) = self.open.pop() {
-            if rank < FLOOR_ASKED * self.mass as f32 {
-                break;
-            }
-            let good = rank > least && rank >= FLOOR_TOP * self.mass as f32;
-            if self.nodes[node].opened.is_some() || !(good || self.nodes[node].asked) {
+    /// Up to `room` nodes to open for the `aim` and all words asked for that are worth it, likeliest first. Empty when
+    /// they are known. Nodes whose distribution is known already are opened on the way.
+    pub(crate) fn wanted(&mut self, steps: &mut Steps<'_>, aim: Aim, room: usize) -> Vec<usize> {
+        let mut least = self.least_of_best(aim.top);
+        let mut wanted = Vec::new();
+        while wanted.len() < room
+            && let Some(&Open { rank, node }) = self.open.peek()
+            && rank >= FLOOR_ASKED * self.mass as f32
+        {
+            self.open.pop();
+            let good = rank > least && rank >= aim.floor * self.mass as f32;
+            if self.nodes[node].opened.is_some()
+                || wanted.contains(&node)
+                || !(good || self.nodes[node].asked)
+            {
                 continue;
             }
-            self.step(steps, node)?;
-            goals.iter_mut().for_each(|goal| self.follow(goal));
-            least = self.least_of_best(top);
+            match steps.known(&self.tokens(node)) {
+                Some(known) => {
+                    self.open(node, Some(&known));
+                    least = self.least_of_best(aim.top);
+                }
+                None => wanted.push(node),
+            }
         }
-        Ok(())
+        wanted
     }
 
-    /// Opens all that `goal` needs, however unlikely.
-    pub(crate) fn insist(&mut self, steps: &mut Steps<'_>, goal: &mut Goal) -> Result<(), Halt> {
-        while self.nodes[goal.node].opened.is_none() {
-            self.step(steps, goal.node)?;
-            self.follow(goal);
+    /// The node the word asked for as `goal` waits at, however unlikely, if it is not known yet.
+    pub(crate) fn insisted(&mut self, steps: &mut Steps<'_>, goal: usize) -> Option<usize> {
+        loop {
+            let node = self.goals[goal].node;
+            if self.nodes[node].opened.is_some() {
+                return None;
+            }
+            let Some(known) = steps.known(&self.tokens(node)) else { return Some(node) };
+            self.open(node, Some(&known));
         }
-        Ok(())
     }
 
-    fn step(&mut self, steps: &mut Steps<'_>, node: usize) -> Result<(), Halt> {
-        match steps.after(self.query.context, &self.nodes[node].path) {
-            Ok(distribution) => self.expand(node, &distribution),
-            // No room for so long a word: the others may be shorter.
-            Err(Halt::Full) if node != 0 => self.nodes[node].asked = false,
-            Err(halt) => return Err(halt),
+    /// The context and the path of `node`.
+    pub(crate) fn tokens(&self, node: usize) -> Vec<u32> {
+        [self.query.context.as_slice(), &self.nodes[node].path].concat()
+    }
+
+    /// Sequences to run with `node`: the context and its path, and what the words asked for have behind it. Their
+    /// tokens are known beforehand, so they need no pass of their own.
+    pub(crate) fn ahead(&self, node: usize) -> Vec<Vec<u32>> {
+        let waiting = self.goals.iter().filter(|goal| goal.node == node);
+        waiting
+            .flat_map(|goal| (goal.depth + 1..=goal.path.len()).map(|depth| &goal.path[..depth]))
+            .map(|path| [self.query.context.as_slice(), path].concat())
+            .collect()
+    }
+
+    /// Tells how the token after `node` is distributed; `None`: there is no room for so long a word, but the others
+    /// may be shorter.
+    pub(crate) fn open(&mut self, node: usize, distribution: Option<&Arc<Distribution>>) {
+        match distribution {
+            Some(distribution) => self.expand(node, distribution),
+            None => self.nodes[node].asked = false,
         }
-        Ok(())
+        (0..self.goals.len()).for_each(|goal| self.follow(goal));
     }
 
     /// P(the surface starts with the prefix | what is finished); 1 for an empty prefix.
@@ -179,7 +201,8 @@ impl<'a> Search<'a> {
     }
 
     /// P(the surface is the goal's | prefix), and whether it is known rather than estimated from above.
-    pub(crate) fn prob(&self, goal: &Goal) -> (f32, bool) {
+    pub(crate) fn prob(&self, goal: usize) -> (f32, bool) {
+        let goal = &self.goals[goal];
         let ended = self.ended.get(&goal.surface).copied().unwrap_or(0.0);
         let node = &self.nodes[goal.node];
         if goal.depth == goal.path.len() && node.opened.is_some() {
@@ -189,11 +212,13 @@ impl<'a> Search<'a> {
         (self.share(ended + node.prob * ENDING * CONTINUING.powi(missing)), false)
     }
 
-    /// Tokens and distribution of the goal's word, if the search came to its end.
-    pub(crate) fn reached(&self, goal: &Goal) -> Option<(&[u32], &Arc<Distribution>)> {
-        let node = &self.nodes[goal.node];
-        (goal.depth == goal.path.len()).then_some(())?;
-        Some((&node.path, node.opened.as_ref()?))
+    /// Context and tokens of `surface` and what follows them, if the search came to its end.
+    pub(crate) fn reached(&self, surface: &str) -> Option<(Vec<u32>, Arc<Distribution>)> {
+        let path = self.vocabulary.encode(&[self.query.held.as_str(), surface].concat());
+        let walk =
+            path.iter().try_fold(0, |node: usize, token| self.nodes[node].children.get(token).copied());
+        let node = walk?;
+        Some((self.tokens(node), Arc::clone(self.nodes[node].opened.as_ref()?)))
     }
 
     /// The best words longer than the prefix and P(word | prefix), best first, ties by text.
@@ -234,17 +259,21 @@ impl<'a> Search<'a> {
         probs.get(top - 1).copied().unwrap_or(0.0)
     }
 
-    /// Walks `goal` down the opened nodes and marks where it waits.
-    fn follow(&mut self, goal: &mut Goal) {
-        while let (Some(opened), Some(&token)) = (&self.nodes[goal.node].opened, goal.path.get(goal.depth)) {
-            let prob = self.nodes[goal.node].prob * opened.prob(token);
-            goal.node = self.child(goal.node, token, prob, prob, 0.0);
-            goal.depth += 1;
+    /// Walks a goal down the opened nodes and marks where it waits.
+    fn follow(&mut self, goal: usize) {
+        loop {
+            let Goal { path, node, depth, .. } = &self.goals[goal];
+            let (node, next) = (*node, path.get(*depth).copied());
+            let (Some(opened), Some(token)) = (&self.nodes[node].opened, next) else { break };
+            let prob = self.nodes[node].prob * opened.prob(token);
+            self.goals[goal].node = self.child(node, token, prob, prob, 0.0);
+            self.goals[goal].depth += 1;
         }
-        if self.nodes[goal.node].opened.is_none() && !self.nodes[goal.node].asked {
-            self.nodes[goal.node].asked = true;
+        let waits = &mut self.nodes[self.goals[goal].node];
+        if waits.opened.is_none() && !waits.asked {
+            waits.asked = true;
             // It may have been passed over before, for want of the mark.
-            self.open.push(Open { rank: self.nodes[goal.node].prob, node: goal.node });
+            self.open.push(Open { rank: waits.prob, node: self.goals[goal].node });
         }
     }
 
@@ -270,29 +299,3 @@ impl<'a> Search<'a> {
         node
     }
 }
-
-/// A node that may be opened; the one of highest rank first, then the one made first.
-struct Open {
-    rank: f32,
-    node: usize,
-}
-
-impl Ord for Open {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.rank.total_cmp(&other.rank).then_with(|| other.node.cmp(&self.node))
-    }
-}
-
-impl PartialOrd for Open {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Open {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Open {}

@@ -1,10 +1,13 @@
 //! One ONNX Runtime session with everything bound in place.
 //!
-//! Inputs (`S` new tokens after `past` cached ones): `input_ids`, `position_ids` i64 `[1, S]`; `seqlens_k` i32 `[1]` =
-//! past + S − 1; `total_len` i32 scalar = past + S; `past_k{l}`, `past_v{l}` f32 `[1, heads, positions, width]`, the same
-//! buffers as `present_k{l}`, `present_v{l}`. Output: `logits` f32 `[1, 1, vocabulary]` of the last position.
+//! A run takes `S` new tokens behind `past` cached ones, so `T` = past + S in all. Inputs: `input_ids`, `position_ids` i64
+//! `[1, S]`; `seqlens_k` i32 `[1]` = T − 1; `total_len` i32 scalar = T; `attention_bias` f32 `[1, 1, S, T]`, added to the
+//! attention scores; `wanted` i64 `[N]`, the rows whose logits are computed; `past_k{l}`, `past_v{l}` f32 `[1, heads,
+//! positions, width]`, the same buffers as `present_k{l}`, `present_v{l}`. Output: `logits` f32 `[1, N, vocabulary]`.
+//! `train/regraph.py` gives these inputs to a graph without them.
 
 use std::path::Path;
+use std::slice::ChunksExact;
 
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{IoBinding, Session as Graph};
@@ -17,41 +20,54 @@ use crate::{Error, Options, runtime};
 /// Tokens that go through the network at once. More would make a keystroke wait longer before it can be cancelled.
 pub(crate) const CHUNK: usize = 16;
 
-/// The graph and the tensors that steps change in place.
+/// Added to the score of a token that is no ancestor: e to this power is zero, and yet nothing overflows.
+const HIDDEN: f32 = -1e9;
+
+/// The graph and the tensors that runs change in place.
 pub(crate) struct Session {
     graph: Graph,
     binding: IoBinding,
     /// Ids and positions for 1 to [`CHUNK`] tokens: a bound tensor keeps its shape.
     rows: Vec<(Tensor<i64>, Tensor<i64>)>,
+    /// Rows wanted and their logits, 1 to [`CHUNK`] of them; made when first needed, as all together are 9 MB.
+    logits: Vec<Option<(Tensor<i64>, Tensor<f32>)>>,
     seqlens: Tensor<i32>,
     total: Tensor<i32>,
-    logits: Tensor<f32>,
+    vocabulary: usize,
     /// The cache whose tensors are bound, by number; another one is bound anew (about 30 µs).
     bound: Option<u64>,
-    /// The row of `rows` that is bound.
-    width: usize,
+    /// The entries of `rows` and of `logits` that are bound.
+    widths: (usize, usize),
 }
 
 impl Session {
     /// Loads the graph at `path`.
     pub(crate) fn load(path: &Path, config: &Config, options: &Options) -> Result<Self, Error> {
         let environment = runtime::environment()?;
+        let bundle = |reason: String| Error::Bundle { path: path.to_path_buf(), reason };
         if !path.is_file() {
-            return Err(Error::Bundle { path: path.to_path_buf(), reason: "no such file".to_owned() });
+            return Err(bundle("no such file".to_owned()));
         }
         let graph = Graph::builder(&environment)?
             .with_optimization_level(GraphOptimizationLevel::Level3)?
             .with_intra_threads(options.threads)?
             .with_inter_threads(1)?
+            // A pattern is kept for every combination of shapes, and the bias has a new one at every length.
+            .with_memory_pattern(false)?
             // Spinning threads would take the cores that the rest of the service runs on.
             .with_config_entry("session.intra_op.allow_spinning", "0")?
             .commit_from_file(path)
-            .map_err(|error| Error::Bundle { path: path.to_path_buf(), reason: error.to_string() })?;
-        for layer in 0..config.n_layer {
-            if !graph.inputs().iter().any(|input| input.name() == format!("past_k{layer}")) {
-                let reason = format!("no input past_k{layer}: not a graph of this configuration");
-                return Err(Error::Bundle { path: path.to_path_buf(), reason });
+            .map_err(|error| bundle(error.to_string()))?;
+        let has = |name: &str| graph.inputs().iter().any(|input| input.name() == name);
+        for name in (0..config.n_layer).map(|layer| format!("past_k{layer}")) {
+            if !has(&name) {
+                return Err(bundle(format!("no input {name}: not a graph of this configuration")));
             }
+        }
+        if !has("attention_bias") || !has("wanted") {
+            let reason = "no inputs attention_bias and wanted, which passes over several words need: add them with \
+                          models/train/regraph.py";
+            return Err(bundle(reason.to_owned()));
         }
         let mut binding = graph.create_binding()?;
         let memory = graph.allocator();
@@ -59,12 +75,11 @@ impl Session {
             .map(|width| Ok((Tensor::new(memory, [1, width])?, Tensor::new(memory, [1, width])?)))
             .collect::<Result<Vec<_>, ort::Error>>()?;
         let (seqlens, total) = (Tensor::new(memory, [1_usize])?, Tensor::new(memory, Vec::<i64>::new())?);
-        let logits = Tensor::new(memory, [1, 1, config.vocab_size])?;
         binding.bind_input("seqlens_k", &seqlens)?;
         binding.bind_input("total_len", &total)?;
-        let mut session = Self { graph, binding, rows, seqlens, total, logits, bound: None, width: 0 };
-        session.binding.bind_output("logits", &mut session.logits)?;
-        Ok(session)
+        let logits = (0..CHUNK).map(|_| None).collect();
+        let (bound, widths, vocabulary) = (None, (0, 0), config.vocab_size);
+        Ok(Self { graph, binding, rows, logits, seqlens, total, vocabulary, bound, widths })
     }
 
     /// Zeroed keys and values for one conversation, a pair a layer.
@@ -77,31 +92,50 @@ impl Session {
         (0..config.n_layer).map(|_| Ok((zeroed()?, zeroed()?))).collect()
     }
 
-    /// Runs 1 to [`CHUNK`] `tokens` after the first `past` of `cache` and writes their keys and values there; the
-    /// logits of the last one, valid until the next run.
-    pub(crate) fn run(
-        &mut self,
+    /// Runs the slots of `cache` from `past` on, 1 to [`CHUNK`] of them, and writes their keys and values there; the
+    /// logits of the slots `wanted`, at least one, one row after the other. Valid until the next run.
+    pub(crate) fn run<'a>(
+        &'a mut self,
         cache: &mut KvCache,
         past: usize,
-        tokens: &[u32],
-    ) -> Result<&[f32], ort::Error> {
-        let width = tokens.len();
+        wanted: &[usize],
+    ) -> Result<ChunksExact<'a, f32>, ort::Error> {
+        let (width, count, total) = (cache.len() - past, wanted.len(), cache.len());
         let (ids, positions) = &mut self.rows[width - 1];
-        for (slot, token) in ids.extract_tensor_mut().1.iter_mut().zip(tokens) {
-            *slot = i64::from(*token);
+        let slots = cache.slots().iter().skip(past);
+        let inputs = ids.extract_tensor_mut().1.iter_mut().zip(positions.extract_tensor_mut().1);
+        for ((id, position), slot) in inputs.zip(slots) {
+            (*id, *position) = (i64::from(slot.token), slot.position as i64);
         }
-        for (slot, position) in positions.extract_tensor_mut().1.iter_mut().zip(past..) {
-            *slot = position as i64;
+        let mut bias = Tensor::new(self.graph.allocator(), [1, 1, width, total])?;
+        let cells = bias.extract_tensor_mut().1;
+        cells.fill(HIDDEN);
+        for (row, slot) in cells.chunks_exact_mut(total).zip(past..) {
+            cache.ancestors(Some(slot)).for_each(|ancestor| row[ancestor] = 0.0);
         }
-        if self.width != width {
+        self.binding.bind_input("attention_bias", &bias)?;
+        if self.logits[count - 1].is_none() {
+            let memory = self.graph.allocator();
+            self.logits[count - 1] =
+                Some((Tensor::new(memory, [count])?, Tensor::new(memory, [1, count, self.vocabulary])?));
+        }
+        let (rows, logits) = self.logits[count - 1].as_mut().expect("it was made just above");
+        for (row, slot) in rows.extract_tensor_mut().1.iter_mut().zip(wanted) {
+            *row = (slot - past) as i64;
+        }
+        if self.widths != (width, count) {
+            // A failure half-way must not leave a mixture of shapes that passes for bound.
+            self.widths = (0, 0);
             self.binding.bind_input("input_ids", &*ids)?;
             self.binding.bind_input("position_ids", &*positions)?;
-            self.width = width;
+            self.binding.bind_input("wanted", &*rows)?;
+            self.binding.bind_output("logits", &mut *logits)?;
+            self.widths = (width, count);
         }
-        self.seqlens.extract_tensor_mut().1.fill((past + width - 1) as i32);
-        self.total.extract_tensor_mut().1.fill((past + width) as i32);
+        self.seqlens.extract_tensor_mut().1.fill((total - 1) as i32);
+        self.total.extract_tensor_mut().1.fill(total as i32);
         if self.bound != Some(cache.number()) {
-            // A failure half-way must not leave two conversations bound at once.
+            // The same: two conversations must never be bound at once.
             self.bound = None;
             for (layer, (keys, values)) in cache.keys_and_values().iter_mut().enumerate() {
                 self.binding.bind_input(format!("past_k{layer}"), &*keys)?;
@@ -112,6 +146,6 @@ impl Session {
             self.bound = Some(cache.number());
         }
         self.graph.run_binding(&self.binding)?;
-        Ok(self.logits.extract_tensor().1)
+        Ok(logits.extract_tensor().1.chunks_exact(self.vocabulary))
     }
 }

@@ -8,12 +8,15 @@ use crate::distribution::Distribution;
 use crate::session::{CHUNK, Session};
 use crate::vocabulary::Vocabulary;
 
+/// Slots beyond the tokens asked for that are worth more than the time their masked scores take.
+const SPREAD: usize = 64;
+
 /// Why no distribution could be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Halt {
     /// The caller said stop.
     Stopped,
-    /// The steps allowed are spent.
+    /// The passes allowed are spent.
     Spent,
     /// No positions are left.
     Full,
@@ -28,71 +31,134 @@ pub(crate) struct Steps<'a> {
     pub(crate) session: &'a mut Session,
     pub(crate) cache: &'a mut KvCache,
     pub(crate) stop: &'a dyn Fn() -> bool,
-    /// Steps that may still be taken.
+    /// Passes that may still be made.
     pub(crate) left: usize,
-    /// Steps taken: distributions the network was run for, beside the prefill.
+    /// Passes made: runs of the network, beside the prefill.
     pub(crate) taken: u32,
-    /// Tokens that went through the network before the first step.
+    /// Tokens that went through the network in them.
+    pub(crate) tokens: u32,
+    /// Tokens that went through the network before the first pass.
     pub(crate) prefilled: u32,
     /// What ONNX Runtime said when it failed.
     pub(crate) failure: Option<String>,
 }
 
+/// Slots made and not yet run, and whose distributions are wanted of them: slot, and index of the asker.
+struct Pending {
+    from: usize,
+    wanted: Vec<(usize, usize)>,
+}
+
 impl Steps<'_> {
-    /// The distribution after `context`, which costs no step: it is the prefill.
+    /// The distribution after `context`, which is no pass: it is the prefill.
     pub(crate) fn prefill(&mut self, context: &[u32]) -> Result<Arc<Distribution>, Halt> {
-        if let Some(known) = self.cache.recall(context) {
+        if let Some(known) = self.known(context) {
             return Ok(known);
         }
-        let (distribution, fed) = self.feed(context)?;
-        self.prefilled += fed as u32;
-        Ok(distribution)
+        let (taken, tokens) = (self.taken, self.tokens);
+        let fed = self.feed(&[context]);
+        self.prefilled += self.tokens - tokens;
+        (self.taken, self.tokens) = (taken, tokens);
+        fed?.pop().flatten().ok_or(Halt::Full)
     }
 
-    /// The distribution after `context` and `path`. One step, or none if it was asked for lately.
-    pub(crate) fn after(&mut self, context: &[u32], path: &[u32]) -> Result<Arc<Distribution>, Halt> {
-        let tokens = [context, path].concat();
-        if let Some(known) = self.cache.recall(&tokens) {
-            return Ok(known);
-        }
+    /// The distribution after `tokens`, if it was asked for lately.
+    pub(crate) fn known(&mut self, tokens: &[u32]) -> Option<Arc<Distribution>> {
+        self.cache.recall(tokens)
+    }
+
+    /// The distributions after each of `sequences`, in one pass over all tokens that are not held: a token tree. More
+    /// than [`CHUNK`] tokens take more than one run. `None` where there is no room.
+    pub(crate) fn pass(&mut self, sequences: &[&[u32]]) -> Result<Vec<Option<Arc<Distribution>>>, Halt> {
         if self.left == 0 {
             return Err(Halt::Spent);
         }
         self.left -= 1;
-        self.taken += 1;
-        Ok(self.feed(&tokens)?.0)
+        self.feed(sequences)
     }
 
-    /// Runs what the cache does not hold of `tokens`, in chunks that are kept, and says how many tokens that were.
-    fn feed(&mut self, tokens: &[u32]) -> Result<(Arc<Distribution>, usize), Halt> {
-        if tokens.len() > self.config.n_positions {
-            return Err(Halt::Full);
-        }
-        // The last token is run again if all are held: keys and values do not hold its logits.
-        let from = self.cache.common(tokens).min(tokens.len().saturating_sub(1));
-        self.cache.truncate(from);
-        let mut distribution = None;
-        let chunks = tokens[from..].chunks(CHUNK);
-        let last = chunks.len();
-        for (chunk, number) in chunks.zip(1..) {
-            if (self.stop)() {
-                return Err(Halt::Stopped);
+    fn feed(&mut self, sequences: &[&[u32]]) -> Result<Vec<Option<Arc<Distribution>>>, Halt> {
+        let mut found = vec![None; sequences.len()];
+        self.make_room(sequences);
+        let mut pending = Pending { from: self.cache.len(), wanted: Vec::new() };
+        for (index, tokens) in sequences.iter().enumerate() {
+            let (mut at, mut held) = self.cache.walk(tokens);
+            if held == tokens.len() && at.is_some_and(|slot| slot < pending.from) {
+                // Keys and values do not hold the logits of their token, so it is run again.
+                held -= 1;
+                at = at.and_then(|slot| self.cache.slots()[slot].parent);
             }
-            let past = self.cache.len();
-            match self.session.run(self.cache, past, chunk) {
-                Ok(logits) if number == last => {
-                    distribution = Some(Arc::new(Distribution::new(logits, self.vocabulary.starts())));
+            if self.cache.len() + (tokens.len() - held) > self.config.n_positions {
+                continue;
+            }
+            for (&token, missing) in tokens[held..].iter().zip((0..tokens.len() - held).rev()) {
+                if self.cache.len() - pending.from == CHUNK {
+                    self.flush(&mut pending, sequences, &mut found)?;
                 }
-                Ok(_) => {}
-                Err(error) => {
-                    self.failure = Some(error.to_string());
-                    return Err(Halt::Failed);
+                at = Some(self.cache.push(token, at));
+                if missing == 0 {
+                    break;
                 }
             }
-            self.cache.extend(chunk);
+            pending.wanted.extend(at.map(|slot| (slot, index)));
         }
-        let distribution = distribution.ok_or(Halt::Full)?;
-        self.cache.remember(tokens, &distribution);
-        Ok((distribution, tokens.len() - from))
+        self.flush(&mut pending, sequences, &mut found)?;
+        Ok(found)
+    }
+
+    /// Gives up the slots that none of `sequences` leads through, if there are too many of them.
+    fn make_room(&mut self, sequences: &[&[u32]]) {
+        let longest = sequences.iter().map(|tokens| tokens.len()).max().unwrap_or_default();
+        let limit = self.config.n_positions.min(longest + SPREAD);
+        let walks: Vec<(Option<usize>, usize)> =
+            sequences.iter().map(|tokens| self.cache.walk(tokens)).collect();
+        let missing: usize =
+            sequences.iter().zip(&walks).map(|(tokens, (_, held))| (tokens.len() - held).max(1)).sum();
+        if self.cache.len() + missing > limit {
+            self.cache.compact(walks.iter().map(|&(slot, _)| slot));
+        }
+    }
+
+    /// Runs what is pending.
+    fn flush(
+        &mut self,
+        pending: &mut Pending,
+        sequences: &[&[u32]],
+        found: &mut [Option<Arc<Distribution>>],
+    ) -> Result<(), Halt> {
+        let Self { session, cache, vocabulary, .. } = self;
+        let width = cache.len() - pending.from;
+        if width == 0 {
+            return Ok(());
+        }
+        if (self.stop)() {
+            cache.truncate(pending.from);
+            return Err(Halt::Stopped);
+        }
+        self.taken += 1;
+        self.tokens += width as u32;
+        pending.wanted.sort_unstable();
+        let mut slots: Vec<usize> = pending.wanted.iter().map(|&(slot, _)| slot).collect();
+        slots.dedup();
+        if slots.is_empty() {
+            // The graph computes at least one row.
+            slots.push(cache.len() - 1);
+        }
+        let logits = match session.run(cache, pending.from, &slots) {
+            Ok(logits) => logits.map(|row| Arc::new(Distribution::new(row, vocabulary.starts()))),
+            Err(error) => {
+                self.failure = Some(error.to_string());
+                cache.truncate(pending.from);
+                return Err(Halt::Failed);
+            }
+        };
+        for (slot, distribution) in slots.into_iter().zip(logits.collect::<Vec<_>>()) {
+            for &(_, index) in pending.wanted.iter().filter(|(wanted, _)| *wanted == slot) {
+                cache.remember(sequences[index], &distribution);
+                found[index] = Some(Arc::clone(&distribution));
+            }
+        }
+        (pending.from, pending.wanted) = (cache.len(), Vec::new());
+        Ok(())
     }
 }

@@ -19,7 +19,7 @@ fn agent<'a>(before: &'a str, prefix: &'a str) -> Prompt<'a> {
 }
 
 const ASK: Ask<'static> =
-    Ask { candidates: &[], next_candidates: &[], top: 3, max_steps: 24, phrase_words: 3 };
+    Ask { candidates: &[], next_candidates: &[], top: 3, max_passes: 8, phrase_words: 3 };
 
 fn say(gpt2: &mut Gpt2, cache: &mut KvCache, before: &str, prefix: &str) -> Words {
     gpt2.words(cache, &agent(before, prefix), &ASK, &|| false)
@@ -29,6 +29,10 @@ fn say(gpt2: &mut Gpt2, cache: &mut KvCache, before: &str, prefix: &str) -> Word
 /// another by up to 4e-4 nats, a few per cent of a probability.
 fn assert_close(a: &Words, b: &Words) {
     assert!((a.mass - b.mass).abs() < 0.1 * a.mass + 1e-3, "{a:?}\n{b:?}");
+    if a.mass.max(b.mass) < 1e-6 {
+        // Nothing like it was foreseen: which spellings of it are found depends on what was opened first.
+        return;
+    }
     assert!((a.done - b.done).abs() < 0.02, "{a:?}\n{b:?}");
     for word in &a.top {
         let same = b.top.iter().find(|other| other.surface == word.surface).map_or(0.0, |other| other.prob);
@@ -47,8 +51,9 @@ fn finishes_the_sentence_of_the_manual() {
     let mut cache = gpt2.new_cache();
     let words = say(&mut gpt2, &mut cache, "Thanks for calling, I can", " he");
     assert_eq!(words.top[0].surface, " help");
-    assert!(words.top[0].prob > 0.9 && words.complete && !words.phrase_after_done, "{words:?}");
-    let phrase: String = words.phrase.iter().map(|word| word.surface.as_str()).collect();
+    assert!(words.top[0].prob > 0.9 && words.complete, "{words:?}");
+    assert!(words.phrases[0].first == " help" && !words.phrases[0].follows, "{words:?}");
+    let phrase: String = words.phrases[0].words.iter().map(|word| word.surface.as_str()).collect();
     assert!(phrase.starts_with(" you with"), "{phrase}");
 }
 
@@ -58,7 +63,7 @@ fn a_whole_word_is_done_and_says_what_follows() {
     let mut cache = gpt2.new_cache();
     let ask = Ask { candidates: &[" helping"], next_candidates: &[" you", " zebra"], ..ASK };
     let words = gpt2.words(&mut cache, &agent("Thanks for calling, I can", " help"), &ask, &|| false);
-    assert!(words.done > 0.9 && words.phrase_after_done, "{words:?}");
+    assert!(words.done > 0.9 && words.phrases[0].follows, "{words:?}");
     assert_eq!(words.after_done[0].surface, " you");
     let [you, zebra] = words.after_done_candidates[..] else { panic!("{words:?}") };
     assert!(
@@ -69,14 +74,14 @@ fn a_whole_word_is_done_and_says_what_follows() {
     // The same place, one key later: the next words given the space.
     let spaced = say(&mut gpt2, &mut cache, "Thanks for calling, I can help", " ");
     assert_eq!(spaced.top[0].surface, " you");
-    assert_eq!(spaced.steps, 0, "everything was known: {spaced:?}");
+    assert_eq!(spaced.passes, 0, "everything was known: {spaced:?}");
 }
 
 #[test]
 fn the_words_of_a_place_are_a_distribution() {
     let mut gpt2 = load();
     let mut cache = gpt2.new_cache();
-    let ask = Ask { top: 30, max_steps: 200, phrase_words: 0, ..ASK };
+    let ask = Ask { top: 30, max_passes: 200, phrase_words: 0, ..ASK };
     for (before, prefix) in
         [("Thanks for calling, I can", " he"), ("I can help you with that", ""), ("Wait..", ".")]
     {
@@ -102,7 +107,7 @@ fn a_warm_cache_says_what_a_cold_one_says() {
     let mut gpt2 = load();
     let text = "Sure, it's (about) 3.5 miles... I don't know, unbelievable! foo_bar";
     // Enough for both to finish: with fewer, the warm one gets further.
-    let ask = Ask { max_steps: 200, ..ASK };
+    let ask = Ask { max_passes: 200, ..ASK };
     let mut warm = gpt2.new_cache();
     for at in (0..=text.len()).step_by(3) {
         let (before, prefix) = text[..at].split_at(text[..at].rfind(' ').unwrap_or(0));
@@ -144,7 +149,7 @@ fn losses_agree_with_what_was_foreseen() {
     let mut before = String::new();
     for (surface, loss) in surfaces.iter().zip(&losses) {
         let loss = loss.unwrap();
-        let ask = Ask { candidates: &[surface], max_steps: 64, ..ASK };
+        let ask = Ask { candidates: &[surface], max_passes: 64, ..ASK };
         let words = gpt2.words(&mut gpt2.new_cache(), &agent(&before, ""), &ask, &|| false);
         let prob = if surface.is_empty() { words.after_end } else { words.candidates[0] };
         let known = surface.is_empty() || words.candidates_exact[0];
@@ -152,8 +157,10 @@ fn losses_agree_with_what_was_foreseen() {
         before.push_str(surface);
     }
     assert!(losses.iter().flatten().sum::<f32>() > -14.0, "a common sentence: {losses:?}");
-    let few = gpt2.losses(&mut gpt2.new_cache(), &agent("", ""), &surfaces, 3, &|| false);
-    assert!(few[0].is_some() && few[10].is_none() && few.len() == surfaces.len(), "{few:?}");
+    // A pass holds 16 tokens.
+    let long = surfaces[..10].repeat(4);
+    let few = gpt2.losses(&mut gpt2.new_cache(), &agent("", ""), &long, 2, &|| false);
+    assert!(few[9].is_some() && few[39].is_none() && few.len() == long.len(), "{few:?}");
 }
 
 #[test]
@@ -193,7 +200,7 @@ fn strange_text_gets_an_answer_or_an_empty_one() {
         );
     }
     let empty = say(&mut gpt2, &mut cache, "a", &"y".repeat(65));
-    assert!(empty.top.is_empty() && empty.mass == 0.0 && empty.steps == 0);
+    assert!(empty.top.is_empty() && empty.mass == 0.0 && empty.passes == 0);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The neural tier: one thread owns the GPT-2 and the KV caches, behind a bounded queue.
 //!
 //! A handle sends an entry and awaits its reply. Entries whose receiver is gone are skipped before compute is
-//! spent, and a dropped receiver or a passed deadline stops the work between two steps.
+//! spent, and a dropped receiver or a passed deadline stops the work between two passes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -52,8 +52,8 @@ pub struct Question {
     pub candidates: Vec<String>,
     /// Surfaces that may follow if the prefix is already whole, to be scored.
     pub next_candidates: Vec<String>,
-    /// The most decoding steps to spend.
-    pub max_steps: usize,
+    /// The most passes of the network to spend.
+    pub max_passes: usize,
     /// The longest continuation wanted, in words.
     pub phrase_words: usize,
     /// When the answer is due.
@@ -65,7 +65,7 @@ pub struct Question {
 enum Entry {
     Predict(Box<Question>, oneshot::Sender<Words>),
     Forget { tenant: String, writer: String, done: oneshot::Sender<()> },
-    Losses { text: Text, surfaces: Vec<String>, max_steps: usize, reply: oneshot::Sender<Vec<Option<f32>>> },
+    Losses { text: Text, surfaces: Vec<String>, max_passes: usize, reply: oneshot::Sender<Vec<Option<f32>>> },
 }
 
 /// Shared between the handles and the thread: what admission needs to know.
@@ -106,7 +106,10 @@ impl Inference {
     /// Asks, if the answer can be expected in time. `None`: not admitted.
     pub fn ask(&self, question: Question) -> Option<oneshot::Receiver<Words>> {
         let ahead = self.load.waiting.load(Ordering::Relaxed) as u64;
-        let wait = Duration::from_micros((ahead + 1) * self.load.typical.load(Ordering::Relaxed)) + MARGIN;
+        // With nothing ahead its own work ends at the deadline by itself, and what was found until then counts. Refusing
+        // it would also keep an old estimate for ever: only answers correct the average.
+        let works = if ahead == 0 { 0 } else { ahead + 1 };
+        let wait = Duration::from_micros(works * self.load.typical.load(Ordering::Relaxed)) + MARGIN;
         if question.deadline.left() <= wait {
             return None;
         }
@@ -119,13 +122,13 @@ impl Inference {
         &self,
         text: Text,
         surfaces: Vec<String>,
-        max_steps: usize,
+        max_passes: usize,
     ) -> Option<oneshot::Receiver<Vec<Option<f32>>>> {
         if self.load.waiting.load(Ordering::Relaxed) > 0 {
             return None;
         }
         let (reply, answer) = oneshot::channel();
-        self.send(Entry::Losses { text, surfaces, max_steps, reply }).then_some(answer)
+        self.send(Entry::Losses { text, surfaces, max_passes, reply }).then_some(answer)
     }
 
     /// Drops all caches of a writer; resolves when they are gone. Waits for a place in the queue: it must not be lost.
@@ -180,8 +183,8 @@ impl Worker {
                 // The receiver may be gone: a newer keystroke dropped it.
                 drop(reply.send(words));
             }
-            Entry::Losses { text, surfaces, max_steps, reply } if !reply.is_closed() => {
-                let losses = self.losses(&text, &surfaces, max_steps, &reply);
+            Entry::Losses { text, surfaces, max_passes, reply } if !reply.is_closed() => {
+                let losses = self.losses(&text, &surfaces, max_passes, &reply);
                 drop(busy);
                 drop(reply.send(losses));
             }
@@ -203,7 +206,7 @@ impl Worker {
             candidates: &candidates,
             next_candidates: &next_candidates,
             top: 4,
-            max_steps: question.max_steps,
+            max_passes: question.max_passes,
             phrase_words: question.phrase_words,
         };
         let stop = || reply.is_closed() || question.deadline.left() <= MARGIN;
@@ -227,7 +230,7 @@ impl Worker {
         &mut self,
         text: &Text,
         surfaces: &[String],
-        max_steps: usize,
+        max_passes: usize,
         reply: &oneshot::Sender<Vec<Option<f32>>>,
     ) -> Vec<Option<f32>> {
         let turns = text.turns();
@@ -235,7 +238,7 @@ impl Worker {
         let load = Arc::clone(&self.load);
         let stop = || reply.is_closed() || load.waiting.load(Ordering::Relaxed) > 1;
         let cache = self.caches.of(None, &self.model);
-        let losses = self.model.losses(cache, &text.prompt(&turns, ""), &refs(surfaces), max_steps, &stop);
+        let losses = self.model.losses(cache, &text.prompt(&turns, ""), &refs(surfaces), max_passes, &stop);
         self.tidy();
         losses
     }

@@ -160,10 +160,8 @@ impl Engine {
     /// Lets a first word go on as far as that is worth it.
     fn extend(&self, candidate: &mut Ranked, tables: &Tables, place: &Place<'_>, request: &Request) {
         let first = candidate.surfaces[0].clone();
-        let neural = match &tables.phrase {
-            Some((of, phrase)) if *of == first => phrase.as_slice(),
-            _ => &[],
-        };
+        let goes_on = tables.phrases.iter().find(|p| p.first == first && p.follows == candidate.follows);
+        let neural = goes_on.map_or(&[][..], |phrase| phrase.words.as_slice());
         self.with_views(place, request, |views, writer| {
             let ensemble = &self.bundle.ensemble;
             let extension = Extension {

@@ -60,7 +60,9 @@ impl Engine {
     ) -> Losses {
         let normal = segment::normalise(text);
         let surfaces: Vec<&str> = segment::surfaces(&normal).take(WORDS).collect();
-        let neural = self.neural_losses(&surfaces, role, context, effort).await;
+        let neural = self
+            .neural_losses(&surfaces, role, super::neural_turns(context, memory.map(Arc::as_ref)), effort)
+            .await;
         let turns = recent_turns(context);
         let mut losses = Vec::with_capacity(surfaces.len());
         let mut sent = 0;
@@ -113,15 +115,11 @@ impl Engine {
         &self,
         surfaces: &[&str],
         role: Role,
-        context: &[Turn],
+        turns: Vec<(foretype_models::Role, String)>,
         effort: Effort,
     ) -> Vec<Option<f32>> {
         let Some(inference) = &self.inference else { return Vec::new() };
-        let text = Text {
-            turns: super::neural_turns(context),
-            role: super::neural_role(role),
-            before: String::new(),
-        };
+        let text = Text { turns, role: super::neural_role(role), before: String::new() };
         let owned = surfaces.iter().take(effort.steps).map(|s| (*s).to_owned()).collect();
         let Some(answer) = inference.losses(text, owned, effort.steps) else { return Vec::new() };
         match tokio::time::timeout(effort.patience, answer).await {

@@ -33,6 +33,7 @@ use crate::inference::Inference;
 use crate::predictors::fixed::Fixed;
 use crate::predictors::{Ngram, Query, Spelled, Spells};
 use crate::session::Sessions;
+use crate::writer::Recent;
 
 /// Everything that predicts.
 #[derive(Debug)]
@@ -64,7 +65,11 @@ impl Engine {
 
     /// What a new writer starts from.
     pub fn new_memory(&self) -> Memory {
-        Memory { personal: PersonalModel::new(Limits::default()), weights: Weights::new() }
+        Memory {
+            personal: PersonalModel::new(Limits::default()),
+            weights: Weights::new(),
+            recent: Recent::default(),
+        }
     }
 
     /// What became of a suggestion: a rejected one does not come back at its place.
@@ -135,8 +140,16 @@ pub(crate) fn neural_role(role: Role) -> foretype_models::Role {
     }
 }
 
-/// The conversation as the GPT-2 reads it.
-pub(crate) fn neural_turns(context: &[Turn]) -> Vec<(foretype_models::Role, String)> {
+/// What the GPT-2 reads before the draft: the conversation, or what the writer sent last if there is none.
+pub(crate) fn neural_turns(
+    context: &[Turn],
+    memory: Option<&RwLock<Memory>>,
+) -> Vec<(foretype_models::Role, String)> {
+    if context.is_empty() {
+        let memory = memory.map(read);
+        let recent = memory.iter().flat_map(|memory| memory.recent.turns());
+        return recent.map(|(role, text)| (neural_role(role), text.to_owned())).collect();
+    }
     let normal = |turn: &Turn| segment::normalise(&turn.text).trim_end().to_owned();
     context.iter().map(|turn| (neural_role(turn.role), normal(turn))).collect()
 }

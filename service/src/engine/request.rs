@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use foretype_markov::{PersonalModel, Role};
 
 use crate::ensemble::weights::Weights;
+use crate::writer::Recent;
 
 /// When an answer is due. The budget becomes an instant on arrival and only travels down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +40,16 @@ pub struct Memory {
     pub personal: PersonalModel,
     /// The writer's own mixture weights.
     pub weights: Weights,
+    /// The newest of what the writer sent.
+    pub recent: Recent,
+}
+
+impl Memory {
+    /// Learns the words of a message that was sent; `normal` is normalised text.
+    pub(crate) fn learn(&mut self, normal: &str, role: Role) {
+        self.personal.learn(normal, role);
+        self.recent.learn(normal, role);
+    }
 }
 
 /// Whose conversation this is: sessions and caches are keyed by it and never shared between writers.

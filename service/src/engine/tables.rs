@@ -1,7 +1,7 @@
 //! What all members say about one place: here, and one word later if the prefix may be a finished word.
 
 use foretype_markov::segment;
-use foretype_models::{Word, Words};
+use foretype_models::{Continuation, Word, Words};
 
 use super::corrections::Meant;
 use super::place::{Place, recent_turns};
@@ -22,8 +22,8 @@ const LEAST_DONE: f32 = 0.02;
 /// Fast candidates the neural tier is asked to score, here and one word later.
 const ASKED: (usize, usize) = (6, 4);
 
-/// Decoding steps the neural tier may spend on one keystroke.
-const STEPS: usize = 6;
+/// Passes of the network the neural tier may spend on one keystroke.
+const PASSES: usize = 3;
 
 /// Words of neural continuation.
 const PHRASE: usize = 4;
@@ -39,8 +39,8 @@ pub(crate) struct Tables {
     pub(crate) next: Option<Table>,
     /// Words that a mistyped prefix was to be.
     pub(crate) meant: Vec<Meant>,
-    /// The neural continuation, after the surface it follows.
-    pub(crate) phrase: Option<(String, Vec<(String, f32)>)>,
+    /// What the neural tier goes on with after the likeliest first words.
+    pub(crate) phrases: Vec<Continuation>,
 }
 
 impl Engine {
@@ -64,7 +64,7 @@ impl Engine {
             let mut here = Table::gather(views, prefix, PROPOSALS, &self.bundle.ensemble.prior, writer);
             let meant = self.corrections(views, &mut here, request);
             let next = (here.done() > LEAST_DONE).then(|| self.next(views, prefix, writer));
-            Tables { here, next, meant, phrase: None }
+            Tables { here, next, meant, phrases: Vec::new() }
         })
     }
 
@@ -83,14 +83,14 @@ impl Engine {
     ) -> Question {
         Question {
             text: Text {
-                turns: super::neural_turns(&request.context),
+                turns: super::neural_turns(&request.context, request.memory.as_deref()),
                 role: super::neural_role(request.role),
                 before: normal[..normal.len() - place.cut.prefix.len()].to_owned(),
             },
             prefix: place.cut.prefix.to_owned(),
             candidates: best(&tables.here, ASKED.0),
             next_candidates: tables.next.as_ref().map(|next| best(next, ASKED.1)).unwrap_or_default(),
-            max_steps: STEPS,
+            max_passes: PASSES,
             phrase_words: PHRASE,
             deadline: request.deadline,
             session: request.session.clone(),
@@ -146,11 +146,7 @@ impl Engine {
             let asked = &question.next_candidates[..words.after_done_candidates.len()];
             next.settle(Predictor::Gpt2, |surface| said(surface, asked, &words.after_done));
         });
-        let first = if words.phrase_after_done { words.after_done.first() } else { words.top.first() };
-        if let (Some(first), false) = (first, words.phrase.is_empty()) {
-            let phrase = words.phrase.iter().map(|w| (w.surface.clone(), w.prob)).collect();
-            tables.phrase = Some((first.surface.clone(), phrase));
-        }
+        tables.phrases.clone_from(&words.phrases);
         Status::Used
     }
 

@@ -1,5 +1,7 @@
 //! Phrases: a first word goes on, a word at a time, as long as going on is worth it.
 
+use foretype_models::Word;
+
 use super::calibrate::Calibration;
 use super::mixture::{Prior, Table, Views};
 use super::rank::Ranked;
@@ -22,7 +24,7 @@ pub struct Extension<'a> {
     /// Probabilities that mean what they say.
     pub calibration: &'a Calibration,
     /// The neural continuation of this first word, with conditional probabilities; may be empty.
-    pub neural: &'a [(String, f32)],
+    pub neural: &'a [Word],
     /// The unfinished surface.
     pub prefix: &'a str,
 }
@@ -34,7 +36,7 @@ impl Extension<'_> {
         self.step(ranked, &mut longer, views, self.neural);
     }
 
-    fn step(&self, best: &mut Ranked, longer: &mut Ranked, views: &Views<'_>, neural: &[(String, f32)]) {
+    fn step(&self, best: &mut Ranked, longer: &mut Ranked, views: &Views<'_>, neural: &[Word]) {
         let last = longer.surfaces.last().map_or("", String::as_str);
         if longer.surfaces.len() >= LONGEST || worth::ends_sentence(last) {
             return;
@@ -56,18 +58,18 @@ impl Extension<'_> {
     }
 
     /// The likeliest next surface, its calibrated probability, and whether it is the neural one.
-    fn next(&self, views: &Views<'_>, neural: Option<&(String, f32)>) -> Option<(String, f32, bool)> {
+    fn next(&self, views: &Views<'_>, neural: Option<&Word>) -> Option<(String, f32, bool)> {
         let mut table = Table::gather(views, "", 2, self.prior, self.writer);
         let gpt2 = Predictor::Gpt2 as usize;
-        if let Some((surface, p)) = neural {
+        if let Some(Word { surface, prob }) = neural {
             table.mass[gpt2] = Some(1.0);
-            table.propose(surface, Predictor::Gpt2, views).probs[gpt2] = *p;
+            table.propose(surface, Predictor::Gpt2, views).probs[gpt2] = *prob;
             table.settle(Predictor::Gpt2, |scored| scored == surface);
         }
         let mixed = table.rows.iter().map(|row| (row, table.mix(&row.probs)));
         let (row, p) =
             mixed.max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.surface.cmp(&a.0.surface)))?;
-        let agrees = neural.is_some_and(|(surface, _)| *surface == row.surface);
+        let agrees = neural.is_some_and(|word| word.surface == row.surface);
         Some((row.surface.clone(), self.calibration.confidence(0, p), agrees))
     }
 }

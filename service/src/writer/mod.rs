@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+pub use recent::Recent;
 pub use registry::{Settings, Writers};
 pub use state::{Counts, WriterState};
 pub use warm::Writer;
 
 pub mod event;
+mod recent;
 mod registry;
 mod state;
 mod warm;

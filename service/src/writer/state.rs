@@ -1,7 +1,8 @@
 //! What events add up to. The fold is deterministic: same events in the same order, same bytes.
 //!
 //! ```text
-//! "FTWS" | events u64 | first_at i64 | last_at i64 | 6 counts u64 | weights length u32 | weights | personal model
+//! "FTWS" | events u64 | first_at i64 | last_at i64 | 6 counts u64 | weights length u32 | weights
+//!        | recent length u32 | recent | personal model
 //! ```
 //! Little endian; the version and the checksum stand beside it in the store.
 
@@ -9,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use foretype_markov::{PersonalModel, segment};
 
+use super::Recent;
 use super::event::{Content, Learned};
 use crate::engine::{Memory, Outcome};
 use crate::ensemble::weights::Weights;
@@ -81,7 +83,7 @@ impl WriterState {
         self.counts.characters += learned.text.chars().count() as u64;
         let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
         memory.weights.apply(&learned.losses);
-        memory.personal.learn(&normal, learned.role);
+        memory.learn(&normal, learned.role);
     }
 
     /// The state's bytes in memory, roughly.
@@ -92,12 +94,12 @@ impl WriterState {
 
     /// The stored form.
     pub fn snapshot(&self, epoch: u64) -> Snapshot {
-        let (weights, personal) = {
+        let (weights, recent, personal) = {
             let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
-            (memory.weights.to_bytes(), memory.personal.to_bytes())
+            (memory.weights.to_bytes(), memory.recent.to_bytes(), memory.personal.to_bytes())
         };
         let counts = &self.counts;
-        let mut blob = Vec::with_capacity(96 + weights.len() + personal.len());
+        let mut blob = Vec::with_capacity(100 + weights.len() + recent.len() + personal.len());
         blob.extend_from_slice(MAGIC);
         blob.extend_from_slice(&self.seq.to_le_bytes());
         blob.extend_from_slice(&counts.first_at.to_le_bytes());
@@ -106,9 +108,11 @@ impl WriterState {
         for total in totals.into_iter().chain([counts.rejected]) {
             blob.extend_from_slice(&total.to_le_bytes());
         }
-        let length = u32::try_from(weights.len()).expect("weights are a few kilobytes");
-        blob.extend_from_slice(&length.to_le_bytes());
-        blob.extend_from_slice(&weights);
+        for part in [&weights, &recent] {
+            let length = u32::try_from(part.len()).expect("either is a few kilobytes");
+            blob.extend_from_slice(&length.to_le_bytes());
+            blob.extend_from_slice(part);
+        }
         blob.extend_from_slice(&personal);
         Snapshot { epoch, seq: self.seq, format: FORMAT, blob }
     }
@@ -135,12 +139,17 @@ impl WriterState {
             partial: number()?,
             rejected: number()?,
         };
-        let (length, rest) = rest.split_first_chunk::<4>()?;
-        let (weights, personal) =
-            rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
-        let weights = Weights::from_bytes(weights)?;
+        let mut part = || {
+            let (length, tail) = rest.split_first_chunk::<4>()?;
+            let (part, tail) = tail.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+            rest = tail;
+            Some(part)
+        };
+        let weights = Weights::from_bytes(part()?)?;
+        let recent = Recent::from_bytes(part()?)?;
+        let personal = rest;
         let personal = PersonalModel::from_bytes(personal).ok()?;
-        let memory = Arc::new(RwLock::new(Memory { personal, weights }));
+        let memory = Arc::new(RwLock::new(Memory { personal, weights, recent }));
         (seq == snapshot.seq).then_some(Self { memory, counts, seq })
     }
 }

@@ -100,7 +100,7 @@ fn remember(engine: &Engine, stream: &Stream<'_>) -> Option<Arc<RwLock<Memory>>>
 fn learn(memory: Option<&Arc<RwLock<Memory>>>, turn: &Turn) {
     if let Some(memory) = memory {
         let mut memory = memory.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        memory.personal.learn(&segment::normalise(&turn.text), turn.role);
+        memory.learn(&segment::normalise(&turn.text), turn.role);
     }
 }
 

@@ -1,0 +1,88 @@
+//! What passes of the network take: `cargo bench -p foretype-models`.
+//!
+//! Behind a cached context of about 90 tokens, with the softmax of every row wanted: one token, a prefill of 16, token
+//! trees of 2 to 16 tokens, and six candidate words scored one by one and in one pass.
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use foretype_models::{Gpt2, KvCache, Options, Prompt, Role, load_runtime};
+
+const TURNS: [(Role, &str); 3] = [
+    (
+        Role::Customer,
+        "Hi, I would like to find a place to eat tonight, something Italian and not too expensive please.",
+    ),
+    (
+        Role::Agent,
+        "Sure, which city should I look in, and for how many people would you like me to book the table?",
+    ),
+    (
+        Role::Customer,
+        "We are four, in San Jose. Somewhere near the station would be best, around half past seven.",
+    ),
+];
+const BEFORE: &str = "I found ten restaurants. What about The Old Spaghetti Factory? It is a";
+const CANDIDATES: [&str; 6] = [" nice", " restaurant", " moderately", " casual", " family", " popular"];
+
+fn prompt(before: &str) -> Prompt<'_> {
+    Prompt { turns: &TURNS, role: Role::Agent, before, prefix: " " }
+}
+
+/// A model, a cache that holds the context, and its tokens.
+fn ready() -> (Gpt2, KvCache, Vec<u32>) {
+    load_runtime(None).expect("`make build` fetches ONNX Runtime");
+    let bundle = concat!(env!("CARGO_MANIFEST_DIR"), "/bundle");
+    let mut gpt2 = Gpt2::load(bundle.as_ref(), Options::default()).expect("the bundle is in the checkout");
+    let mut cache = gpt2.new_cache();
+    let context = gpt2.tokens(&mut cache, &prompt(BEFORE));
+    gpt2.prefill(&mut cache, &prompt(BEFORE), &|| false);
+    (gpt2, cache, context)
+}
+
+/// `count` nodes of a tree behind `context`, two children each; `round` makes each tree a new one.
+fn tree(context: &[u32], count: usize, round: u32) -> Vec<Vec<u32>> {
+    let mut paths = vec![context.to_vec()];
+    for i in 0..count {
+        let token = 300 + (round * 16 + i as u32) * 7 % 12_000;
+        paths.push([paths[i.div_ceil(2)].as_slice(), &[token]].concat());
+    }
+    paths.split_off(1)
+}
+
+fn passes(criterion: &mut Criterion) {
+    let (mut gpt2, mut cache, context) = ready();
+    let mut round = 0;
+    let mut group = criterion.benchmark_group("tree pass");
+    for count in [1, 2, 4, 8, 16] {
+        group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
+            bencher.iter(|| {
+                round += 1;
+                gpt2.pass(&mut cache, &tree(&context, count, round))
+            });
+        });
+    }
+    group.finish();
+    criterion.bench_function("prefill of 16", |bencher| {
+        bencher.iter(|| {
+            round += 1;
+            let new = (0..16).map(|i| 300 + (round * 16 + i) * 7 % 12_000);
+            let longer: Vec<u32> = context.iter().copied().chain(new).collect();
+            gpt2.pass(&mut cache, &[longer])
+        });
+    });
+}
+
+fn candidates(criterion: &mut Criterion) {
+    let (mut gpt2, mut cache, _) = ready();
+    let paths = CANDIDATES.map(|surface| gpt2.tokens(&mut cache, &prompt(&[BEFORE, surface].concat())));
+    let mut group = criterion.benchmark_group("six candidates");
+    group.bench_function("one by one", |bencher| {
+        bencher.iter(|| {
+            paths.iter().map(|path| gpt2.pass(&mut cache, std::slice::from_ref(path))).sum::<usize>()
+        });
+    });
+    group.bench_function("in one pass", |bencher| bencher.iter(|| gpt2.pass(&mut cache, &paths)));
+    group.finish();
+}
+
+criterion_group!(benches, passes, candidates);
+criterion_main!(benches);

@@ -1,0 +1,88 @@
+//! The newest of what a writer sent: what the GPT-2 reads before a draft that has no conversation.
+
+use std::collections::VecDeque;
+
+use foretype_markov::Role;
+
+/// Bytes kept, about a hundred tokens. On held-out writers more said nothing more, and would have to be run before the
+/// first key of every session.
+const BYTES: usize = 400;
+
+/// Messages, oldest first, of at most [`BYTES`] together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recent(VecDeque<(Role, String)>);
+
+impl Recent {
+    /// Adds the message `normal`, normalised text; the oldest go when it is too much, of a long one its end stays.
+    pub fn learn(&mut self, normal: &str, role: Role) {
+        let text = normal.trim_end();
+        let from = text.len().saturating_sub(BYTES);
+        let words = text.match_indices(' ').map(|(at, _)| at + 1);
+        let from = if from == 0 { 0 } else { words.into_iter().find(|&at| at >= from).unwrap_or(text.len()) };
+        if from == text.len() {
+            return;
+        }
+        self.0.push_back((role, text[from..].to_owned()));
+        while self.0.iter().map(|(_, text)| text.len()).sum::<usize>() > BYTES {
+            self.0.pop_front();
+        }
+    }
+
+    /// The messages, oldest first.
+    pub fn turns(&self) -> impl Iterator<Item = (Role, &str)> {
+        self.0.iter().map(|(role, text)| (*role, text.as_str()))
+    }
+
+    /// The stored form: `(role u8 | length u16 | UTF-8)*`, little endian.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (role, text) in &self.0 {
+            let length = u16::try_from(text.len()).expect("messages are bounded in bytes");
+            bytes.push(*role as u8);
+            bytes.extend_from_slice(&length.to_le_bytes());
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        bytes
+    }
+
+    /// Reads the stored form.
+    pub fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
+        let mut messages = VecDeque::new();
+        while let Some((&[role, low, high], rest)) = bytes.split_first_chunk::<3>() {
+            let role = [Role::Author, Role::Agent, Role::Customer].into_iter().find(|r| *r as u8 == role)?;
+            let (text, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([low, high])))?;
+            messages.push_back((role, std::str::from_utf8(text).ok()?.to_owned()));
+            bytes = rest;
+        }
+        bytes.is_empty().then_some(Self(messages))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_newest_and_of_a_long_message_the_end() {
+        let mut recent = Recent::default();
+        recent.learn("First.", Role::Author);
+        recent.learn(&"word ".repeat(79), Role::Agent);
+        assert_eq!(recent.turns().count(), 2);
+        recent.learn("More.", Role::Author);
+        assert_eq!(recent.turns().map(|(role, _)| role).collect::<Vec<_>>(), [Role::Agent, Role::Author]);
+        recent.learn(&format!("start {}end", "word ".repeat(200)), Role::Author);
+        let kept: Vec<&str> = recent.turns().map(|(_, text)| text).collect();
+        assert!(kept.len() == 1 && kept[0].len() <= BYTES && kept[0].ends_with("word end"), "{kept:?}");
+        recent.learn(&"x".repeat(BYTES + 1), Role::Author);
+        assert_eq!(recent.turns().count(), 1, "a single endless word is no text");
+    }
+
+    #[test]
+    fn the_stored_form_reads_back() {
+        let mut recent = Recent::default();
+        recent.learn("Straße frei? ", Role::Customer);
+        recent.learn("Ja.", Role::Agent);
+        assert_eq!(Recent::from_bytes(&recent.to_bytes()), Some(recent.clone()));
+        assert_eq!(Recent::from_bytes(&recent.to_bytes()[1..]), None);
+    }
+}
