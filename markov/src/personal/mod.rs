@@ -17,6 +17,7 @@
 mod conversation;
 mod evidence;
 mod forget;
+mod fresh;
 mod predict;
 mod snapshot;
 mod text;

@@ -1,11 +1,11 @@
 //! The estimate: interpolated absolute discounting of weighed places.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 use super::conversation::{Conversation, LONGEST, Spoken};
 use super::evidence::{Index, LEVELS, Tallies, Token, sighting};
-use super::vocabulary::{END, FRESH, NONE, WordId, is_start};
+use super::fresh::FreshWords;
+use super::vocabulary::{END, FRESH, WordId, is_start};
 use super::{PersonalModel, start_id};
 use crate::{Event, Matched, NextWord, Role, Score};
 
@@ -27,7 +27,7 @@ const UNKNOWN: f32 = 1.0;
 pub struct PersonalHistory {
     tokens: Vec<Token>,
     /// Words of the conversation that the model does not know; their ids begin with `FRESH`.
-    fresh: Arc<Vec<String>>,
+    fresh: FreshWords,
     evidence: Vec<Evidence>,
     index: Index,
     /// What a sighting is worth.
@@ -58,28 +58,22 @@ impl PersonalHistory {
 impl PersonalModel {
     /// Resolves the place where a conversation stands.
     pub fn history_in(&self, conversation: &Conversation<'_>) -> PersonalHistory {
-        let mut fresh = Vec::new();
+        let mut fresh = FreshWords::default();
         let tokens = conversation.spoken().iter().map(|&spoken| match spoken {
             Spoken::Start(role) => (start_id(role), true),
             Spoken::Surface(surface, sent) => (self.token(surface, &mut fresh), sent),
         });
         let tokens = tokens.collect();
-        self.resolve(tokens, Arc::new(fresh))
+        self.resolve(tokens, fresh)
     }
 
     /// The id of a word of the conversation, a fresh one if need be.
-    fn token(&self, surface: &str, fresh: &mut Vec<String>) -> WordId {
-        self.vocabulary.find(surface).unwrap_or_else(|| {
-            let at = fresh.iter().position(|known| known == surface).unwrap_or_else(|| {
-                fresh.push(surface.to_owned());
-                fresh.len() - 1
-            });
-            // A conversation has a few hundred surfaces.
-            WordId::try_from(at).ok().and_then(|at| FRESH.checked_add(at)).unwrap_or(NONE)
-        })
+    fn token(&self, surface: &str, fresh: &mut FreshWords) -> WordId {
+        let hash = self.vocabulary.hash(surface);
+        self.vocabulary.find_hashed(surface, hash).unwrap_or_else(|| fresh.intern(surface, hash as u32))
     }
 
-    fn resolve(&self, tokens: Vec<Token>, fresh: Arc<Vec<String>>) -> PersonalHistory {
+    fn resolve(&self, tokens: Vec<Token>, fresh: FreshWords) -> PersonalHistory {
         let tallies = self.tallies(&tokens);
         // What each level's weights are multiplied by, longest context first; the rest is left to shorter ones.
         let mut factors = [0.0; LEVELS];
@@ -99,9 +93,9 @@ impl PersonalModel {
             let count = self.count(tally.id);
             let mut prob = base * tally.recent + per_sighting * count as f32;
             let mut order = 0;
-            for level in 0..LEVELS {
-                prob += factors[level] * (tally.sums[level] - DISCOUNT * tally.tops[level]);
-                order += u8::from(tally.sums[level] > 0.0);
+            for (factor, (sum, top)) in factors.iter().zip(tally.sums.iter().zip(&tally.tops)) {
+                prob += factor * (sum - DISCOUNT * top);
+                order += u8::from(*sum > 0.0);
             }
             Evidence { id: tally.id, order, count, sightings: count + u32::from(tally.seen), prob }
         });
@@ -137,17 +131,12 @@ impl PersonalModel {
     }
 
     fn surface<'a>(&'a self, history: &'a PersonalHistory, id: WordId) -> &'a str {
-        match id.checked_sub(FRESH) {
-            Some(at) => history.fresh.get(usize::from(at)).map_or("", String::as_str),
-            None => self.vocabulary.surface(id),
-        }
+        if id < FRESH { self.vocabulary.surface(id) } else { history.fresh.surface(id) }
     }
 
     fn id(&self, history: &PersonalHistory, surface: &str) -> Option<WordId> {
-        self.vocabulary.find(surface).or_else(|| {
-            let at = history.fresh.iter().position(|fresh| fresh == surface)?;
-            Some(FRESH + at as WordId)
-        })
+        let hash = self.vocabulary.hash(surface);
+        self.vocabulary.find_hashed(surface, hash).or_else(|| history.fresh.find(surface, hash as u32))
     }
 
     /// The words that there is evidence for and that start with `prefix`.
@@ -262,8 +251,8 @@ impl NextWord for PersonalModel {
     }
 
     fn advance(&self, history: &PersonalHistory, surface: &str) -> PersonalHistory {
-        let mut fresh = Arc::clone(&history.fresh);
-        let id = self.id(history, surface).unwrap_or_else(|| self.token(surface, Arc::make_mut(&mut fresh)));
+        let mut fresh = history.fresh.clone();
+        let id = self.token(surface, &mut fresh);
         let mut tokens = Vec::with_capacity(history.tokens.len() + 1);
         tokens.extend_from_slice(&history.tokens[(history.tokens.len() + 1).saturating_sub(LONGEST)..]);
         tokens.push((id, false));
@@ -301,8 +290,7 @@ impl NextWord for PersonalModel {
     }
 
     fn distribution(&self, history: &PersonalHistory) -> Vec<(Event, f32)> {
-        let fresh = (0..history.fresh.len()).map(|at| FRESH + at as WordId);
-        let words = self.vocabulary.sorted().iter().copied().chain(fresh);
+        let words = self.vocabulary.sorted().iter().copied().chain(history.fresh.ids());
         let words =
             words.map(|id| (Event::Word(self.surface(history, id).to_owned()), self.prob(history, id).prob));
         words.chain([(Event::End, self.end(history)), (Event::Unknown, self.escape(history))]).collect()

@@ -30,6 +30,7 @@ struct Cell {
 
 #[derive(Clone, Debug)]
 pub(super) struct Text {
+    #[expect(clippy::vec_box, reason = "what is there does not move when more is added")]
     chunks: Vec<Box<[Cell; CHUNK]>>,
     /// The position of the first place kept.
     from: u32,

@@ -1,7 +1,13 @@
 //! The surfaces one writer used, with their counts.
 
+mod frequent;
+mod restore;
+
+use frequent::{Frequent, LISTS};
 use hashbrown::DefaultHashBuilder;
+use std::cmp::Reverse;
 use std::hash::BuildHasher;
+use std::ops::Range;
 
 /// Numbers a surface; small, because every word of the text is one.
 pub(super) type WordId = u16;
@@ -25,13 +31,6 @@ pub(super) const MAX_SURFACE: usize = 64;
 /// A word seen less often is let go with the last of its places.
 const KEPT: u32 = 3;
 
-/// How many of the most frequent words are kept in order, of all and of each first letter: what is asked for before much
-/// is typed.
-const LISTED: usize = 16;
-
-/// All words, those that begin with a space, and those that begin with a space and one of the 26 letters.
-const LISTS: usize = 28;
-
 pub(super) fn is_start(id: WordId) -> bool {
     id < FIRST_WORD
 }
@@ -52,6 +51,12 @@ struct Word {
     len: u8,
 }
 
+impl Word {
+    fn range(&self) -> Range<usize> {
+        self.at as usize..self.at as usize + usize::from(self.len)
+    }
+}
+
 const BLANK: Word = Word { at: 0, last: 0, count: 0, places: 0, next: NONE, len: 0 };
 
 /// A hash table of chains that grows by one bucket a word (linear hashing, Litwin 1980), so that no word ever waits
@@ -69,10 +74,7 @@ pub(super) struct Vocabulary {
     hasher: DefaultHashBuilder,
     /// Ids of real words in byte order of their surfaces: the words with a prefix are a range.
     sorted: Vec<WordId>,
-    /// The most frequent words, ties in byte order.
-    frequent: [Vec<WordId>; LISTS],
-    /// The sum of counts of the same words as `frequent`.
-    sums: [u64; LISTS],
+    frequent: Frequent,
     /// Words without a place in the text.
     dormant: usize,
 }
@@ -87,14 +89,13 @@ impl Vocabulary {
             buckets: vec![NONE],
             hasher: DefaultHashBuilder::default(),
             sorted: Vec::new(),
-            frequent: [const { Vec::new() }; LISTS],
-            sums: [0; LISTS],
+            frequent: Frequent::default(),
             dormant: 0,
         }
     }
 
     /// The ids of words, free ones included.
-    pub(super) fn ids(&self) -> std::ops::Range<WordId> {
+    pub(super) fn ids(&self) -> Range<WordId> {
         FIRST_WORD..self.words.len() as WordId
     }
 
@@ -114,8 +115,7 @@ impl Vocabulary {
     }
 
     pub(super) fn surface(&self, id: WordId) -> &str {
-        let word = self.words[usize::from(id)];
-        &self.surfaces[word.at as usize..][..usize::from(word.len)]
+        &self.surfaces[self.words[usize::from(id)].range()]
     }
 
     pub(super) fn is_word(&self, id: WordId) -> bool {
@@ -133,11 +133,20 @@ impl Vocabulary {
 
     /// The sum of all counts, ends of messages included.
     pub(super) fn total(&self) -> u64 {
-        self.sums[0] + u64::from(self.count(END))
+        self.frequent.total() + u64::from(self.count(END))
+    }
+
+    pub(super) fn hash(&self, surface: &str) -> u64 {
+        self.hasher.hash_one(surface)
     }
 
     pub(super) fn find(&self, surface: &str) -> Option<WordId> {
-        let mut id = self.buckets[self.bucket(surface)];
+        self.find_hashed(surface, self.hash(surface))
+    }
+
+    /// The same given the surface's [`hash`](Self::hash).
+    pub(super) fn find_hashed(&self, surface: &str, hash: u64) -> Option<WordId> {
+        let mut id = self.buckets[self.bucket(hash)];
         while id != NONE {
             if self.surface(id) == surface {
                 return Some(id);
@@ -148,8 +157,8 @@ impl Vocabulary {
     }
 
     /// Buckets below the split have been divided in two already.
-    fn bucket(&self, surface: &str) -> usize {
-        let hash = self.hasher.hash_one(surface) as usize;
+    fn bucket(&self, hash: u64) -> usize {
+        let hash = hash as usize;
         let above = self.buckets.len().next_power_of_two();
         let wide = hash & (above - 1);
         if wide < self.buckets.len() { wide } else { wide & (above / 2 - 1) }
@@ -207,12 +216,12 @@ impl Vocabulary {
     }
 
     fn link(&mut self, id: WordId) {
-        let bucket = self.bucket(self.surface(id));
+        let bucket = self.bucket(self.hash(self.surface(id)));
         self.words[usize::from(id)].next = std::mem::replace(&mut self.buckets[bucket], id);
     }
 
     fn unlink(&mut self, id: WordId) {
-        let bucket = self.bucket(self.surface(id));
+        let bucket = self.bucket(self.hash(self.surface(id)));
         let next = self.words[usize::from(id)].next;
         let mut at = self.buckets[bucket];
         if at == id {
@@ -237,9 +246,7 @@ impl Vocabulary {
         self.dormant -= usize::from(word.places == 0);
         word.places += 1;
         self.counted(id, 1);
-        for number in lists_of(self.surface(id)) {
-            self.list_in(number, id);
-        }
+        frequent::lists_of(self.surface(id)).for_each(|number| self.list(number, id));
     }
 
     /// A start that ends no message: it has a place, and counts for nothing.
@@ -257,45 +264,24 @@ impl Vocabulary {
     }
 
     fn counted(&mut self, id: WordId, change: i64) {
-        for number in lists_of(self.surface(id)) {
-            self.sums[number] = self.sums[number].wrapping_add_signed(change);
-        }
+        let surface = &self.surfaces[self.words[usize::from(id)].range()];
+        self.frequent.count(surface, change);
     }
 
     /// Gives a word whose count has risen its place in a list.
-    fn list_in(&mut self, number: usize, id: WordId) {
-        let list = &self.frequent[number];
-        let before = |a: WordId, b: WordId| self.is_before(a, b);
-        if list.len() == LISTED && list.last().is_some_and(|&last| last != id && before(last, id)) {
-            return;
-        }
-        let listed = list.iter().position(|&other| other == id);
-        let from = listed.unwrap_or(list.len());
-        // Only those with the same count stand between it and its place: mostly none.
-        let to = list[..from].iter().rposition(|&other| before(other, id)).map_or(0, |at| at + 1);
-        let list = &mut self.frequent[number];
-        match listed {
-            Some(from) => list[to..=from].rotate_right(1),
-            None => {
-                list.truncate(LISTED - 1);
-                if list.capacity() == 0 {
-                    list.reserve_exact(LISTED);
-                }
-                list.insert(to, id);
-            }
-        }
-    }
-
-    fn is_before(&self, a: WordId, b: WordId) -> bool {
-        self.count(b).cmp(&self.count(a)).then_with(|| self.surface(a).cmp(self.surface(b))).is_lt()
+    fn list(&mut self, number: usize, id: WordId) {
+        let Self { frequent, words, surfaces, .. } = self;
+        let key = |id: WordId| {
+            let word = &words[usize::from(id)];
+            (Reverse(word.count), &surfaces[word.range()])
+        };
+        frequent.rise(number, id, |a, b| key(a) < key(b));
     }
 
     /// The most frequent words with `prefix`, best first, ties in byte order, and whether these are all; `None` where no
     /// list is kept.
     pub(super) fn frequent(&self, prefix: &str) -> Option<(&[WordId], bool)> {
-        let number = listed_prefix(prefix)?;
-        let list = &self.frequent[number];
-        Some((list, list.len() < LISTED))
+        self.frequent.with(prefix)
     }
 
     /// The words that start with `prefix`, in byte order.
@@ -306,10 +292,9 @@ impl Vocabulary {
 
     /// The sum of the counts of the words that start with `prefix`.
     pub(super) fn counts_with(&self, prefix: &str) -> u64 {
-        match listed_prefix(prefix) {
-            Some(number) => self.sums[number],
-            None => self.with_prefix(prefix).iter().map(|&id| u64::from(self.count(id))).sum(),
-        }
+        self.frequent
+            .sum(prefix)
+            .unwrap_or_else(|| self.with_prefix(prefix).iter().map(|&id| u64::from(self.count(id))).sum())
     }
 
     /// A place of the word has left the text; a rare word goes with its last one.
@@ -351,7 +336,7 @@ impl Vocabulary {
             let left = word.count / 2;
             self.counted(id, i64::from(left) - i64::from(word.count));
             self.words[usize::from(id)].count = left;
-            lists |= self.lists_with(id);
+            lists |= self.frequent.containing(self.surface(id), id);
             if left == 0 {
                 lists |= self.release(id);
             }
@@ -365,7 +350,7 @@ impl Vocabulary {
     /// that had the word and may lack another now.
     fn release(&mut self, id: WordId) -> u32 {
         let word = self.words[usize::from(id)];
-        let lists = self.lists_with(id);
+        let lists = self.frequent.containing(self.surface(id), id);
         self.counted(id, -i64::from(word.count));
         self.unlink(id);
         self.waste += usize::from(word.len);
@@ -373,11 +358,6 @@ impl Vocabulary {
         self.words[usize::from(id)] = BLANK;
         self.free.push(id);
         lists
-    }
-
-    fn lists_with(&self, id: WordId) -> u32 {
-        let with = lists_of(self.surface(id)).filter(|&number| self.frequent[number].contains(&id));
-        with.fold(0, |bits, number| bits | 1 << number)
     }
 
     fn freed(&mut self, lists: u32) {
@@ -391,69 +371,28 @@ impl Vocabulary {
 
     /// Makes a list anew.
     fn relist(&mut self, number: usize) {
-        self.frequent[number].clear();
-        let words = self.with_prefix(&prefix_of(number)).to_vec();
-        words.into_iter().for_each(|id| self.list_in(number, id));
+        self.frequent.clear(number);
+        let words = self.with_prefix(&frequent::prefix_of(number)).to_vec();
+        words.into_iter().for_each(|id| self.list(number, id));
     }
 
     fn tidy(&mut self) {
         let mut surfaces = String::with_capacity(self.surfaces.len() - self.waste + MAX_SURFACE);
         for word in &mut self.words {
-            let from = word.at as usize;
+            let range = word.range();
             word.at = surfaces.len() as u32;
-            surfaces.push_str(&self.surfaces[from..from + usize::from(word.len)]);
+            surfaces.push_str(&self.surfaces[range]);
         }
         self.surfaces = surfaces;
         self.waste = 0;
     }
 
-    /// Adds an id as a snapshot has it: a word with its count, or a free one.
-    ///
-    /// Ids come in order. `None`: the word is there already, or is too long, or there are too many.
-    pub(super) fn restore(&mut self, surface: &str, count: u32) -> Option<WordId> {
-        if surface.is_empty() {
-            let id = self.append()?;
-            self.free.push(id);
-            return Some(id);
-        }
-        let held = std::mem::take(&mut self.free);
-        let id = if self.find(surface).is_none() { self.intern(surface) } else { NONE };
-        self.free = held;
-        if id == NONE {
-            return None;
-        }
-        self.words[usize::from(id)].count = count;
-        self.counted(id, i64::from(count));
-        Some(id)
-    }
-
-    /// Sets the number of messages ended, as a snapshot has it.
-    pub(super) fn restore_ends(&mut self, count: u32) {
-        self.words[usize::from(END)].count = count;
-    }
-
-    /// Notes a place of a restored word; its count stays. `false`: it has more places than sightings.
-    pub(super) fn restore_place(&mut self, id: WordId, position: u32) -> bool {
-        let word = &mut self.words[usize::from(id)];
-        self.dormant -= usize::from(word.places == 0 && word.len > 0);
-        word.last = position + 1;
-        let Some(places) = word.places.checked_add(1) else { return false };
-        word.places = places;
-        is_start(id) || u32::from(places) <= word.count
-    }
-
-    /// Makes the lists once all counts are restored.
-    pub(super) fn restored(&mut self) {
-        self.free.reverse();
-        (0..LISTS).for_each(|number| self.relist(number));
-    }
-
     pub(super) fn bytes(&self) -> usize {
         let ids = self.sorted.capacity() + self.buckets.capacity() + self.free.capacity();
-        let listed: usize = self.frequent.iter().map(Vec::capacity).sum();
         self.surfaces.capacity()
             + self.words.capacity() * size_of::<Word>()
-            + (ids + listed) * size_of::<WordId>()
+            + ids * size_of::<WordId>()
+            + self.frequent.bytes()
     }
 
     /// An upper bound of `bytes` (less a constant) from the content alone: surfaces have at most an eighth of waste and
@@ -461,32 +400,6 @@ impl Vocabulary {
     pub(super) fn content_bytes(&self) -> usize {
         let live = self.surfaces.len() - self.waste;
         live * 81 / 64 + self.words.len() * ((size_of::<Word>() + 2 * size_of::<WordId>()) * 9 / 8 + 4)
-    }
-}
-
-/// The lists a word belongs to.
-fn lists_of(surface: &str) -> impl Iterator<Item = usize> + use<> {
-    let (spaced, letter) = match surface.as_bytes() {
-        [b' ', letter @ b'a'..=b'z', ..] => (Some(1), Some(usize::from(letter - b'a') + 2)),
-        [b' ', ..] => (Some(1), None),
-        _ => (None, None),
-    };
-    std::iter::once(0).chain(spaced).chain(letter)
-}
-
-/// The list that holds just the words with `prefix`.
-fn listed_prefix(prefix: &str) -> Option<usize> {
-    match prefix.as_bytes() {
-        [] | [b' '] | [b' ', b'a'..=b'z'] => lists_of(prefix).last(),
-        _ => None,
-    }
-}
-
-fn prefix_of(number: usize) -> String {
-    match number {
-        0 => String::new(),
-        1 => " ".to_owned(),
-        _ => format!(" {}", char::from(b'a' + (number - 2) as u8)),
     }
 }
 
