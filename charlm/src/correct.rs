@@ -78,7 +78,9 @@ struct Search<'a> {
     space: &'static str,
     most_slips: usize,
     k: usize,
+    /// Transitions looked at, and how many may be.
     steps: usize,
+    most: usize,
     open: BinaryHeap<Open>,
     /// Best first.
     found: Vec<Correction>,
@@ -88,7 +90,7 @@ impl Lexicon {
     /// The `k` likeliest [suggestible](crate::suggestible) words of which `prefix`, three letters at the least, is a
     /// mistyped beginning, or the whole: one slip, and from seven letters on two where one explains nothing.
     ///
-    /// The slips are letters transposed, missing, added and replaced. Looks at no more than 2,500 transitions: of long
+    /// The slips are letters transposed, missing, added and replaced. Looks at about 2,500 transitions at the most: of long
     /// prefixes with two slips the best may be missing. Empty for what holds anything but letters.
     pub fn correct(&self, prefix: &str, k: usize) -> Vec<Correction> {
         self.correct_within(prefix, k, STEPS).0
@@ -109,7 +111,8 @@ impl Lexicon {
             space: if letters.len() < prefix.len() { " " } else { "" },
             most_slips: 1,
             k,
-            steps: most,
+            most,
+            steps: 0,
             open: BinaryHeap::new(),
             found: Vec::new(),
         };
@@ -118,7 +121,7 @@ impl Lexicon {
             search.most_slips = 2;
             search.run();
         }
-        (search.found, most - search.steps)
+        (search.found, search.steps)
     }
 }
 
@@ -131,7 +134,7 @@ impl Search<'_> {
             self.push(Path { place, channel: 1.0, typed: 0, slips: 0, last: None });
         }
         while let Some(best) = self.open.pop() {
-            if self.steps == 0 {
+            if self.steps >= self.most {
                 break;
             }
             if self.bound(&best.path) <= self.floor() {
@@ -176,7 +179,7 @@ impl Search<'_> {
     /// Goes on with `letter`, in any case that may stand for it, after which `typed` letters are explained.
     fn step(&mut self, path: Path, letter: char, typed: usize) {
         for c in self.casing.variants(letter, path.last.is_none()) {
-            self.steps = self.steps.saturating_sub(1);
+            self.steps += 1;
             if let Some(place) = self.lexicon.child(path.place, c) {
                 let channel = path.channel * self.casing.cost(c, path.last.is_none());
                 self.push(Path { place, channel, typed, last: Some(letter), ..path });
@@ -190,7 +193,7 @@ impl Search<'_> {
         let typed = self.typed[at];
         let mut children = Vec::with_capacity(32);
         self.lexicon.children(path.place, &mut children);
-        self.steps = self.steps.saturating_sub(children.len());
+        self.steps += children.len();
         // A space only begins a surface, and that it did not is no slip.
         for (c, place) in children.into_iter().filter(|&(c, _)| c != ' ') {
             let letter = self.casing.folded(c, path.last.is_none());

@@ -42,8 +42,8 @@ pub struct Score {
 
 /// A model of the next word.
 ///
-/// All probabilities are over the same events: the surfaces of the vocabulary, the end of the message, and a word
-/// outside the vocabulary; they sum to one. A history belongs to the model that made it, and is good until that model
+/// All probabilities are over the same events: the surfaces of the vocabulary (for a personal model with those of the
+/// conversation), the end of the message, and a word outside the vocabulary; they sum to one. A history belongs to the model that made it, and is good until that model
 /// learns something.
 pub trait NextWord {
     /// What the model remembers of the text so far, resolved once a keystroke.

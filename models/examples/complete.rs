@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             message.context.iter().map(|turn| (role(&turn.role), turn.text.as_str())).collect();
         let prompt = Prompt { turns: &turns, role: Role::Agent, before: "", prefix: "" };
         cache.clear();
-        gpt2.prefill(&mut cache, &prompt, &|| false);
+        gpt2.prefill(&mut cache, &prompt, &|_| false);
         type_out(&mut gpt2, &mut cache, &turns, &message.text, &mut |_, words, ms| {
             times.push(ms);
             steps.push(f64::from(words.passes));
@@ -86,7 +86,7 @@ fn type_out(
     for at in (0..=text.len()).filter(|&at| text.is_char_boundary(at)) {
         let (before, prefix) = text[..at].split_at(unfinished(&text[..at]));
         let started = Instant::now();
-        let words = gpt2.words(cache, &Prompt { turns, role: Role::Agent, before, prefix }, &ask, &|| false);
+        let words = gpt2.words(cache, &Prompt { turns, role: Role::Agent, before, prefix }, &ask, &|_| false);
         show(&text[..at], &words, started.elapsed().as_secs_f64() * 1e3)?;
     }
     Ok(())

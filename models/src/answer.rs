@@ -103,9 +103,8 @@ impl<'a> Answer<'a> {
             sequences.extend(self.search(asker).map(|search| search.tokens(node)));
         }
         for &(asker, node) in askers {
-            let ahead = self.search(asker).map(|search| search.ahead(node)).unwrap_or_default();
             let room = CHUNK.saturating_sub(sequences.len());
-            sequences.extend(ahead.into_iter().take(room));
+            sequences.extend(self.search(asker).map(|search| search.ahead(node, room)).unwrap_or_default());
         }
         let borrowed: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
         let found = steps.pass(&borrowed)?;
@@ -222,7 +221,8 @@ pub(crate) fn prob(steps: &mut Steps<'_>, place: &Place, surface: &str, ahead: &
         let rest = [place.tokens.as_slice(), &steps.vocabulary.encode(ahead)].concat();
         if rest.starts_with(&sequences[0]) {
             let from = sequences[0].len() + 1;
-            let to = rest.len().min(from + CHUNK - 1).min(steps.config.n_positions);
+            // With the node itself a full chunk.
+            let to = rest.len().min(from + CHUNK - 2).min(steps.config.n_positions);
             sequences.extend((from..=to).map(|length| rest[..length].to_vec()));
         }
         let borrowed: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();

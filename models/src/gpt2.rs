@@ -123,7 +123,7 @@ impl Gpt2 {
         let mut cache = self.new_cache();
         let text = "Thanks for calling, I can help you with that. ".repeat(3);
         let prompt = Prompt { turns: &[], role: crate::Role::Agent, before: &text, prefix: "" };
-        self.words(&mut cache, &prompt, &Ask { top: 1, max_passes: 2, ..Ask::default() }, &|| false);
+        self.words(&mut cache, &prompt, &Ask { top: 1, max_passes: 2, ..Ask::default() }, &|_| false);
         self.failure.take().map_or(Ok(()), Err)
     }
 
@@ -145,7 +145,13 @@ impl Gpt2 {
     }
 
     /// Runs the conversation and the draft into `cache` before anything is asked, and says whether it came to the end.
-    pub fn prefill(&mut self, cache: &mut KvCache, prompt: &Prompt<'_>, stop: &dyn Fn() -> bool) -> bool {
+    /// `stop` is asked before each run, given the number of its tokens.
+    pub fn prefill(
+        &mut self,
+        cache: &mut KvCache,
+        prompt: &Prompt<'_>,
+        stop: &dyn Fn(usize) -> bool,
+    ) -> bool {
         let (mut steps, place) = self.begin(cache, prompt, 0, stop);
         let done = steps.prefill(&place.tokens).is_ok();
         self.failure = steps.failure.or(self.failure.take());
@@ -161,7 +167,7 @@ impl Gpt2 {
         cache: &mut KvCache,
         prompt: &Prompt<'_>,
         ask: &Ask<'_>,
-        stop: &dyn Fn() -> bool,
+        stop: &dyn Fn(usize) -> bool,
     ) -> Words {
         let mut words =
             Words { candidates: vec![0.0; ask.candidates.len()], complete: true, ..Words::default() };
@@ -194,7 +200,7 @@ impl Gpt2 {
         prompt: &Prompt<'_>,
         surfaces: &[&str],
         max_passes: usize,
-        stop: &dyn Fn() -> bool,
+        stop: &dyn Fn(usize) -> bool,
     ) -> Vec<Option<f32>> {
         let mut before = prompt.before.to_owned();
         let mut losses = Vec::with_capacity(surfaces.len());
@@ -224,7 +230,7 @@ impl Gpt2 {
         tokens: &[u32],
     ) -> std::sync::Arc<crate::distribution::Distribution> {
         let prompt = Prompt { turns: &[], role: crate::Role::Author, before: "", prefix: "" };
-        let (mut steps, _) = self.begin(cache, &prompt, 0, &|| false);
+        let (mut steps, _) = self.begin(cache, &prompt, 0, &|_| false);
         steps.prefill(tokens).unwrap_or_else(|halt| panic!("{halt:?} {:?}", steps.failure))
     }
 
@@ -236,7 +242,7 @@ impl Gpt2 {
         sequences: &[Vec<u32>],
     ) -> Vec<std::sync::Arc<crate::distribution::Distribution>> {
         let prompt = Prompt { turns: &[], role: crate::Role::Author, before: "", prefix: "" };
-        let (mut steps, _) = self.begin(cache, &prompt, 1, &|| false);
+        let (mut steps, _) = self.begin(cache, &prompt, 1, &|_| false);
         let borrowed: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
         let found = steps.pass(&borrowed).unwrap_or_else(|halt| panic!("{halt:?} {:?}", steps.failure));
         found.into_iter().map(|found| found.expect("there is room")).collect()
@@ -246,7 +252,7 @@ impl Gpt2 {
     #[doc(hidden)]
     pub fn pass(&mut self, cache: &mut KvCache, sequences: &[Vec<u32>]) -> usize {
         let prompt = Prompt { turns: &[], role: crate::Role::Author, before: "", prefix: "" };
-        let (mut steps, _) = self.begin(cache, &prompt, 1, &|| false);
+        let (mut steps, _) = self.begin(cache, &prompt, 1, &|_| false);
         let borrowed: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
         steps.pass(&borrowed).map_or(0, |found| found.iter().flatten().count())
     }
@@ -254,7 +260,7 @@ impl Gpt2 {
     /// The tokens of a prompt's context, for tests and benches.
     #[doc(hidden)]
     pub fn tokens(&mut self, cache: &mut KvCache, prompt: &Prompt<'_>) -> Vec<u32> {
-        self.begin(cache, prompt, 0, &|| false).1.tokens
+        self.begin(cache, prompt, 0, &|_| false).1.tokens
     }
 
     /// The tokens, for tests.
@@ -268,7 +274,7 @@ impl Gpt2 {
         cache: &'a mut KvCache,
         prompt: &Prompt<'_>,
         max_passes: usize,
-        stop: &'a dyn Fn() -> bool,
+        stop: &'a dyn Fn(usize) -> bool,
     ) -> (Steps<'a>, Place) {
         let Self { config, vocabulary, session, .. } = self;
         let place = cache.encoded().place(prompt, vocabulary, &config.special_tokens, config.n_positions);

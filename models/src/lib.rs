@@ -12,7 +12,7 @@
 //! let mut gpt2 = Gpt2::load("models/bundle".as_ref(), Options::default())?;
 //! let mut cache = gpt2.new_cache();
 //! let prompt = Prompt { turns: &[], role: Role::Agent, before: "Thanks for calling, I can", prefix: " he" };
-//! let words = gpt2.words(&mut cache, &prompt, &Ask { top: 3, max_passes: 8, ..Ask::default() }, &|| false);
+//! let words = gpt2.words(&mut cache, &prompt, &Ask { top: 3, max_passes: 8, ..Ask::default() }, &|_| false);
 //! assert_eq!(words.top[0].surface, " help");
 //! # Ok::<(), foretype_models::Error>(())
 //! ```

@@ -183,7 +183,7 @@ fn words_and_their_ends_agree_with_brute_force() {
         max_passes: 64,
         ..Ask::default()
     };
-    let words = gpt2.words(&mut cache, &prompt, &ask, &|| false);
+    let words = gpt2.words(&mut cache, &prompt, &ask, &|_| false);
     let mut compared = 0;
     for (candidate, (found, exact)) in
         ask.candidates.iter().zip(words.candidates.iter().zip(&words.candidates_exact))

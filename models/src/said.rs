@@ -17,6 +17,9 @@ const WEIGHTS: [f32; 4] = [1.0, 30.0, 200.0, 800.0];
 /// Bytes of text that are looked back at: the draft and the newest turns until there are so many.
 const NEWEST: usize = 1_500;
 
+/// A longer surface, in bytes, is a link or a key, and nobody wants it said again.
+const LONGEST: usize = 64;
+
 /// What was said, as it may be said at one place.
 pub(crate) struct Said {
     weights: HashMap<String, f32>,
@@ -42,7 +45,8 @@ impl Said {
         let said: Vec<&str> = said.into_iter().rev().flatten().collect();
         let mut weights: HashMap<String, f32> = HashMap::new();
         let mut total = 0.0;
-        for (at, surface) in said.iter().enumerate().filter(|(_, surface)| !surface.is_empty()) {
+        let words = said.iter().enumerate().filter(|(_, surface)| (1..=LONGEST).contains(&surface.len()));
+        for (at, surface) in words {
             let agree = (1..WEIGHTS.len().min(at + 1))
                 .take_while(|back| {
                     let (then, now) = (said[at - back], said[said.len() - back]);

@@ -167,11 +167,12 @@ impl<'a> Search<'a> {
     }
 
     /// Sequences to run with `node`: the context and its path, and what the words asked for have behind it. Their
-    /// tokens are known beforehand, so they need no pass of their own.
-    pub(crate) fn ahead(&self, node: usize) -> Vec<Vec<u32>> {
+    /// tokens are known beforehand, so they need no pass of their own. At most `room` of them.
+    pub(crate) fn ahead(&self, node: usize, room: usize) -> Vec<Vec<u32>> {
         let waiting = self.goals.iter().filter(|goal| goal.node == node);
         waiting
             .flat_map(|goal| (goal.depth + 1..=goal.path.len()).map(|depth| &goal.path[..depth]))
+            .take(room)
             .map(|path| [self.query.context.as_slice(), path].concat())
             .collect()
     }

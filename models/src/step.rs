@@ -30,7 +30,7 @@ pub(crate) struct Steps<'a> {
     pub(crate) vocabulary: &'a Vocabulary,
     pub(crate) session: &'a mut Session,
     pub(crate) cache: &'a mut KvCache,
-    pub(crate) stop: &'a dyn Fn() -> bool,
+    pub(crate) stop: &'a dyn Fn(usize) -> bool,
     /// Passes that may still be made.
     pub(crate) left: usize,
     /// Passes made: runs of the network, beside the prefill.
@@ -91,14 +91,11 @@ impl Steps<'_> {
             if self.cache.len() + (tokens.len() - held) > self.config.n_positions {
                 continue;
             }
-            for (&token, missing) in tokens[held..].iter().zip((0..tokens.len() - held).rev()) {
+            for &token in &tokens[held..] {
                 if self.cache.len() - pending.from == CHUNK {
                     self.flush(&mut pending, sequences, &mut found)?;
                 }
                 at = Some(self.cache.push(token, at));
-                if missing == 0 {
-                    break;
-                }
             }
             pending.wanted.extend(at.map(|slot| (slot, index)));
         }
@@ -131,7 +128,7 @@ impl Steps<'_> {
         if width == 0 {
             return Ok(());
         }
-        if (self.stop)() {
+        if (self.stop)(width) {
             cache.truncate(pending.from);
             return Err(Halt::Stopped);
         }

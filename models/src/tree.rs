@@ -83,12 +83,12 @@ fn candidates_scored_in_one_pass_are_those_scored_one_by_one() {
             max_passes: 64,
             ..Ask::default()
         };
-        let one = gpt2.words(&mut gpt2.new_cache(), &prompt(CONTEXT, " "), &ask, &|| false);
+        let one = gpt2.words(&mut gpt2.new_cache(), &prompt(CONTEXT, " "), &ask, &|_| false);
         for (surface, (&prob, exact)) in
             ask.candidates.iter().zip(one.candidates.iter().zip(&one.candidates_exact))
         {
             let single = Ask { candidates: &[surface], max_passes: 64, ..Ask::default() };
-            let alone = gpt2.words(&mut gpt2.new_cache(), &prompt(CONTEXT, " "), &single, &|| false);
+            let alone = gpt2.words(&mut gpt2.new_cache(), &prompt(CONTEXT, " "), &single, &|_| false);
             let difference = (prob - alone.candidates[0]).abs();
             assert!(difference < 0.03 * prob + 1e-4 || !exact, "{surface} {prob} {alone:?}");
         }

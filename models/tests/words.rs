@@ -22,7 +22,7 @@ const ASK: Ask<'static> =
     Ask { candidates: &[], next_candidates: &[], top: 3, max_passes: 8, phrase_words: 3 };
 
 fn say(gpt2: &mut Gpt2, cache: &mut KvCache, before: &str, prefix: &str) -> Words {
-    gpt2.words(cache, &agent(before, prefix), &ASK, &|| false)
+    gpt2.words(cache, &agent(before, prefix), &ASK, &|_| false)
 }
 
 /// Asserts that two answers agree as far as eight-bit activations let them: one way to run the same tokens differs from
@@ -62,7 +62,7 @@ fn a_whole_word_is_done_and_says_what_follows() {
     let mut gpt2 = load();
     let mut cache = gpt2.new_cache();
     let ask = Ask { candidates: &[" helping"], next_candidates: &[" you", " zebra"], ..ASK };
-    let words = gpt2.words(&mut cache, &agent("Thanks for calling, I can", " help"), &ask, &|| false);
+    let words = gpt2.words(&mut cache, &agent("Thanks for calling, I can", " help"), &ask, &|_| false);
     assert!(words.done > 0.9 && words.phrases[0].follows, "{words:?}");
     assert_eq!(words.after_done[0].surface, " you");
     let [you, zebra] = words.after_done_candidates[..] else { panic!("{words:?}") };
@@ -85,7 +85,7 @@ fn the_words_of_a_place_are_a_distribution() {
     for (before, prefix) in
         [("Thanks for calling, I can", " he"), ("I can help you with that", ""), ("Wait..", ".")]
     {
-        let words = gpt2.words(&mut cache, &agent(before, prefix), &ask, &|| false);
+        let words = gpt2.words(&mut cache, &agent(before, prefix), &ask, &|_| false);
         let sum = words.top.iter().map(|word| word.prob).sum::<f32>() + words.done;
         let sum = if prefix.is_empty() { sum + words.after_end } else { sum };
         assert!((0.5..=1.01).contains(&sum), "{before}|{prefix}: {sum}");
@@ -111,9 +111,9 @@ fn a_warm_cache_says_what_a_cold_one_says() {
     let mut warm = gpt2.new_cache();
     for at in (0..=text.len()).step_by(3) {
         let (before, prefix) = text[..at].split_at(text[..at].rfind(' ').unwrap_or(0));
-        let typed = gpt2.words(&mut warm, &agent(before, prefix), &ask, &|| false);
+        let typed = gpt2.words(&mut warm, &agent(before, prefix), &ask, &|_| false);
         let mut cold = gpt2.new_cache();
-        assert_close(&typed, &gpt2.words(&mut cold, &agent(before, prefix), &ask, &|| false));
+        assert_close(&typed, &gpt2.words(&mut cold, &agent(before, prefix), &ask, &|_| false));
     }
 }
 
@@ -124,18 +124,18 @@ fn a_stop_keeps_the_cache_usable() {
     let turns = [(Role::Customer, long.trim_end())];
     let prompt = Prompt { turns: &turns, ..agent("Thanks for calling, I can", " he") };
     let mut fresh = gpt2.new_cache();
-    let expected = gpt2.words(&mut fresh, &prompt, &ASK, &|| false);
+    let expected = gpt2.words(&mut fresh, &prompt, &ASK, &|_| false);
     assert!(expected.prefilled > 32, "{expected:?}");
     for allowed in 0..5 {
         let mut cache = gpt2.new_cache();
         let asked = Cell::new(0);
-        let stop = || {
+        let stop = |_| {
             asked.set(asked.get() + 1);
             asked.get() > allowed
         };
         let stopped = gpt2.words(&mut cache, &prompt, &ASK, &stop);
         assert!(!stopped.complete && cache.len() <= 16 * allowed, "{stopped:?}");
-        let again = gpt2.words(&mut cache, &prompt, &ASK, &|| false);
+        let again = gpt2.words(&mut cache, &prompt, &ASK, &|_| false);
         assert!(again.complete && again.prefilled <= expected.prefilled);
         assert_close(&again, &expected);
     }
@@ -145,12 +145,12 @@ fn a_stop_keeps_the_cache_usable() {
 fn losses_agree_with_what_was_foreseen() {
     let mut gpt2 = load();
     let surfaces = ["Is", " there", " anything", " else", " I", " can", " help", " you", " with", "?", ""];
-    let losses = gpt2.losses(&mut gpt2.new_cache(), &agent("", ""), &surfaces, 64, &|| false);
+    let losses = gpt2.losses(&mut gpt2.new_cache(), &agent("", ""), &surfaces, 64, &|_| false);
     let mut before = String::new();
     for (surface, loss) in surfaces.iter().zip(&losses) {
         let loss = loss.unwrap();
         let ask = Ask { candidates: &[surface], max_passes: 64, ..ASK };
-        let words = gpt2.words(&mut gpt2.new_cache(), &agent(&before, ""), &ask, &|| false);
+        let words = gpt2.words(&mut gpt2.new_cache(), &agent(&before, ""), &ask, &|_| false);
         let prob = if surface.is_empty() { words.after_end } else { words.candidates[0] };
         let known = surface.is_empty() || words.candidates_exact[0];
         assert!(!known || (prob.ln() - loss).abs() < 0.1, "{surface}: {} {loss}", prob.ln());
@@ -159,7 +159,7 @@ fn losses_agree_with_what_was_foreseen() {
     assert!(losses.iter().flatten().sum::<f32>() > -14.0, "a common sentence: {losses:?}");
     // A pass holds 16 tokens.
     let long = surfaces[..10].repeat(4);
-    let few = gpt2.losses(&mut gpt2.new_cache(), &agent("", ""), &long, 2, &|| false);
+    let few = gpt2.losses(&mut gpt2.new_cache(), &agent("", ""), &long, 2, &|_| false);
     assert!(few[9].is_some() && few[39].is_none() && few.len() == long.len(), "{few:?}");
 }
 
@@ -168,7 +168,7 @@ fn punctuation_glued_into_one_token_is_still_several_words() {
     let mut gpt2 = load();
     let ask = Ask { candidates: &["."], ..ASK };
     // "..." is one token: after "Wait.." a third point is likely only if the points are taken back.
-    let words = gpt2.words(&mut gpt2.new_cache(), &agent("Wait..", ""), &ask, &|| false);
+    let words = gpt2.words(&mut gpt2.new_cache(), &agent("Wait..", ""), &ask, &|_| false);
     assert!(words.candidates[0] > 0.2, "{words:?}");
     assert!(words.top.iter().all(|word| word.surface != ".." && word.surface != "..."), "{words:?}");
 }
@@ -206,10 +206,10 @@ fn strange_text_gets_an_answer_or_an_empty_one() {
 #[test]
 fn marks_in_what_people_type_are_plain_text() {
     let mut gpt2 = load();
-    let typed = gpt2.words(&mut gpt2.new_cache(), &agent("Goodbye.<|endoftext|>", ""), &ASK, &|| false);
+    let typed = gpt2.words(&mut gpt2.new_cache(), &agent("Goodbye.<|endoftext|>", ""), &ASK, &|_| false);
     let turns = [(Role::Agent, "Goodbye.")];
     let ended =
-        gpt2.words(&mut gpt2.new_cache(), &Prompt { turns: &turns, ..agent("", "") }, &ASK, &|| false);
+        gpt2.words(&mut gpt2.new_cache(), &Prompt { turns: &turns, ..agent("", "") }, &ASK, &|_| false);
     assert!(
         (typed.top[0].prob - ended.top[0].prob).abs() > 1e-3 || typed.top[0].surface != ended.top[0].surface
     );
@@ -249,7 +249,7 @@ fn a_long_conversation_leaves_room_for_words() {
         "Sure, I can help you with that. Which restaurant would you like me to book for you and your friend";
     for (at, _) in draft.match_indices(' ') {
         let words =
-            gpt2.words(&mut cache, &Prompt { turns: &turns, ..agent(&draft[..at], " ") }, &ASK, &|| false);
+            gpt2.words(&mut cache, &Prompt { turns: &turns, ..agent(&draft[..at], " ") }, &ASK, &|_| false);
         assert!(words.complete && !words.top.is_empty(), "{words:?}");
         prefilled += words.prefilled;
     }

@@ -235,9 +235,18 @@ impl App {
         // After the erasure: a keystroke that was under way may have left something until then.
         self.answers.forget_writer(&key);
         self.engine.forget_writer(TENANT, writer.as_str()).await;
+        // One that began before may go on until its deadline.
+        let (app, name) = (Arc::clone(&self.engine), writer.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(LONGEST_BUDGET).await;
+            app.forget_writer(TENANT, name.as_str()).await;
+        });
         if erased? { Ok(()) } else { Err(nobody()) }
     }
 }
+
+/// The largest budget a request can ask for.
+const LONGEST_BUDGET: Duration = Duration::from_secs(1);
 
 /// The key of a writer of the one tenant.
 pub fn key(writer: &WriterId) -> WriterKey {

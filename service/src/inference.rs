@@ -18,7 +18,10 @@ use crate::engine::{Deadline, SessionKey};
 const QUEUE: usize = 64;
 
 /// The answer must leave the thread this long before the deadline, to be merged and written in time.
-const MARGIN: Duration = Duration::from_micros(3_500);
+const MARGIN: Duration = Duration::from_micros(2_000);
+
+/// What a token of a run may take, on a core that others use too. A run that has begun goes on to its end.
+const A_TOKEN: Duration = Duration::from_micros(300);
 
 /// A text for the model, owned: it crosses to the thread.
 #[derive(Clone, Debug)]
@@ -135,11 +138,11 @@ impl Inference {
     pub async fn forget(&self, tenant: &str, writer: &str) {
         let (done, gone) = oneshot::channel();
         let entry = Entry::Forget { tenant: tenant.to_owned(), writer: writer.to_owned(), done };
+        // An error says that the thread ended, and its caches with it.
+        let Ok(place) = self.sender.reserve().await else { return };
         self.load.waiting.fetch_add(1, Ordering::Relaxed);
-        if self.sender.send(entry).await.is_ok() {
-            // An error says that the thread ended, and its caches with it.
-            drop(gone.await);
-        }
+        place.send(entry);
+        drop(gone.await);
     }
 
     fn send(&self, entry: Entry) -> bool {
@@ -209,7 +212,8 @@ impl Worker {
             max_passes: question.max_passes,
             phrase_words: question.phrase_words,
         };
-        let stop = || reply.is_closed() || question.deadline.left() <= MARGIN;
+        let stop =
+            |tokens: usize| reply.is_closed() || question.deadline.left() <= MARGIN + A_TOKEN * tokens as u32;
         let cache = self.caches.of(question.session.as_ref(), &self.model);
         let words = self.model.words(cache, &prompt, &ask, &stop);
         self.tidy();
@@ -236,7 +240,7 @@ impl Worker {
         let turns = text.turns();
         // More than this entry waits: a keystroke is more urgent.
         let load = Arc::clone(&self.load);
-        let stop = || reply.is_closed() || load.waiting.load(Ordering::Relaxed) > 1;
+        let stop = |_| reply.is_closed() || load.waiting.load(Ordering::Relaxed) > 1;
         let cache = self.caches.of(None, &self.model);
         let losses = self.model.losses(cache, &text.prompt(&turns, ""), &refs(surfaces), max_passes, &stop);
         self.tidy();

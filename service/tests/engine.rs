@@ -156,11 +156,29 @@ fn a_mistyped_word_is_replaced_where_that_is_asked_for() {
 
 #[test]
 fn a_word_the_writer_uses_is_no_mistake() {
-    let memory = shipped().new_memory();
-    let memory = Arc::new(RwLock::new(memory));
-    memory.write().expect("not poisoned").personal.learn("The ballance wheel", Role::Author);
-    let known = Request { memory: Some(memory), ..request("Your ballan") };
-    assert_eq!(corrected(known), []);
+    let learned = [
+        ("The ballance wheel", "Your ballan"),
+        ("Ballance wheels are in stock", "Your ballan"),
+        ("Wheels (ballance) are in stock", "Your ballan"),
+        ("The ballance wheel", "Your ballances"),
+    ];
+    for (message, draft) in learned {
+        let memory = Arc::new(RwLock::new(shipped().new_memory()));
+        assert_ne!(corrected(Request { memory: Some(Arc::clone(&memory)), ..request(draft) }), [], "{draft}");
+        memory.write().expect("not poisoned").personal.learn(message, Role::Author);
+        assert_eq!(corrected(Request { memory: Some(memory), ..request(draft) }), [], "{message}: {draft}");
+    }
+    assert_eq!(corrected(request("Ballance wheels: which ballan")), [], "the draft has it");
+    let said = vec![Turn { role: Role::Customer, text: "Ballance wheels, please.".to_owned() }];
+    assert_eq!(corrected(Request { context: said, ..request("Your ballan") }), [], "the customer has it");
+}
+
+#[test]
+fn the_end_of_something_longer_is_not_corrected() {
+    for draft in ["See example.com/ballan", "Use --ballan", "C:\\ballan", "Re\u{301}ballan"] {
+        assert_eq!(corrected(request(draft)), [], "{draft}");
+    }
+    assert_ne!(corrected(request("Ballan")), [], "all of the text");
 }
 
 #[test]

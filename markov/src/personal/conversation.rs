@@ -1,5 +1,6 @@
 //! What is at hand while a message is written: the conversation before it, and the message so far.
 
+use super::vocabulary::MAX_SURFACE;
 use crate::{Role, segment};
 
 /// The newest surfaces that are looked at.
@@ -74,11 +75,11 @@ impl<'a> Conversation<'a> {
 fn add<'a>(spoken: &mut Vec<Spoken<'a>>, role: Role, text: &'a str, sent: bool) {
     let from = spoken.len();
     let cut = text.len().saturating_sub(TAIL);
-    let tail = text.get(cut..).filter(|_| cut > 0).map_or(text, |tail| {
-        // From a space on, so that no surface is cut; some scripts have none.
-        tail.find(' ').map_or(tail, |space| &tail[space..])
-    });
-    if tail.len() == text.len() {
+    let tail = &text[text.ceil_char_boundary(cut)..];
+    // From a space on, so that no surface is cut; some scripts have none.
+    let space = tail.find(' ').filter(|&at| cut > 0 && at <= MAX_SURFACE);
+    let tail = &tail[space.unwrap_or(0)..];
+    if cut == 0 {
         spoken.push(Spoken::Start(role));
     }
     spoken.extend(segment::surfaces(tail).map(|surface| Spoken::Surface(surface, sent)));

@@ -1,7 +1,6 @@
 //! Forgetting: what keeps a personal model within its bytes.
 
 use super::PersonalModel;
-use super::text::CHUNK;
 use super::vocabulary::{NONE, is_start};
 
 /// The most bytes one learned word can add: itself, and a chunk of text.
@@ -21,9 +20,9 @@ impl PersonalModel {
             let too_many = self.vocabulary.dormant() * WORD_BYTES > self.limits.max_bytes / DORMANT_SHARE;
             let chunk = if too_many { None } else { self.text.drop_oldest() };
             match chunk {
-                Some(words) => self.leave(words),
+                Some(words) => self.vocabulary.leave(words.into_iter().filter(|&id| id != NONE)),
                 None if self.vocabulary.dormant() > 0 => self.vocabulary.fade(),
-                // One chunk of text and its words are left: they always fit.
+                // One chunk of text and its words are left.
                 None => return,
             }
         }
@@ -32,10 +31,6 @@ impl PersonalModel {
     fn is_full(&self) -> bool {
         let bytes = self.content_bytes() + MOST_BYTES;
         bytes > self.limits.max_bytes || self.text.is_full() || self.vocabulary.is_full()
-    }
-
-    fn leave(&mut self, words: [u16; CHUNK]) {
-        words.into_iter().filter(|&id| id != NONE).for_each(|id| self.vocabulary.left(id));
     }
 
     /// Forgets one surface: it is gone from the vocabulary and from the text. Returns whether it was known.

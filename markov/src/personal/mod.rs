@@ -69,7 +69,7 @@ pub struct PersonalModel {
 }
 
 impl PersonalModel {
-    /// A model that knows nothing yet: [`escape`](crate::NextWord::escape) is 1.
+    /// A model that knows nothing yet: where nothing has been said, [`escape`](crate::NextWord::escape) is 1.
     pub fn new(limits: Limits) -> Self {
         let limits = Limits { max_bytes: limits.max_bytes.max(Limits::LEAST) };
         let text = Text::new(limits.max_bytes);

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::conversation::{Conversation, LONGEST, Spoken};
 use super::evidence::{Index, LEVELS, Tallies, Token, sighting};
 use super::fresh::FreshWords;
-use super::vocabulary::{END, FRESH, WordId, is_start};
+use super::vocabulary::{END, FRESH, MAX_SURFACE, NONE, WordId, is_start};
 use super::{PersonalModel, start_id};
 use crate::{Event, Matched, NextWord, Role, Score};
 
@@ -70,7 +70,11 @@ impl PersonalModel {
     /// The id of a word of the conversation, a fresh one if need be.
     fn token(&self, surface: &str, fresh: &mut FreshWords) -> WordId {
         let hash = self.vocabulary.hash(surface);
-        self.vocabulary.find_hashed(surface, hash).unwrap_or_else(|| fresh.intern(surface, hash as u32))
+        let known = self.vocabulary.find_hashed(surface, hash);
+        // What is too long to be learned is too long to be said again.
+        known.unwrap_or_else(|| {
+            if surface.len() > MAX_SURFACE { NONE } else { fresh.intern(surface, hash as u32) }
+        })
     }
 
     fn resolve(&self, tokens: Vec<Token>, fresh: FreshWords) -> PersonalHistory {
@@ -92,12 +96,11 @@ impl PersonalModel {
         let evidence = tallies.all.iter().map(|tally| {
             let count = self.count(tally.id);
             let mut prob = base * tally.recent + per_sighting * count as f32;
-            let mut order = 0;
+            let order = tally.sums.iter().rposition(|&sum| sum > 0.0).map_or(0, |level| level as u8 + 1);
             for (factor, (sum, top)) in factors.iter().zip(tally.sums.iter().zip(&tally.tops)) {
                 prob += factor * (sum - DISCOUNT * top);
-                order += u8::from(*sum > 0.0);
             }
-            Evidence { id: tally.id, order, count, sightings: count + u32::from(tally.seen), prob }
+            Evidence { id: tally.id, order, count, sightings: count.saturating_add(tally.seen.into()), prob }
         });
         PersonalHistory {
             evidence: evidence.collect(),
@@ -111,7 +114,7 @@ impl PersonalModel {
     }
 
     fn match_of(&self, tallies: &Tallies) -> Matched {
-        let order = tallies.places.iter().take_while(|&&places| places > 0).count();
+        let order = tallies.places.iter().rposition(|&places| places > 0).map_or(0, |level| level + 1);
         let count = match order {
             0 => u32::try_from(self.vocabulary.total()).unwrap_or(u32::MAX),
             _ => tallies.places[order - 1],
@@ -190,7 +193,7 @@ impl PersonalModel {
         keep: impl Fn(&str, u32) -> bool,
         frequent: impl Iterator<Item = WordId>,
     ) -> Vec<(&'a str, f32)> {
-        let mut found: Vec<(f32, WordId)> = Vec::with_capacity(history.evidence.len() + k);
+        let mut found: Vec<(f32, WordId)> = Vec::with_capacity(history.evidence.len() + k.min(64));
         found.extend(self.evident(history, prefix).map(|evidence| (evidence.prob, evidence.id)));
         let frequent = frequent.filter(|&id| history.of(id).is_none());
         found.extend(frequent.map(|id| (history.per_sighting * self.vocabulary.count(id) as f32, id)));
@@ -204,8 +207,9 @@ impl PersonalModel {
             (surface.len() > prefix.len() && keep(surface, sightings)).then_some((surface, prob))
         };
         // The condition may cost a look-up: it is asked of the best only, and of the others if too few of these pass.
-        let leading: Vec<_> = leading(&found, 2 * k, better).iter().filter_map(kept).take(k).collect();
-        if leading.len() == k || found.len() <= 2 * k {
+        let ahead = k.saturating_mul(2);
+        let leading: Vec<_> = leading(&found, ahead, better).iter().filter_map(kept).take(k).collect();
+        if leading.len() == k || found.len() <= ahead {
             return leading;
         }
         found.sort_unstable_by(better);
@@ -231,7 +235,7 @@ impl PersonalModel {
 
 /// The first `count` in an order, best first: most are turned away by one comparison.
 fn leading<T: Copy>(all: &[T], count: usize, order: impl Fn(&T, &T) -> Ordering) -> Vec<T> {
-    let mut first: Vec<T> = Vec::with_capacity(count + 1);
+    let mut first: Vec<T> = Vec::with_capacity(count.min(all.len()) + 1);
     for item in all {
         if first.len() == count && first.last().is_some_and(|last| order(last, item).is_le()) {
             continue;

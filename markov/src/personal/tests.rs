@@ -196,9 +196,30 @@ fn of_a_long_conversation_the_end_counts() {
     sums_to_one(&model, &history);
     assert!(model.score(&history, " dolor").prob > 0.0);
     close(model.score(&history, "gone").prob, 0.0);
-    // No space to cut at: all of it is one surface.
-    let glued = "x".repeat(9_000);
-    assert!(!Conversation::new([], Role::Agent, &glued).is_empty());
+    // No space to cut at, and no character at the place to cut.
+    for glued in ["x".repeat(9_000), "é".repeat(4_000) + "a", "漢".repeat(3_001)] {
+        let conversation = Conversation::new([(Role::Customer, glued.as_str())], Role::Agent, "so");
+        let history = model.history_in(&conversation);
+        sums_to_one(&model, &history);
+        assert_eq!(model.top(&history, "", 9), [], "too long to be said again");
+    }
+    let late = format!("{} OK", "漢。".repeat(1_500));
+    let history = model.history_in(&Conversation::new([(Role::Customer, late.as_str())], Role::Agent, "so"));
+    assert!(model.score(&history, "漢").prob > 0.0, "a late space is not where to begin");
+}
+
+/// Every word once, in order: each of those that go is one of the first of all lists.
+#[test]
+fn a_sorted_glossary_is_forgotten_in_bounded_work() {
+    let mut model = PersonalModel::new(Limits { max_bytes: 64 << 10 });
+    let words: Vec<String> = (0..20_000_u32).map(|number| format!("a{number:05}")).collect();
+    for message in words.chunks(500) {
+        model.learn(&message.join(" "), Role::Author);
+    }
+    assert!(model.sightings(" a19999") == 1 && model.sightings(" a00001") == 0);
+    let (listed, _) = model.vocabulary.frequent("").unwrap();
+    assert!(model.vocabulary.surface(listed[0]) < model.vocabulary.surface(listed[1]));
+    says_the_same(&model, &PersonalModel::from_bytes(&model.to_bytes()).unwrap());
 }
 
 #[test]
@@ -250,6 +271,7 @@ fn stays_within_its_bytes_and_keeps_learning() {
     assert_eq!(model.sightings("brandnew") + model.sightings(" brandnew"), 2);
     let history = model.history(&[" w1"], None);
     sums_to_one(&model, &history);
+    says_the_same(&model, &PersonalModel::from_bytes(&model.to_bytes()).unwrap());
     let count = model.matched(&history).count;
     assert!(count > 20, "frequent contexts must survive: {count}");
 }
@@ -268,6 +290,29 @@ fn reload_equals_learn() {
         reloaded.learn(message, Role::Author);
     }
     assert_eq!(reloaded.to_bytes(), straight.to_bytes());
+    says_the_same(&straight, &reloaded);
+    says_the_same(&straight, &PersonalModel::from_bytes(&straight.to_bytes()).unwrap());
+}
+
+/// Predictions show whether the chains through the text are the same, which are not saved.
+fn says_the_same(a: &PersonalModel, b: &PersonalModel) {
+    let places = [
+        &["w1"][..],
+        &[" w1"],
+        &[" w7", " w50"],
+        &["w3", " w22", " w155"],
+        &[" w2", " w15"],
+        &[" new", " w1"],
+    ];
+    for surfaces in places {
+        let says = |model: &PersonalModel| {
+            let history = model.history(surfaces, Some(Role::Author));
+            let mut all = model.distribution(&history);
+            all.sort_by(|a, b| a.0.cmp(&b.0));
+            (all, model.matched(&history))
+        };
+        assert_eq!(says(a), says(b), "{surfaces:?}");
+    }
 }
 
 #[test]

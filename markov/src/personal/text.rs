@@ -116,7 +116,7 @@ impl Text {
         (packed.wrapping_mul(0x9e37_79b1) >> (32 - self.pairs.len().ilog2())) as usize
     }
 
-    /// Positions of `word`, newest first, given one more than the newest.
+    /// Positions of a word, newest first, given one more than the newest (0 for none).
     pub(super) fn places_of(&self, last: u32) -> impl Iterator<Item = u32> + '_ {
         self.chain(last, |cell| cell.word_before)
     }

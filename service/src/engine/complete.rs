@@ -83,11 +83,12 @@ impl Engine {
         let ensemble = &self.bundle.ensemble;
         let prefix = place.cut.prefix;
         let mut ranked = rank(&tables.here, tables.next.as_ref(), &ensemble.calibration);
-        ranked.extend(tables.meant.iter().map(|meant| meant.ranked(prefix)));
+        ranked.extend(tables.meant.iter().filter_map(|meant| meant.ranked(&tables.here)));
         ranked.sort_by(by_urgency);
         ranked.truncate(request.max_suggestions.max(EXTENDED) + 4);
         // Far behind the best, a longer candidate would not be shown either.
-        let least_worth = ranked.first().map_or(0.0, |best| best.worth / 3.0);
+        let most = ranked.iter().map(|candidate| candidate.worth).fold(f32::NEG_INFINITY, f32::max);
+        let least_worth = most.min(most / 3.0);
         for candidate in ranked.iter_mut().take(request.max_suggestions.max(EXTENDED)) {
             if candidate.worth >= least_worth || request.max_suggestions > 1 {
                 self.extend(candidate, tables, place, request);

@@ -66,7 +66,9 @@ impl Engine {
         let turns = recent_turns(context);
         let mut losses = Vec::with_capacity(surfaces.len());
         let mut sent = 0;
-        for piece in surfaces.chunks(PIECE) {
+        // As at the keyboard: before the first word less is awake than after it.
+        let (first, others) = surfaces.split_at(surfaces.len().min(1));
+        for piece in std::iter::once(first).chain(others.chunks(PIECE)) {
             let from = losses.len();
             let turns = turns.iter().map(|(role, text)| (*role, text.as_ref()));
             let conversation = Conversation::new(turns, role, &normal[..sent]);

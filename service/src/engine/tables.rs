@@ -62,7 +62,7 @@ impl Engine {
         self.with_views(place, request, |views, writer| {
             let prefix = place.cut.prefix;
             let mut here = Table::gather(views, prefix, PROPOSALS, &self.bundle.ensemble.prior, writer);
-            let meant = self.corrections(views, &mut here, request);
+            let meant = self.corrections(views, &mut here, place, request);
             let next = (here.done() > LEAST_DONE).then(|| self.next(views, prefix, writer));
             Tables { here, next, meant, phrases: Vec::new() }
         })

@@ -76,8 +76,8 @@ pub struct Table {
     pub done: [f32; MEMBERS],
     /// The candidates.
     pub rows: Vec<Row>,
-    /// P(the prefix is a slip for another word), which the candidates do not share.
-    pub slip: f32,
+    /// Σ π_m P_m(word) · P(the prefix | word was meant) of the words that the prefix may be a slip for.
+    pub slips: f32,
     weights: [f32; MEMBERS],
 }
 
@@ -107,7 +107,7 @@ impl Table {
             mass: [None; MEMBERS],
             done: [0.0; MEMBERS],
             rows: Vec::new(),
-            slip: 0.0,
+            slips: 0.0,
             weights: prior.at(bucket, prefix_class(prefix), writer),
         };
         for (predictor, view) in views {
@@ -152,7 +152,8 @@ impl Table {
             by_others += other;
         }
         self.mass[m] = Some(mass);
-        let (rest, left) = ((mass - assigned).max(0.0), (1.0 - self.slip - by_others).max(f32::EPSILON));
+        let (rest, left) =
+            ((mass - assigned).max(0.0), (1.0 - self.meant(self.slips) - by_others).max(f32::EPSILON));
         for (row, other) in self.rows.iter_mut().zip(others).filter(|(row, _)| !scored(&row.surface)) {
             row.probs[m] = rest * (other / left).min(1.0);
         }
@@ -163,19 +164,24 @@ impl Table {
         self.weights.iter().zip(self.mass).map(|(w, mass)| w * mass.unwrap_or(0.0)).sum()
     }
 
-    /// P(each word was meant | the prefix was typed), of words with the probability that a slip makes the prefix of them.
-    ///
-    /// Bayes' rule: the alternative to all of them is a word that does start with the prefix, Σ π_m P_m(prefix).
-    pub fn meant(&mut self, views: &Views<'_>, words: &[(&str, f32)]) -> Vec<f32> {
+    /// Takes the prefix for a slip for one of some words, given P(the prefix | the word was meant) of each. Says π_m P_m(word)
+    /// times that of each.
+    pub fn slip(&mut self, views: &Views<'_>, words: &[(&str, f32)]) -> Vec<f32> {
         let prior = |word: &str| -> f32 {
             let awake = views.iter().filter(|(m, _)| self.mass[*m as usize].is_some());
             awake.map(|(m, view)| self.weights[*m as usize] * view.prob(word)).sum()
         };
         let joint: Vec<f32> = words.iter().map(|(word, channel)| channel * prior(word)).collect();
-        let slips: f32 = joint.iter().sum();
-        let all = (slips + self.evidence()).max(f32::MIN_POSITIVE);
-        self.slip = slips / all;
-        joint.into_iter().map(|joint| joint / all).collect()
+        self.slips = joint.iter().sum();
+        joint
+    }
+
+    /// P(a word was meant | the prefix was typed), of one that [`slip`](Self::slip) gave `joint`.
+    ///
+    /// Bayes' rule: the alternative to all slips is a word that does start with the prefix, Σ π_m P_m(prefix).
+    pub fn meant(&self, joint: f32) -> f32 {
+        let all = self.slips + self.evidence();
+        if all > 0.0 { joint / all } else { 0.0 }
     }
 
     /// The mixture of one joint probability per member, given the prefix. In 0..=1.
@@ -186,7 +192,7 @@ impl Table {
         }
         let awake = |m: usize| if self.mass[m].is_some() { self.weights[m] } else { 0.0 };
         let mixed: f32 = (0..MEMBERS).map(|m| awake(m) * probs[m]).sum();
-        (mixed / evidence).clamp(0.0, 1.0) * (1.0 - self.slip)
+        (mixed / evidence).clamp(0.0, 1.0) * (1.0 - self.meant(self.slips))
     }
 
     /// P(the prefix is the whole surface | prefix).

@@ -8,7 +8,6 @@ use super::{Ngram, Query, Spells, View};
 /// The spelling model at one place.
 pub struct Spelled<'a> {
     spells: &'a Spells<'a>,
-    writer: Option<&'a PersonalModel>,
     /// The writer's words without their contexts; what they leave to new words the spelling model has.
     own: Option<Ngram<'a, PersonalModel>>,
     prefix: String,
@@ -17,14 +16,10 @@ pub struct Spelled<'a> {
 impl<'a> Spelled<'a> {
     /// Only the prefix matters. `writer`: who has taught something.
     pub fn new(spells: &'a Spells<'a>, writer: Option<&'a PersonalModel>, query: &Query<'_>) -> Self {
-        Self::at(spells, writer, query.prefix)
-    }
-
-    fn at(spells: &'a Spells<'a>, writer: Option<&'a PersonalModel>, prefix: &str) -> Self {
         let conversation = Conversation::default();
-        let anywhere = Query { history: &[], start: None, prefix, conversation: &conversation };
+        let anywhere = Query { history: &[], start: None, conversation: &conversation, ..*query };
         let own = writer.map(|model| Ngram::new(model, spells, &anywhere));
-        Self { spells, writer, own, prefix: prefix.to_owned() }
+        Self { spells, own, prefix: query.prefix.to_owned() }
     }
 }
 
@@ -67,6 +62,7 @@ impl<'a> View<'a> for Spelled<'a> {
     }
 
     fn after(&self, _surface: &str) -> Box<dyn View<'a> + 'a> {
-        Box::new(Self::at(self.spells, self.writer, ""))
+        let own = self.own.as_ref().map(|own| own.with_prefix(""));
+        Box::new(Self { spells: self.spells, own, prefix: String::new() })
     }
 }

@@ -1,6 +1,8 @@
 //! `personal` and `domain`: an n-gram model whose escape mass goes to the spelling model,
 //! P(w | h) = P_ngram(w | h) + P(new | h) · P_spelling(w).
 
+use std::rc::Rc;
+
 use foretype_charlm::Spelling;
 use foretype_markov::{Matched, NextWord, PersonalModel, StaticModel};
 
@@ -9,6 +11,19 @@ use super::{Query, Spells, View};
 /// Sightings that make a word its writer's own, listed or not.
 const SIGHTINGS: u32 = 2;
 
+/// Letters of an ending, and of the shortest word that may have one.
+const ENDING: usize = 3;
+const STEM: usize = 4;
+
+/// A word as it may be written elsewhere: with a space or without, as it is, small, or with a capital.
+fn cased(word: &str) -> impl Iterator<Item = String> + use<> {
+    let small = word.to_lowercase();
+    let mut letters = small.chars();
+    let capital: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+    let forms = [word.to_owned(), small, capital];
+    forms.into_iter().flat_map(|form| [format!(" {form}"), form])
+}
+
 /// What a model may show, and how much it has learned.
 pub trait Suggest: NextWord {
     /// Words it has learned from; a corpus counts as no end of them.
@@ -16,6 +31,11 @@ pub trait Suggest: NextWord {
 
     /// Resolves a place.
     fn place(&self, query: &Query<'_>) -> Self::History;
+
+    /// Whether a prefix begins a word that nobody should correct.
+    fn knows(&self, history: &Self::History, prefix: &str) -> bool {
+        self.mass(history, prefix) > 0.0
+    }
 
     /// The `k` best words after `history` that start with `prefix`, are longer and may be shown, with P(w | history).
     fn suggest<'a>(
@@ -56,6 +76,15 @@ impl Suggest for PersonalModel {
         self.history_in(query.conversation)
     }
 
+    /// Neither with another space or capital is it a slip, nor if it is a word of the writer with an ending.
+    fn knows(&self, history: &Self::History, prefix: &str) -> bool {
+        let word = prefix.trim_start();
+        let stems = word.char_indices().rev().take(ENDING).map(|(at, _)| &word[..at]);
+        let stems = stems.filter(|stem| stem.chars().nth(STEM - 1).is_some());
+        cased(word).any(|form| self.mass(history, &form) > 0.0)
+            || stems.flat_map(cased).any(|form| self.score(history, &form).prob > 0.0)
+    }
+
     /// A word seen once may be a slip: it is shown if the lexicon has it, or the conversation.
     fn suggest<'a>(
         &'a self,
@@ -73,15 +102,20 @@ impl Suggest for PersonalModel {
 pub struct Ngram<'a, M: Suggest> {
     model: &'a M,
     spells: &'a Spells<'a>,
-    history: M::History,
+    history: Rc<M::History>,
     prefix: String,
 }
 
 impl<'a, M: Suggest> Ngram<'a, M> {
     /// Resolves the history once.
     pub fn new(model: &'a M, spells: &'a Spells<'a>, query: &Query<'_>) -> Self {
-        let history = model.place(query);
+        let history = Rc::new(model.place(query));
         Self { model, spells, history, prefix: query.prefix.to_owned() }
+    }
+
+    /// The same place with another prefix.
+    pub fn with_prefix(&self, prefix: &str) -> Self {
+        Self { history: Rc::clone(&self.history), prefix: prefix.to_owned(), ..*self }
     }
 }
 
@@ -113,11 +147,11 @@ where
     }
 
     fn knows_prefix(&self) -> bool {
-        self.model.mass(&self.history, &self.prefix) > 0.0
+        self.model.knows(&self.history, &self.prefix)
     }
 
     fn after(&self, surface: &str) -> Box<dyn View<'a> + 'a> {
-        let history = self.model.advance(&self.history, surface);
+        let history = Rc::new(self.model.advance(&self.history, surface));
         Box::new(Self { model: self.model, spells: self.spells, history, prefix: String::new() })
     }
 }

@@ -134,7 +134,7 @@ fn judged(body: &[u8]) -> Option<Judged> {
     Some(Judged { outcome, index, chars })
 }
 
-fn role_code(role: Role) -> u8 {
+pub(super) fn role_code(role: Role) -> u8 {
     match role {
         Role::Author => 0,
         Role::Agent => 1,

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use foretype_markov::Role;
 
+use super::event::role_code;
+
 /// Bytes kept, about a hundred tokens. On held-out writers more said nothing more, and would have to be run before the
 /// first key of every session.
 const BYTES: usize = 400;
@@ -17,12 +19,10 @@ impl Recent {
     pub fn learn(&mut self, normal: &str, role: Role) {
         let text = normal.trim_end();
         let from = text.len().saturating_sub(BYTES);
-        let words = text.match_indices(' ').map(|(at, _)| at + 1);
-        let from = if from == 0 { 0 } else { words.into_iter().find(|&at| at >= from).unwrap_or(text.len()) };
-        if from == text.len() {
-            return;
-        }
-        self.0.push_back((role, text[from..].to_owned()));
+        let tail = &text[text.ceil_char_boundary(from)..];
+        // From a word on, where the script has spaces.
+        let word = tail.find(' ').filter(|_| from > 0).map_or(0, |at| at + 1);
+        self.0.push_back((role, tail[word..].to_owned()));
         while self.0.iter().map(|(_, text)| text.len()).sum::<usize>() > BYTES {
             self.0.pop_front();
         }
@@ -38,7 +38,7 @@ impl Recent {
         let mut bytes = Vec::new();
         for (role, text) in &self.0 {
             let length = u16::try_from(text.len()).expect("messages are bounded in bytes");
-            bytes.push(*role as u8);
+            bytes.push(role_code(*role));
             bytes.extend_from_slice(&length.to_le_bytes());
             bytes.extend_from_slice(text.as_bytes());
         }
@@ -49,7 +49,8 @@ impl Recent {
     pub fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
         let mut messages = VecDeque::new();
         while let Some((&[role, low, high], rest)) = bytes.split_first_chunk::<3>() {
-            let role = [Role::Author, Role::Agent, Role::Customer].into_iter().find(|r| *r as u8 == role)?;
+            let role =
+                [Role::Author, Role::Agent, Role::Customer].into_iter().find(|r| role_code(*r) == role)?;
             let (text, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([low, high])))?;
             messages.push_back((role, std::str::from_utf8(text).ok()?.to_owned()));
             bytes = rest;
@@ -73,8 +74,8 @@ mod tests {
         recent.learn(&format!("start {}end", "word ".repeat(200)), Role::Author);
         let kept: Vec<&str> = recent.turns().map(|(_, text)| text).collect();
         assert!(kept.len() == 1 && kept[0].len() <= BYTES && kept[0].ends_with("word end"), "{kept:?}");
-        recent.learn(&"x".repeat(BYTES + 1), Role::Author);
-        assert_eq!(recent.turns().count(), 1, "a single endless word is no text");
+        recent.learn(&"漢".repeat(BYTES), Role::Author);
+        assert_eq!(recent.turns().map(|(_, text)| text.chars().count()).sum::<usize>(), BYTES / 3);
     }
 
     #[test]

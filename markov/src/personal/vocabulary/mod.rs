@@ -297,18 +297,24 @@ impl Vocabulary {
             .unwrap_or_else(|| self.with_prefix(prefix).iter().map(|&id| u64::from(self.count(id))).sum())
     }
 
-    /// A place of the word has left the text; a rare word goes with its last one.
-    pub(super) fn left(&mut self, id: WordId) {
-        let word = &mut self.words[usize::from(id)];
-        word.places -= 1;
-        if word.places > 0 || is_start(id) {
-            return;
+    /// Places have left the text; rare words go with their last ones.
+    pub(super) fn leave(&mut self, places: impl IntoIterator<Item = WordId>) {
+        let mut lists = 0;
+        for id in places {
+            let word = &mut self.words[usize::from(id)];
+            word.places -= 1;
+            if word.places > 0 || is_start(id) {
+                continue;
+            }
+            word.last = 0;
+            self.dormant += 1;
+            if word.count < KEPT {
+                let rank = self.rank(self.surface(id));
+                self.sorted.remove(rank);
+                lists |= self.release(id);
+            }
         }
-        word.last = 0;
-        self.dormant += 1;
-        if word.count < KEPT {
-            self.remove(id);
-        }
+        self.freed(lists);
     }
 
     /// Forgets a word: its id is free, and must be nowhere in the text.
@@ -317,6 +323,8 @@ impl Vocabulary {
         self.sorted.remove(rank);
         let lists = self.release(id);
         self.freed(lists);
+        // Its letters go too.
+        self.tidy();
     }
 
     /// Words that are in no text kept.
