@@ -103,6 +103,7 @@ impl Said {
             .map(|surface| Word { surface: surface.clone(), prob: again(surface, 0.0) })
             .collect();
         words.top.extend(new);
+        words.top.retain(|word| word.prob > 0.0);
         words.top.sort_by(|a, b| b.prob.total_cmp(&a.prob).then_with(|| a.surface.cmp(&b.surface)));
         words.top.truncate(top);
     }

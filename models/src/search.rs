@@ -228,6 +228,8 @@ impl<'a> Search<'a> {
             .longer()
             .filter_map(|(surface, prob)| Some((String::from_utf8(surface.to_vec()).ok()?, self.share(prob))))
             .collect();
+        // Behind a prefix nobody writes shares are too small for an f32.
+        words.retain(|(_, share)| *share > 0.0);
         words.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         words.truncate(top);
         words

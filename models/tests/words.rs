@@ -174,6 +174,13 @@ fn punctuation_glued_into_one_token_is_still_several_words() {
 }
 
 #[test]
+fn behind_a_prefix_nobody_writes_no_word_has_a_share_of_zero() {
+    let mut gpt2 = load();
+    let words = gpt2.words(&mut gpt2.new_cache(), &agent("", ".yb{😀 é0"), &ASK, &|_| false);
+    assert!(words.top.iter().all(|word| word.prob > 0.0), "{words:?}");
+}
+
+#[test]
 fn strange_text_gets_an_answer_or_an_empty_one() {
     let mut gpt2 = load();
     let mut cache = gpt2.new_cache();
