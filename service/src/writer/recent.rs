@@ -10,7 +10,7 @@ use super::event::role_code;
 /// first key of every session.
 const BYTES: usize = 400;
 
-/// Messages, oldest first, of at most [`BYTES`] together.
+/// Messages, oldest first, of a few hundred bytes together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recent(VecDeque<(Role, String)>);
 
