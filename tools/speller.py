@@ -3,6 +3,7 @@
 
   tools/speller.py --kit DIR                     words of DIR/data/dev, slips of every kind, models/bundle
   tools/speller.py --kit DIR --bundle OTHER      another bundle
+  tools/speller.py --kit DIR --times             what charlm is asked at a key takes, right prefixes and mistyped ones
 
 Each kind of slip is put into words of the dev sets' messages, drawn as often as they occur, of four small letters or
 more; the typing stops somewhere between the slip and the end of the word. `misspelling` takes what people really
@@ -52,6 +53,8 @@ class Answer(NamedTuple):
     micros: float
     words: list[str]
     nowhere: bool
+    # Microseconds of all that is asked at such a key.
+    in_all: float = 0.0
 
 
 def beside(key: str) -> list[str]:
@@ -142,7 +145,7 @@ def charlm(bundle: Path, typed: list[str]) -> list[Answer]:
     lines = "".join(f"{line}\n" for line in typed)
     done = subprocess.run([*command, *files], input=lines, check=True, text=True, capture_output=True, cwd=ROOT)
     rows = [line.split("\t") for line in done.stdout.splitlines()]
-    return [Answer(float(row[0]), [word for word in row[2:] if word], row[1] == "1") for row in rows]
+    return [Answer(float(row[0]), [word for word in row[3:] if word], row[2] == "1", float(row[1])) for row in rows]
 
 
 def hunspell(typed: list[str]) -> list[Answer]:
@@ -212,12 +215,25 @@ def measure(kit: Path, bundle: Path) -> dict[str, object]:
     return result
 
 
+def at_a_key(kit: Path, bundle: Path) -> dict[str, list[float]]:
+    """Microseconds of all that charlm is asked at a key, p50 and p99."""
+    counts = words(kit)
+    drawn = random.Random(SIZE).choices(list(counts), weights=list(counts.values()), k=20 * SIZE)
+    right = [word[: 1 + index % len(word)] for index, word in enumerate(drawn)]
+    wrong = [case.typed for kind in KINDS for case in slips(kind, counts)]
+    asked = {"right prefixes": charlm(bundle, right)}
+    asked["leading nowhere"] = [answer for answer in charlm(bundle, wrong) if answer.nowhere]
+    return {name: percentiles([answer._replace(micros=answer.in_all) for answer in answers]) for name, answers in asked.items()}
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--kit", type=Path, required=True, help="folder of the evaluation kit")
     options.add_argument("--bundle", type=Path, default=ROOT / "models/bundle", help="folder of lexicon.fst and chars.bin")
+    options.add_argument("--times", action="store_true", help="only what charlm takes")
     given = options.parse_args()
-    print(json.dumps(measure(given.kit, given.bundle.resolve()), indent=1))
+    work = at_a_key if given.times else measure
+    print(json.dumps(work(given.kit, given.bundle.resolve()), indent=1))
 
 
 if __name__ == "__main__":
