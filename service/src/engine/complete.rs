@@ -10,9 +10,10 @@ use super::tables::after;
 use super::{
     Completion, Engine, Kind, Predictor, Record, Request, Silence, Source, Status, Suggestion, Tables,
 };
+use crate::ensemble::mixture::Views;
 use crate::ensemble::phrase::Extension;
 use crate::ensemble::rank::{Ranked, by_urgency, rank};
-use crate::ensemble::weights::MEMBERS;
+use crate::ensemble::weights::{MEMBERS, Weights};
 use crate::ensemble::{silence, worth};
 use crate::inference::Question;
 use crate::session::{self, Offer, Shown};
@@ -89,11 +90,13 @@ impl Engine {
         // Far behind the best, a longer candidate would not be shown either.
         let most = ranked.iter().map(|candidate| candidate.worth).fold(f32::NEG_INFINITY, f32::max);
         let least_worth = most.min(most / 3.0);
-        for candidate in ranked.iter_mut().take(request.max_suggestions.max(EXTENDED)) {
-            if candidate.worth >= least_worth || request.max_suggestions > 1 {
-                self.extend(candidate, tables, place, request);
+        self.with_views(place, request, |views, writer| {
+            for candidate in ranked.iter_mut().take(request.max_suggestions.max(EXTENDED)) {
+                if candidate.worth >= least_worth || request.max_suggestions > 1 {
+                    self.extend(candidate, tables, prefix, views, writer);
+                }
             }
-        }
+        });
         ranked.sort_by(by_urgency);
         let least = request.min_confidence.unwrap_or(ensemble.threshold);
         let after = segment::normalise(&request.after);
@@ -159,27 +162,31 @@ impl Engine {
     }
 
     /// Lets a first word go on as far as that is worth it.
-    fn extend(&self, candidate: &mut Ranked, tables: &Tables, place: &Place<'_>, request: &Request) {
+    fn extend(
+        &self,
+        candidate: &mut Ranked,
+        tables: &Tables,
+        prefix: &str,
+        views: &Views<'_>,
+        writer: Option<&Weights>,
+    ) {
         let first = candidate.surfaces[0].clone();
         let goes_on = tables.phrases.iter().find(|p| p.first == first && p.follows == candidate.follows);
-        let neural = goes_on.map_or(&[][..], |phrase| phrase.words.as_slice());
-        self.with_views(place, request, |views, writer| {
-            let ensemble = &self.bundle.ensemble;
-            let extension = Extension {
-                prior: &ensemble.prior,
-                writer,
-                calibration: &ensemble.calibration,
-                neural,
-                prefix: place.cut.prefix,
-            };
-            let base = if candidate.follows { &after(views, place.cut.prefix) } else { views };
-            let mut later = after(base, &first);
-            // Spelling alone says nothing about what comes after a word, and looking costs.
-            if later.len() > 1 {
-                later.retain(|(predictor, _)| *predictor != Predictor::Charlm);
-            }
-            extension.extend(candidate, &later);
-        });
+        let ensemble = &self.bundle.ensemble;
+        let extension = Extension {
+            prior: &ensemble.prior,
+            writer,
+            calibration: &ensemble.calibration,
+            neural: goes_on.map_or(&[][..], |phrase| phrase.words.as_slice()),
+            prefix,
+        };
+        let base = if candidate.follows { &after(views, prefix) } else { views };
+        let mut later = after(base, &first);
+        // Spelling alone says nothing about what comes after a word, and looking costs.
+        if later.len() > 1 {
+            later.retain(|(predictor, _)| *predictor != Predictor::Charlm);
+        }
+        extension.extend(candidate, &later);
     }
 
     /// Keeps the answer for type-through.

@@ -1,12 +1,12 @@
 //! The surfaces one writer used, with their counts.
 
+mod buckets;
 mod frequent;
 mod restore;
 
 use frequent::{Frequent, LISTS};
 use hashbrown::DefaultHashBuilder;
 use std::cmp::Reverse;
-use std::hash::BuildHasher;
 use std::ops::Range;
 
 /// Numbers a surface; small, because every word of the text is one.
@@ -59,8 +59,7 @@ impl Word {
 
 const BLANK: Word = Word { at: 0, last: 0, count: 0, places: 0, next: NONE, len: 0 };
 
-/// A hash table of chains that grows by one bucket a word (linear hashing, Litwin 1980), so that no word ever waits
-/// for the others to be rehashed.
+/// Every surface once, by id, by spelling and in order.
 #[derive(Clone, Debug)]
 pub(super) struct Vocabulary {
     surfaces: String,
@@ -136,34 +135,6 @@ impl Vocabulary {
         self.frequent.total() + u64::from(self.count(END))
     }
 
-    pub(super) fn hash(&self, surface: &str) -> u64 {
-        self.hasher.hash_one(surface)
-    }
-
-    pub(super) fn find(&self, surface: &str) -> Option<WordId> {
-        self.find_hashed(surface, self.hash(surface))
-    }
-
-    /// The same given the surface's [`hash`](Self::hash).
-    pub(super) fn find_hashed(&self, surface: &str, hash: u64) -> Option<WordId> {
-        let mut id = self.buckets[self.bucket(hash)];
-        while id != NONE {
-            if self.surface(id) == surface {
-                return Some(id);
-            }
-            id = self.words[usize::from(id)].next;
-        }
-        None
-    }
-
-    /// Buckets below the split have been divided in two already.
-    fn bucket(&self, hash: u64) -> usize {
-        let hash = hash as usize;
-        let above = self.buckets.len().next_power_of_two();
-        let wide = hash & (above - 1);
-        if wide < self.buckets.len() { wide } else { wide & (above / 2 - 1) }
-    }
-
     /// The id of `surface`, a new one if need be; `NONE` if it is too long to keep.
     pub(super) fn intern(&mut self, surface: &str) -> WordId {
         match self.find(surface) {
@@ -199,43 +170,6 @@ impl Vocabulary {
         self.words.push(BLANK);
         self.split();
         Some(id)
-    }
-
-    /// Adds a bucket and divides the one whose turn it is.
-    fn split(&mut self) {
-        // At a power of two the round is over, and the first bucket is next.
-        let from = self.buckets.len() - (1 << self.buckets.len().ilog2());
-        reserve(&mut self.buckets);
-        self.buckets.push(NONE);
-        let mut id = std::mem::replace(&mut self.buckets[from], NONE);
-        while id != NONE {
-            let next = self.words[usize::from(id)].next;
-            self.link(id);
-            id = next;
-        }
-    }
-
-    fn link(&mut self, id: WordId) {
-        let bucket = self.bucket(self.hash(self.surface(id)));
-        self.words[usize::from(id)].next = std::mem::replace(&mut self.buckets[bucket], id);
-    }
-
-    fn unlink(&mut self, id: WordId) {
-        let bucket = self.bucket(self.hash(self.surface(id)));
-        let next = self.words[usize::from(id)].next;
-        let mut at = self.buckets[bucket];
-        if at == id {
-            self.buckets[bucket] = next;
-            return;
-        }
-        while at != NONE {
-            let word = &mut self.words[usize::from(at)];
-            if word.next == id {
-                word.next = next;
-                return;
-            }
-            at = word.next;
-        }
     }
 
     /// Counts one more sighting, at a position of the text.
