@@ -23,10 +23,9 @@ const OTHER: f32 = 1e-5;
 
 /// Another letter was typed for the one at `place`.
 pub(crate) fn substituted(meant: char, typed: char, place: usize) -> f32 {
-    let vowel = |c| matches!(c, 'a' | 'e' | 'i' | 'o' | 'u' | 'y');
     let slip = if are_neighbours(meant, typed) {
         NEIGHBOUR
-    } else if vowel(meant) && vowel(typed) {
+    } else if is_vowel(meant) && is_vowel(typed) {
         VOWEL
     } else {
         OTHER
@@ -79,8 +78,12 @@ const KEYS: [(i8, i8); 26] = {
     keys
 };
 
+pub(crate) fn is_vowel(letter: char) -> bool {
+    matches!(letter, 'a' | 'e' | 'i' | 'o' | 'u' | 'y')
+}
+
 /// Whether two small letters lie side by side, in a row or on the slant.
-fn are_neighbours(a: char, b: char) -> bool {
+pub(crate) fn are_neighbours(a: char, b: char) -> bool {
     let key = |c: char| c.is_ascii_lowercase().then(|| KEYS[c as usize - 'a' as usize]);
     match (key(a), key(b)) {
         (Some((ax, ay)), Some((bx, by))) => a != b && (ax - bx).abs() <= 4 && (ay - by).abs() <= 1,

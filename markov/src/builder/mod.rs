@@ -63,7 +63,11 @@ const START_MARK: u32 = u32::MAX - 4;
 impl Builder {
     /// A builder that has seen nothing.
     pub fn new(options: BuildOptions) -> Self {
-        let options = BuildOptions { max_words: options.max_words.min(65_000), ..options };
+        let options = BuildOptions {
+            max_words: options.max_words.min(65_000),
+            min_count: options.min_count.max(1),
+            ..options
+        };
         Self { options, surfaces: HashMap::new(), counts: Vec::new(), tokens: Vec::new() }
     }
 
@@ -85,6 +89,14 @@ impl Builder {
             self.tokens.push(token);
         }
         self.tokens.push(END_MARK);
+    }
+
+    /// Keeps of the surfaces seen so far only those that `keep` accepts. The others are unknown to the model, as if they
+    /// had been seen too rarely; what stands around them is counted.
+    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        for (_, &token) in self.surfaces.iter().filter(|(surface, _)| !keep(surface)) {
+            self.counts[token as usize] = 0;
+        }
     }
 
     /// Builds the model and writes it to `path`, at once or not at all. `progress` is told the share done, 0 to 1.

@@ -53,6 +53,21 @@ fn words_that_occur_once_are_unknown() {
 }
 
 #[test]
+fn what_is_not_kept_is_unknown_and_still_stands_between_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.ngram");
+    let mut builder = Builder::new(BuildOptions::default());
+    (0..3).for_each(|_| builder.add_message("we recieve it", Role::Author));
+    builder.retain(|surface| surface != " recieve");
+    builder.finish(&path, &mut |_| ()).unwrap();
+    let model = StaticModel::open(&path).unwrap();
+    assert_eq!(model.stats().words, 2);
+    let after = |history: &[&str], word: &str| model.score(&model.history(history, None), word).prob;
+    assert_eq!(after(&["we"], " recieve"), 0.0);
+    assert!(after(&[" recieve"], " it") > after(&["we"], " it"), "it follows the unknown word");
+}
+
+#[test]
 fn roles_begin_differently() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("model.ngram");

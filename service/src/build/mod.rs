@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Args as ClapArgs;
-use foretype_charlm::{CharBuilder, Lexicon, LexiconBuilder};
+use foretype_charlm::{CharBuilder, Lexicon, LexiconBuilder, Slips};
 use foretype_markov::{BuildOptions, Builder, NextWord, StaticModel, segment};
 use hashbrown::HashMap;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -61,8 +61,10 @@ pub fn run(args: &Args) -> Result<()> {
         if manifest.exists() {
             fs::remove_file(&manifest).context("cannot replace the old bundle.toml")?;
         }
-        ngrams(args, &sources, &mut figures)?;
-        spelling(args, &sources, &mut figures)?;
+        let (counts, slips) = words(&sources);
+        figures.insert("slips".to_owned(), slips.len() as f64);
+        ngrams(args, &sources, &slips, &mut figures)?;
+        spelling(args, &sources, &counts, &mut figures)?;
     } else if let Ok(old) = Manifest::read(&args.out) {
         figures = old.figures;
     }
@@ -106,7 +108,18 @@ fn read_corpus(args: &Args) -> Result<Vec<Source>> {
     sources
 }
 
-fn ngrams(args: &Args, sources: &[Source], figures: &mut BTreeMap<String, f64>) -> Result<()> {
+/// The surfaces of the corpus by how often they occur, most frequent first, without those that are slips of others.
+fn words(sources: &[Source]) -> (Vec<(String, u64)>, Slips) {
+    let bar = progress("counting words", sources.iter().map(Source::messages).sum());
+    let mut counts = count(turns(sources).inspect(|_| bar.inc(1)));
+    bar.finish();
+    let slips = Slips::find(counts.iter().map(|(surface, count)| (surface.as_str(), *count)));
+    tracing::info!(slips = slips.len(), "words that are slips of others are not listed");
+    counts.retain(|(surface, _)| slips.meant(surface).is_none());
+    (counts, slips)
+}
+
+fn ngrams(args: &Args, sources: &[Source], slips: &Slips, figures: &mut BTreeMap<String, f64>) -> Result<()> {
     let bar = progress("counting n-grams", sources.iter().map(Source::messages).sum());
     let mut builder =
         Builder::new(BuildOptions { max_bytes: args.ngram_mb << 20, ..BuildOptions::default() });
@@ -114,6 +127,7 @@ fn ngrams(args: &Args, sources: &[Source], figures: &mut BTreeMap<String, f64>) 
         builder.add_message(&turn.text, turn.role);
         bar.inc(1);
     }
+    builder.retain(|surface| slips.meant(surface).is_none());
     bar.finish();
     let bar = progress("smoothing, pruning", 1000);
     let mut tell = |done: f32| bar.set_position((done * 1000.0) as u64);
@@ -128,12 +142,14 @@ fn turns(sources: &[Source]) -> impl Iterator<Item = &Turn> {
     sources.iter().flat_map(|source| &source.train).flat_map(|piece| &piece.turns)
 }
 
-fn spelling(args: &Args, sources: &[Source], figures: &mut BTreeMap<String, f64>) -> Result<()> {
-    let bar = progress("counting words", sources.iter().map(Source::messages).sum());
-    let counts = count(turns(sources).inspect(|_| bar.inc(1)));
-    bar.finish();
+fn spelling(
+    args: &Args,
+    sources: &[Source],
+    counts: &[(String, u64)],
+    figures: &mut BTreeMap<String, f64>,
+) -> Result<()> {
     let (mut lexicon, mut chars) = (LexiconBuilder::default(), CharBuilder::default());
-    for (surface, count) in &counts {
+    for (surface, count) in counts {
         chars.add(surface, *count);
     }
     for (surface, count) in counts.iter().take(LEXICON).take_while(|(_, count)| *count >= LISTED) {
