@@ -91,6 +91,8 @@ def python() -> None:
     files = tracked("*.py")
     run(VENV / "bin" / "python", "-m", "compileall", "-q", *files)
     run(VENV / "bin" / "ruff", "check", "--quiet", *files)
+    command = [VENV / "bin" / "python", "-m", "unittest", "--quiet", "tests.test_corpus"]
+    subprocess.run(command, cwd=ROOT / "models" / "train", check=True)
 
 
 def environment() -> None:

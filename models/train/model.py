@@ -1,0 +1,261 @@
+"""GPT-2 (Radford et al. 2019), small and for the CPU too: names and orientations are Hugging Face's, so that weights move freely.
+
+Pre-norm blocks, tanh GELU, learned positions, tied head. Attention is softmax or softmax-1 (Kaul et al. 2024, arXiv
+2410.17174): exp(s_i) / (1 + sum_j exp(s_j)), which lets a head attend to nothing; it is softmax over one more key whose
+score is 0 and whose value is 0, and that is how it is computed here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+# Hugging Face's name of each field of a shape.
+CONFIG = {
+    "layers": "n_layer",
+    "width": "n_embd",
+    "heads": "n_head",
+    "vocab": "vocab_size",
+    "positions": "n_positions",
+    "epsilon": "layer_norm_epsilon",
+    "attention": "attention",
+}
+
+
+class ModelError(Exception):
+    """Why a folder is no model that can be trained or exported."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a GPT-2 is made of; the defaults are shape B."""
+
+    layers: int = 6
+    width: int = 384
+    heads: int = 6
+    vocab: int = 16_384
+    positions: int = 256
+    epsilon: float = 1e-5
+    attention: str = "softmax1"
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ModelError(f"a width of {self.width} cannot be split into {self.heads} heads")
+        if self.attention not in ("softmax", "softmax1"):
+            raise ModelError(f"attention is softmax or softmax1, not {self.attention!r}")
+
+    def config(self) -> dict[str, object]:
+        """As config.json has it."""
+        named = {CONFIG[key]: value for key, value in asdict(self).items()}
+        fixed = {"model_type": "gpt2", "activation_function": "gelu_new", "tie_word_embeddings": True}
+        return fixed | named | {"n_ctx": self.positions, "bos_token_id": 0, "eos_token_id": 0}
+
+    @classmethod
+    def read(cls, folder: Path) -> Shape:
+        """From a folder's config.json; what another architecture says there is an error."""
+        path = folder / "config.json"
+        if not path.exists():
+            raise ModelError(f"{path} does not exist: a model is a folder with config.json, model.safetensors and tokenizer.json")
+        config = json.loads(path.read_text(encoding="utf-8"))
+        if config.get("model_type") != "gpt2":
+            raise ModelError(f"{path}: the architecture is {config.get('model_type')!r}, and only gpt2 is supported")
+        for key, wanted in (("activation_function", "gelu_new"), ("scale_attn_by_inverse_layer_idx", False), ("n_inner", None)):
+            inner = key == "n_inner" and config.get(key) == 4 * config["n_embd"]
+            if config.get(key, wanted) != wanted and not inner:
+                raise ModelError(f"{path}: {key} is {config[key]!r}, and only {wanted!r} is supported")
+        # A GPT-2 that does not say otherwise was trained with plain softmax.
+        given = {"attention": "softmax"} | {key: config[name] for key, name in CONFIG.items() if name in config}
+        return cls(**given)
+
+
+class Conv1D(nn.Module):
+    """x @ weight + bias with the weight as [in, out], as GPT-2's checkpoints have it."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(inputs, outputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [..., in] in the type that is computed in."""
+        return F.linear(x, self.weight.to(x.dtype).t(), self.bias.to(x.dtype))
+
+
+class Attention(nn.Module):
+    """Causal multi-head attention."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.heads = shape.heads
+        self.one = shape.attention == "softmax1"
+        self.c_attn = Conv1D(shape.width, 3 * shape.width)
+        self.c_proj = Conv1D(shape.width, shape.width)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x: [batch, tokens, width]; mask: [tokens, keys], 0 or -inf."""
+        batch, tokens, width = x.shape
+        parts = self.c_attn(x).view(batch, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        q, k, v = parts.unbind(0)
+        if self.one:
+            k, v = F.pad(k, (0, 0, 1, 0)), F.pad(v, (0, 0, 1, 0))
+        if x.is_cuda:
+            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        else:
+            # Two or three times as fast as the fused kernel for CPUs at this length, there and back.
+            q, k, v = (part.reshape(batch * self.heads, -1, width // self.heads) for part in (q, k, v))
+            scale = (width // self.heads) ** -0.5
+            scores = torch.baddbmm(mask.expand(batch * self.heads, *mask.shape), q, k.transpose(1, 2), alpha=scale)
+            mixed = torch.bmm(torch.softmax(scores, -1), v).view(batch, self.heads, tokens, -1)
+        return self.c_proj(mixed.transpose(1, 2).reshape(batch, tokens, width))
+
+
+class MLP(nn.Module):
+    """Two layers with four times the width between them."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.c_fc = Conv1D(shape.width, 4 * shape.width)
+        self.c_proj = Conv1D(4 * shape.width, shape.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
+
+
+class Norm(nn.LayerNorm):
+    """Layer normalisation in the type of its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.bias.to(x.dtype), self.eps)
+
+
+class Block(nn.Module):
+    """Attention and MLP, each added to what it reads."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.ln_1 = Norm(shape.width, shape.epsilon)
+        self.attn = Attention(shape)
+        self.ln_2 = Norm(shape.width, shape.epsilon)
+        self.mlp = MLP(shape)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x: [batch, tokens, width] in fp32; products are computed in the mask's type."""
+        x = x + self.attn(self.ln_1(x).to(mask.dtype), mask)
+        return x + self.mlp(self.ln_2(x).to(mask.dtype))
+
+
+class GPT2(nn.Module):
+    """The network without its head, which shares the token embedding's weights."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.wte = nn.Embedding(shape.vocab, shape.width)
+        self.wpe = nn.Embedding(shape.positions, shape.width)
+        self.h = nn.ModuleList(Block(shape) for _ in range(shape.layers))
+        self.ln_f = Norm(shape.width, shape.epsilon)
+        for name, weights in self.named_parameters():
+            if weights.dim() == 2:
+                deviation = 0.01 if name.startswith("wpe") else 0.02
+                # What is added to the residual stream 2L times would grow with the square root of that.
+                deviation /= math.sqrt(2 * shape.layers) if name.endswith("c_proj.weight") else 1
+                nn.init.normal_(weights, 0, deviation)
+
+    def mask(self, tokens: int, dtype: torch.dtype) -> Tensor:
+        """[tokens, keys]: 0 where a token sees a key, -inf where not; softmax-1's key of zeros comes first."""
+        extra = int(self.shape.attention == "softmax1")
+        hidden = torch.full((tokens, tokens + extra), -torch.inf, device=self.wte.weight.device)
+        return hidden.triu(1 + extra).to(dtype)
+
+    def forward(self, ids: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """ids: [batch, tokens]; the normalised output of the last block, [batch, tokens, width] in `dtype`."""
+        mask = self.mask(ids.shape[1], dtype)
+        x = F.embedding(ids, self.wte.weight) + self.wpe.weight[: ids.shape[1]]
+        for block in self.h:
+            x = block(x, mask)
+        return self.ln_f(x).to(dtype)
+
+    def logits(self, ids: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """[batch, tokens, vocabulary]."""
+        hidden = self(ids, dtype)
+        return F.linear(hidden, self.wte.weight.to(hidden.dtype))
+
+    def widened(self, vocab: int) -> GPT2:
+        """The same network with more tokens, which start as the mean of those there are."""
+        wider = GPT2(replace(self.shape, vocab=vocab))
+        weights = self.state_dict()
+        known, mean = weights["wte.weight"], weights["wte.weight"].mean(0, keepdim=True)
+        weights["wte.weight"] = torch.cat([known, mean.expand(vocab - len(known), -1)])
+        wider.load_state_dict(weights)
+        return wider
+
+    def save(self, folder: Path) -> None:
+        """config.json and model.safetensors in bf16."""
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {name: weights.detach().to("cpu", torch.bfloat16).contiguous() for name, weights in self.state_dict().items()}
+        beside = folder / "model.safetensors.partial"
+        save_file(tensors, beside, metadata={"format": "pt"})
+        (folder / "config.json").write_text(json.dumps(self.shape.config(), indent=1) + "\n")
+        beside.replace(folder / "model.safetensors")
+
+    @classmethod
+    def load(cls, folder: Path) -> GPT2:
+        """A folder as Hugging Face lays it out: every tensor must be there and of the shape that config.json says."""
+        model = cls(Shape.read(folder))
+        path = folder / "model.safetensors"
+        if not path.exists():
+            raise ModelError(f"{path} does not exist")
+        found = {name.removeprefix("transformer."): tensor for name, tensor in load_file(path).items()}
+        for name, weights in model.state_dict().items():
+            if name not in found:
+                raise ModelError(f"{path} lacks {name}")
+            if found[name].shape != weights.shape:
+                raise ModelError(f"{path}: {name} is {list(found[name].shape)}, not {list(weights.shape)}")
+            weights.copy_(found[name])
+        return model
+
+
+class HeadLoss(torch.autograd.Function):
+    """Mean cross entropy of the tied head, some rows at a time: all logits would be 250 MB.
+
+    The gradients are made on the way there, from the probabilities that are at hand.
+    """
+
+    ROWS = 1024
+
+    @staticmethod
+    def forward(ctx, x: Tensor, table: Tensor, wanted: Tensor) -> Tensor:
+        """x: [tokens, width]; table: [vocabulary, width]; wanted: [tokens], the tokens that came."""
+        weights = table.to(x.dtype)
+        into_x, into_table = torch.empty_like(x), torch.zeros_like(table)
+        loss = torch.zeros((), device=x.device)
+        for start in range(0, len(x), HeadLoss.ROWS):
+            part = slice(start, start + HeadLoss.ROWS)
+            came = wanted[part, None]
+            probs = torch.softmax(F.linear(x[part], weights), -1)
+            right = probs.gather(1, came)
+            loss -= right.float().clamp_min(1e-30).log().sum()
+            probs.scatter_(1, came, right - 1)
+            torch.matmul(probs, weights, out=into_x[part])
+            into_table += probs.t() @ x[part]
+        ctx.save_for_backward(into_x, into_table)
+        return loss / len(x)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        into_x, into_table = ctx.saved_tensors
+        share = gradient / len(into_x)
+        return into_x * share, into_table * share, None
+
+
+def loss(model: GPT2, tokens: Tensor, dtype: torch.dtype) -> Tensor:
+    """Mean nats of each token after those before it; tokens: [batch, length + 1]."""
+    hidden = model(tokens[:, :-1], dtype)
+    return HeadLoss.apply(hidden.reshape(-1, model.shape.width), model.wte.weight, tokens[:, 1:].reshape(-1))

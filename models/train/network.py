@@ -1,0 +1,151 @@
+"""GPT-2 in plain fp32 numpy, from its trained weights: what exported graphs are compared with, and calibrated by.
+
+The network is that of model.py, which trains it; this one needs no torch.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+# Told the input of each linear layer: its name and [tokens, inputs].
+Tap = Callable[[str, np.ndarray], None]
+# What a layer's linear parts are called, and their sizes as multiples of the width: inputs, outputs.
+LINEAR = {"attn.c_attn": (1, 3), "attn.c_proj": (1, 1), "mlp.c_fc": (1, 4), "mlp.c_proj": (4, 1)}
+
+
+class NetworkError(Exception):
+    """Why a folder's weights cannot be used."""
+
+
+class Network:
+    """A folder with config.json and model.safetensors, as Hugging Face lays out a GPT-2."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / "config.json"
+        if not path.exists():
+            raise NetworkError(f"{path} does not exist: a model is a folder with config.json, model.safetensors and tokenizer.json")
+        self.config = json.loads(path.read_text(encoding="utf-8"))
+        if self.config.get("model_type") != "gpt2" or self.config.get("activation_function", "gelu_new") != "gelu_new":
+            raise NetworkError(f"{path}: not a GPT-2 with the tanh form of GELU")
+        self.layers, self.width, self.heads = (int(self.config[key]) for key in ("n_layer", "n_embd", "n_head"))
+        self.vocab, self.positions = int(self.config["vocab_size"]), int(self.config["n_positions"])
+        self.epsilon = float(self.config.get("layer_norm_epsilon", 1e-5))
+        self.one = self.config.get("attention", "softmax") == "softmax1"
+        self.weights = load(folder / "model.safetensors")
+        for name, shape in self.shapes().items():
+            if name not in self.weights:
+                raise NetworkError(f"{folder}: {name} is missing")
+            if self.weights[name].shape != shape:
+                raise NetworkError(f"{folder}: {name} is {list(self.weights[name].shape)}, not {list(shape)}")
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Every tensor that is needed."""
+        wide = self.width
+        found: dict[str, tuple[int, ...]] = {"wte.weight": (self.vocab, wide), "wpe.weight": (self.positions, wide)}
+        norms = ["ln_f"]
+        for layer in range(self.layers):
+            norms += [f"h.{layer}.ln_1", f"h.{layer}.ln_2"]
+            for name, (inputs, outputs) in LINEAR.items():
+                found[f"h.{layer}.{name}.weight"] = (inputs * wide, outputs * wide)
+                found[f"h.{layer}.{name}.bias"] = (outputs * wide,)
+        return found | {f"{name}.{part}": (wide,) for name in norms for part in ("weight", "bias")}
+
+    def hidden(self, ids: np.ndarray, tap: Tap = lambda name, x: None) -> np.ndarray:
+        """The normalised output of the last block, [batch, tokens, width]; ids: [batch, tokens]."""
+        x = self.embed(ids)
+        for layer in range(self.layers):
+            x = self.block(x, layer, tap)
+        return self.norm(x, "ln_f")
+
+    def embed(self, ids: np.ndarray) -> np.ndarray:
+        """Tokens and their positions, [batch, tokens, width]."""
+        return self.weights["wte.weight"][ids] + self.weights["wpe.weight"][: ids.shape[1]]
+
+    def block(self, x: np.ndarray, layer: int, tap: Tap = lambda name, x: None) -> np.ndarray:
+        """One layer; x: [batch, tokens, width]."""
+        name = f"h.{layer}"
+        x = x + self.attend(self.norm(x, f"{name}.ln_1"), f"{name}.attn", tap)
+        inner = gelu(self.linear(self.norm(x, f"{name}.ln_2"), f"{name}.mlp.c_fc", tap))
+        return x + self.linear(inner, f"{name}.mlp.c_proj", tap)
+
+    def logits(self, ids: list[int]) -> np.ndarray:
+        """Logits [tokens, vocabulary] after each of `ids`."""
+        return self.hidden(np.array([ids]))[0] @ self.weights["wte.weight"].T
+
+    def linear(self, x: np.ndarray, name: str, tap: Tap) -> np.ndarray:
+        tap(name, x.reshape(-1, x.shape[-1]))
+        return x @ self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
+
+    def norm(self, x: np.ndarray, name: str) -> np.ndarray:
+        """Layer normalisation over the last axis."""
+        centred = x - x.mean(-1, keepdims=True)
+        scaled = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + self.epsilon)
+        return scaled * self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
+
+    def attend(self, x: np.ndarray, name: str, tap: Tap) -> np.ndarray:
+        """Causal multi-head attention; x: [batch, tokens, width]."""
+        q, k, v = self.split(x, name, tap)
+        mixed = (self.softmax(q, k) @ v).swapaxes(1, 2).reshape(x.shape)
+        return self.linear(mixed, f"{name}.c_proj", tap)
+
+    def shares(self, x: np.ndarray, name: str) -> np.ndarray:
+        """How much each token attends to each, [batch, heads, tokens, tokens]."""
+        q, k, _ = self.split(x, name, lambda name, x: None)
+        return self.softmax(q, k)
+
+    def split(self, x: np.ndarray, name: str, tap: Tap) -> np.ndarray:
+        """Queries, keys and values, [3, batch, heads, tokens, width of a head]."""
+        batch, tokens, width = x.shape
+        parts = self.linear(x, f"{name}.c_attn", tap).reshape(batch, tokens, 3, self.heads, width // self.heads)
+        return parts.transpose(2, 0, 3, 1, 4)
+
+    def softmax(self, q: np.ndarray, k: np.ndarray) -> np.ndarray:
+        """Of the scaled scores of what a token may see; with the one of softmax-1 where the network has it."""
+        scores = q @ k.swapaxes(2, 3) / np.sqrt(np.float32(q.shape[-1]))
+        scores = np.where(np.tri(scores.shape[-1], dtype=bool), scores, -np.inf)
+        most = scores.max(-1, keepdims=True)
+        # That one is a key whose score is 0: it takes part in the maximum.
+        most = np.maximum(most, 0) if self.one else most
+        share = np.exp(scores - most)
+        return share / (share.sum(-1, keepdims=True) + (np.exp(-most) if self.one else 0))
+
+
+def gelu(x: np.ndarray) -> np.ndarray:
+    """The tanh form GPT-2 was defined with."""
+    return 0.5 * x * (1 + np.tanh(np.float32(np.sqrt(2 / np.pi)) * (x + 0.044715 * x**3)))
+
+
+def load(path: Path) -> dict[str, np.ndarray]:
+    """Tensors of a safetensors file in fp32, without the `transformer.` prefix; its own library has no bfloat16 for numpy."""
+    try:
+        data = path.read_bytes()
+        (size,) = struct.unpack("<Q", data[:8])
+        header, body = json.loads(data[8 : 8 + size]), memoryview(data)[8 + size :]
+        tensors = {}
+        for name, entry in header.items():
+            if name != "__metadata__":
+                start, end = entry["data_offsets"]
+                tensors[name.removeprefix("transformer.")] = READ[entry["dtype"]](bytes(body[start:end])).reshape(entry["shape"])
+    except (OSError, ValueError, KeyError, struct.error) as error:
+        raise NetworkError(f"{path} is no safetensors file of bf16, fp16 or fp32 weights: {error}") from None
+    return tensors
+
+
+def bf16(raw: bytes) -> np.ndarray:
+    """bfloat16 is the upper half of float32, which numpy has no type for."""
+    return (np.frombuffer(raw, "<u2").astype(np.uint32) << 16).view(np.float32)
+
+
+READ = {
+    "BF16": bf16,
+    "F16": lambda raw: np.frombuffer(raw, "<f2").astype(np.float32),
+    "F32": lambda raw: np.frombuffer(raw, "<f4"),
+    # Masks that old checkpoints carry; not used.
+    "U8": lambda raw: np.frombuffer(raw, np.uint8),
+    "BOOL": lambda raw: np.frombuffer(raw, np.uint8),
+}

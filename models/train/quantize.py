@@ -1,0 +1,79 @@
+"""Weights in 4 or 8 bits, as MatMulNBits of ONNX Runtime reads them: blocks of a column share a scale.
+
+GPTQ (Frantar et al. 2023) rounds one input at a time and lets the inputs that are not yet rounded make up for it, by the
+inverse of the inputs' second moments.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+# Shares of the largest value that the ends of the range may stand for: clipping a few large weights pays.
+FRACTIONS = np.arange(0.62, 1.06, 0.04, dtype=np.float32)
+# Added to the diagonal of the second moments, as a share of its mean.
+DAMPING = 0.01
+
+
+def scales(blocks: np.ndarray, bits: int) -> np.ndarray:
+    """The scale of least squared error of each row; blocks: [rows, block], result [rows, 1]. Its sign puts the largest on -2^(bits-1)."""
+    low = 1 << (bits - 1)
+    largest = np.take_along_axis(blocks, np.abs(blocks).argmax(1)[:, None], 1)
+    best, least = np.ones_like(largest), np.full_like(largest, np.inf)
+    for end in (-low, low - 1):
+        for fraction in FRACTIONS:
+            scale = largest / end * fraction
+            scale = np.where(scale == 0, np.float32(1), scale)
+            error = ((blocks - rounded(blocks, scale, bits) * scale) ** 2).sum(1, keepdims=True)
+            best, least = np.where(error < least, scale, best), np.minimum(error, least)
+    return best.astype(np.float32)
+
+
+def rounded(values: np.ndarray, scale: np.ndarray, bits: int) -> np.ndarray:
+    """The nearest steps of a scale, within the range."""
+    low = 1 << (bits - 1)
+    return np.clip(np.rint(values / scale), -low, low - 1)
+
+
+def nearest(weights: np.ndarray, bits: int, block: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rounds each weight by itself; weights: [inputs, outputs], result: steps [outputs, inputs] and scales [outputs, blocks]."""
+    rows = np.ascontiguousarray(weights.T, np.float32)
+    blocks = rows.reshape(-1, block)
+    scale = scales(blocks, bits)
+    steps = rounded(blocks, scale, bits).reshape(rows.shape)
+    return steps.astype(np.int8), scale.reshape(len(rows), -1)
+
+
+def gptq(weights: np.ndarray, moments: np.ndarray, bits: int, block: int) -> tuple[np.ndarray, np.ndarray]:
+    """As [`nearest`], with what rounding an input costs made up for by later ones; moments: [inputs, inputs]."""
+    rows = np.array(weights.T, np.float32, order="C")
+    size = rows.shape[1]
+    damped = moments.astype(np.float64) + DAMPING * np.mean(np.diag(moments)) * np.eye(size)
+    # The upper Cholesky factor of the inverse: row i says what an error at input i costs those that follow.
+    upper = np.linalg.cholesky(np.linalg.inv(damped)).T.astype(np.float32)
+    steps = np.empty(rows.shape, np.int8)
+    found = []
+    for start in range(0, size, block):
+        part = slice(start, start + block)
+        mine, inverse = rows[:, part], upper[part, part]
+        scale = scales(np.ascontiguousarray(mine), bits)
+        errors = np.empty_like(mine)
+        for at in range(mine.shape[1]):
+            step = rounded(mine[:, at : at + 1], scale, bits)
+            steps[:, start + at : start + at + 1] = step
+            errors[:, at : at + 1] = (mine[:, at : at + 1] - step * scale) / inverse[at, at]
+            mine[:, at:] -= errors[:, at : at + 1] * inverse[at, at:]
+        rows[:, start + block :] -= errors @ upper[part, start + block :]
+        found.append(scale)
+    return steps, np.concatenate(found, 1)
+
+
+def restored(steps: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """The weights [inputs, outputs] that quantised ones stand for."""
+    blocks = steps.reshape(len(steps), scale.shape[1], -1).astype(np.float32) * scale[..., None]
+    return blocks.reshape(steps.shape).T
+
+
+def packed(steps: np.ndarray, bits: int, block: int) -> np.ndarray:
+    """Steps as unsigned bytes [outputs, blocks, bytes], two a byte where there are 4 bits, the lower first."""
+    codes = (steps.astype(np.int16) + (1 << (bits - 1))).astype(np.uint8).reshape(len(steps), -1, block)
+    return codes[..., 0::2] | codes[..., 1::2] << 4 if bits == 4 else codes

@@ -1,0 +1,341 @@
+#!/usr/bin/env python3
+"""Trains a GPT-2 on prepared text; what it writes is a Hugging Face directory that export.py and others read.
+
+  models/train/train.py --data target/train/data --out target/train/b                   shape B, from nothing
+  models/train/train.py --data DIR --out DIR --init models/pretrained --minutes 30      fine-tuning
+
+Stopped (Ctrl-C, a deadline, a power cut), the same command goes on from the last checkpoint, with the options of then
+except those that are given anew. A checkpoint is written every few minutes; `log.jsonl` has a line every ten steps.
+
+On CPUs several single-threaded processes share the weights and take micro-batches as they come: one barrier a step
+instead of one an operation, so that other work on the same cores delays and does not stall it. Products are in bf16.
+The learning rate rises, stays, and falls to nothing over the last part (`--decay`), so a run can be made longer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+import torch.multiprocessing as mp
+from data import Data, DataError, Sampler
+from model import GPT2, ModelError, Shape, loss
+from optim import RATES, jobs, share
+from torch import Tensor
+
+EVERY = 10
+CLIPPED = 1.0
+HELD_WINDOWS = 12
+# Seconds after which a worker that does not come is taken for dead.
+LONGEST_STEP = 900
+
+
+def held_out(model: GPT2, data: Data, dtype: torch.dtype) -> dict[str, float]:
+    """Nats a token of each source's held-out text, a dozen windows at the most, and over all."""
+    device, length = model.wte.weight.device, model.shape.positions
+    found: dict[str, float] = {}
+    total = count = 0.0
+    with torch.no_grad():
+        for name in data.sources:
+            tokens, starts = data.tokens(name, "held"), data.windows(name, length, part="held")
+            starts = starts[:: max(1, len(starts) // HELD_WINDOWS)][:HELD_WINDOWS]
+            if not len(starts):
+                continue
+            batches = [torch.stack([window(tokens, start, length) for start in starts[at : at + 8]]) for at in range(0, len(starts), 8)]
+            nats = sum(float(loss(model, batch.to(device), dtype)) * len(batch) for batch in batches)
+            found[name] = round(nats / len(starts), 4)
+            total, count = total + nats, count + len(starts)
+    return found | ({"all": round(total / count, 4)} if count else {})
+
+
+def window(tokens, start: int, length: int) -> Tensor:
+    return torch.from_numpy(tokens[start : start + length + 1].astype("int64"))
+
+
+def schedule(done: float, step: int, warmup: int, decay: float) -> float:
+    """Warm-up, a plateau, and a straight line down to nothing over the last `decay` of the run; `done`: 0 to 1."""
+    return min(1.0, (step + 1) / warmup) * min(1.0, (1.0 - done) / max(decay, 1e-9))
+
+
+class Run:
+    """What the processes share."""
+
+    def __init__(self, options: argparse.Namespace, model: GPT2, state: dict[str, Tensor]) -> None:
+        context = mp.get_context("spawn")
+        size, workers = sum(weights.numel() for weights in model.parameters()), options.workers
+        self.options, self.model, self.state = options, model, state
+        shared = (lambda tensor: tensor.share_memory_()) if options.device == "cpu" else (lambda tensor: tensor)
+        device = options.device
+        self.gradients = [shared(torch.zeros(size, device=device)) for _ in range(workers)]
+        micros = options.batch // options.micro
+        self.batch = shared(torch.zeros(micros, options.micro, model.shape.positions + 1, dtype=torch.long, device=device))
+        self.losses = shared(torch.zeros(micros, device=device))
+        self.squares = shared(torch.zeros(workers, dtype=torch.float64))
+        # The schedule's scale (negative: stop) and the number of the step.
+        self.plan = shared(torch.zeros(2, dtype=torch.float64))
+        self.barrier, self.taken = context.Barrier(workers), context.Value("i", 0)
+
+    def views(self, worker: int) -> dict[str, Tensor]:
+        """A worker's gradients by parameter."""
+        found, at = {}, 0
+        for name, weights in self.model.named_parameters():
+            found[name] = self.gradients[worker][at : at + weights.numel()].view_as(weights)
+            at += weights.numel()
+        return found
+
+    def wait(self) -> None:
+        if self.options.workers > 1:
+            self.barrier.wait(timeout=LONGEST_STEP)
+
+
+def follow(run: Run, worker: int) -> None:
+    """A worker in a process of its own: signals are for the lead, and an error ends all."""
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)
+    try:
+        work(run, worker)
+    except BaseException:
+        run.barrier.abort()
+        raise
+
+
+def work(run: Run, worker: int, lead: Lead | None = None) -> None:
+    """Steps until the plan says stop; `lead` is the first worker's, who draws the text and keeps the books."""
+    torch.set_num_threads(1)
+    options, model = run.options, run.model
+    dtype = torch.bfloat16 if options.precision == "bf16" else torch.float32
+    for (_, weights), view in zip(model.named_parameters(), run.views(worker).values(), strict=True):
+        weights.grad = view
+    mine = share(jobs(model.named_parameters(), run.state, options.optimizer, options.rate, options.weight_decay), options.workers)[worker]
+    summed = run.views(0)
+    size = len(run.gradients[0])
+    part = slice(size * worker // options.workers, size * (worker + 1) // options.workers)
+    while True:
+        if lead:
+            lead.plan(run)
+        run.wait()
+        scale, step = run.plan.tolist()
+        if scale < 0:
+            return
+        while True:
+            with run.taken.get_lock():
+                micro, run.taken.value = run.taken.value, run.taken.value + 1
+            if micro >= len(run.batch):
+                break
+            nats = loss(model, run.batch[micro], dtype)
+            (nats / len(run.batch)).backward()
+            run.losses[micro] = nats.detach()
+        run.wait()
+        gradient = run.gradients[0][part]
+        for other in run.gradients[1:]:
+            gradient += other[part]
+        run.squares[worker] = float(gradient.double().square().sum())
+        run.wait()
+        gradient *= min(1.0, CLIPPED / (math.sqrt(float(run.squares.sum())) + 1e-6))
+        run.wait()
+        for job in mine:
+            job.step(summed, scale, int(step))
+        run.wait()
+        run.gradients[worker].zero_()
+        if lead:
+            lead.note(run)
+
+
+class Lead:
+    """Draws the text, follows the schedule, reports, and writes checkpoints."""
+
+    def __init__(self, options: argparse.Namespace, data: Data, shape: Shape, kept: dict | None) -> None:
+        self.options, self.data = options, data
+        self.sampler = Sampler(data, shape.positions, options.weights, options.seed)
+        self.step = self.tokens = 0
+        self.seconds = 0.0
+        self.smooth: float | None = None
+        if kept:
+            self.step, self.tokens, self.seconds, self.smooth = (kept[key] for key in ("step", "tokens", "seconds", "smooth"))
+            self.sampler.restore(kept["sampler"])
+        self.began = self.saved = self.reported = time.monotonic()
+        self.since = self.tokens
+        self.stopped = False
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, self.stop)
+
+    def stop(self, *_: object) -> None:
+        """The step under way is finished and kept."""
+        self.stopped = True
+
+    def done(self) -> float:
+        """The share of the run that is behind: of its tokens, or of its minutes."""
+        by_time = self.spent() / (60 * self.options.minutes) if self.options.minutes else 0.0
+        return max(by_time, self.tokens / self.options.tokens if self.options.tokens else 0.0)
+
+    def spent(self) -> float:
+        """Seconds of training, those before a stop counted in."""
+        return self.seconds + time.monotonic() - self.began
+
+    def plan(self, run: Run) -> None:
+        """Fills the batch of the next step, or ends the run."""
+        done = self.done()
+        ended = done >= 1 or self.stopped
+        scale = -1.0 if ended else schedule(done, self.step, self.options.warmup, self.options.decay)
+        run.plan.copy_(torch.tensor([scale, self.step + 1], dtype=torch.float64))
+        run.taken.value = 0
+        if not ended:
+            windows = [torch.from_numpy(self.sampler.window()) for _ in range(self.options.batch)]
+            run.batch.copy_(torch.stack(windows).view_as(run.batch))
+
+    def note(self, run: Run) -> None:
+        """After a step."""
+        self.step += 1
+        self.tokens += run.batch[..., 1:].numel()
+        nats = float(run.losses.mean())
+        self.smooth = nats if self.smooth is None else 0.95 * self.smooth + 0.05 * nats
+        if not math.isfinite(nats):
+            raise SystemExit(f"train: the loss is {nats} at step {self.step}: try a lower --rate")
+        now = time.monotonic()
+        if self.step % EVERY == 0:
+            speed = (self.tokens - self.since) / (now - self.reported)
+            self.reported, self.since = now, self.tokens
+            done = self.done()
+            left = self.spent() * (1 - done) / max(done, 1e-9)
+            print(
+                f"step {self.step}  {self.tokens / 1e6:.2f} M tokens  loss {self.smooth:.3f}  {speed:.0f} tokens/s  "
+                f"rate {float(run.plan[0]):.2f}  {done:.1%} done, {time.strftime('%H:%M:%S', time.gmtime(left))} left",
+                flush=True,
+            )
+            self.log(step=self.step, tokens=self.tokens, seconds=round(self.spent()), loss=round(nats, 4), smooth=round(self.smooth, 4))
+        if now - self.saved > 60 * self.options.checkpoint:
+            self.save(run)
+            self.saved = time.monotonic()
+
+    def log(self, **line: object) -> None:
+        with (self.options.out / "log.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def save(self, run: Run) -> None:
+        """The checkpoint, whole or not at all, and what the held-out text costs by now."""
+        kept = {
+            "shape": run.model.shape,
+            "options": vars(self.options),
+            "model": run.model.state_dict(),
+            "optimizer": run.state,
+            "sampler": self.sampler.state(),
+            "step": self.step,
+            "tokens": self.tokens,
+            "seconds": self.spent(),
+            "smooth": self.smooth,
+        }
+        beside = self.options.out / "last.partial"
+        torch.save(kept, beside)
+        beside.replace(self.options.out / "last.pt")
+        dtype = torch.bfloat16 if self.options.precision == "bf16" else torch.float32
+        nats = held_out(run.model, self.data, dtype)
+        print(f"step {self.step}: kept; held out {nats.get('all')}", flush=True)
+        self.log(step=self.step, tokens=self.tokens, seconds=round(self.spent()), held_out=nats)
+        run.model.save(self.options.out)
+
+
+def weights_of(text: str) -> dict[str, float]:
+    """`sgd=2,irc=0.5`, or a JSON file of the same."""
+    try:
+        if text.endswith(".json"):
+            return {name: float(weight) for name, weight in json.loads(Path(text).read_text()).items()}
+        return {name: float(weight) for name, weight in (part.split("=") for part in text.split(",") if part)}
+    except (ValueError, OSError) as error:
+        raise argparse.ArgumentTypeError(f"neither NAME=WEIGHT,… nor a JSON file of such: {error}") from None
+
+
+def arguments() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = options.add_argument
+    add("--data", type=Path, required=True, help="folder that prepare.py wrote")
+    add("--out", type=Path, required=True, help="folder of the checkpoint, the log and the finished model")
+    add("--init", type=Path, help="folder of a GPT-2 to start from (models/pretrained, or Hugging Face's gpt2)")
+    add("--fresh", action="store_true", help="do not go on from a checkpoint in --out")
+    for name, value in (("layers", Shape.layers), ("width", Shape.width), ("heads", Shape.heads), ("positions", Shape.positions)):
+        add(f"--{name}", type=int, default=value, help=f"of a model that starts from nothing (default: {value})")
+    add("--attention", choices=("softmax1", "softmax"), default="softmax1", help="of a model that starts from nothing")
+    add("--tokens", type=int, default=0, help="tokens to train on in all (default: two passes over the text, unless --minutes)")
+    add("--minutes", type=float, default=0.0, help="or how long to train")
+    add("--weights", type=weights_of, default={}, help="how often a source is read beside the others: sgd=2,irc=0.5 or a .json file")
+    add("--batch", type=int, default=32, help="windows a step (default: 32)")
+    add("--micro", type=int, default=8, help="windows that a process computes at once (default: 8)")
+    add("--optimizer", choices=sorted(RATES), default="muon", help="default: muon")
+    add("--rate", type=float, help=f"its learning rate (default: {', '.join(f'{k} {v}' for k, v in RATES.items())})")
+    add("--weight-decay", type=float, default=0.02)
+    add("--warmup", type=int, default=40, help="steps until the whole learning rate (default: 40)")
+    add("--decay", type=float, default=0.5, help="last share of the run over which the rate falls (default: 0.5)")
+    add("--checkpoint", type=float, default=10.0, help="minutes between checkpoints (default: 10)")
+    add("--precision", choices=("bf16", "fp32"), default="bf16", help="of products; weights are kept in fp32")
+    add("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    add("--workers", type=int, help="processes on CPUs (default: one a core)")
+    add("--seed", type=int, default=0)
+    return options
+
+
+def train(options: argparse.Namespace) -> None:
+    data = Data(options.data)
+    options.workers = 1 if options.device == "cuda" else options.workers or len(os.sched_getaffinity(0))
+    if options.batch % options.micro:
+        raise DataError(f"--batch {options.batch} is no multiple of --micro {options.micro}")
+    if not options.tokens and not options.minutes:
+        options.tokens = 2 * sum(size["train"] for size in data.sources.values())
+    torch.manual_seed(options.seed)
+    last = options.out / "last.pt"
+    kept = torch.load(last, map_location=options.device, weights_only=False) if last.exists() and not options.fresh else None
+    if kept:
+        model = GPT2(kept["shape"])
+        model.load_state_dict(kept["model"])
+        print(f"going on from step {kept['step']}, {kept['tokens'] / 1e6:.2f} M tokens", flush=True)
+    elif options.init:
+        model = GPT2.load(options.init)
+    else:
+        named = ("layers", "width", "heads", "positions", "attention")
+        model = GPT2(Shape(vocab=data.vocab, **{name: getattr(options, name) for name in named}))
+    if model.shape.vocab < data.vocab:
+        model = model.widened(data.vocab)
+    lead = Lead(options, data, model.shape, kept)
+    options.out.mkdir(parents=True, exist_ok=True)
+    state = kept["optimizer"] if kept else {}
+    model.to(options.device)
+    jobs(model.named_parameters(), state, options.optimizer, options.rate, options.weight_decay)
+    if options.device == "cpu":
+        model.share_memory()
+        for tensor in state.values():
+            tensor.share_memory_()
+    size = sum(weights.numel() for weights in model.parameters())
+    print(f"{size / 1e6:.1f} M parameters, {model.shape}, {options.workers} processes on {options.device}", flush=True)
+    shutil.copy(options.data / "tokenizer.json", options.out / "tokenizer.json")
+    run = Run(options, model, state)
+    spawn = mp.get_context("spawn")
+    others = [spawn.Process(target=follow, args=(run, worker), daemon=True) for worker in range(1, options.workers)]
+    for other in others:
+        other.start()
+    work(run, 0, lead)
+    for other in others:
+        other.join()
+    lead.save(run)
+    print("stopped: the same command goes on from here" if lead.done() < 1 else f"done: {options.out}", flush=True)
+
+
+def main() -> None:
+    try:
+        train(arguments().parse_args())
+    except (DataError, ModelError, OSError) as error:
+        sys.exit(f"train: {error}")
+    except threading.BrokenBarrierError:
+        sys.exit("train: one of the processes ended, for the reason above; the same command goes on from the last checkpoint")
+
+
+if __name__ == "__main__":
+    main()
