@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
+from subnetwork import Subnetwork
 from torch import Tensor, nn
 
 # Hugging Face's name of each field of a shape.
@@ -83,9 +84,14 @@ class Conv1D(nn.Module):
         self.weight = nn.Parameter(torch.empty(inputs, outputs))
         self.bias = nn.Parameter(torch.zeros(outputs))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: [..., in] in the type that is computed in."""
-        return F.linear(x, self.weight.to(x.dtype).t(), self.bias.to(x.dtype))
+    def forward(self, x: Tensor, inputs: Tensor | None = None, outputs: Tensor | None = None) -> Tensor:
+        """x: [..., in] in the type that is computed in; of a part, `inputs` and `outputs` are the rows and columns it has."""
+        weight, bias = self.weight, self.bias
+        if inputs is not None:
+            weight = weight[inputs]
+        if outputs is not None:
+            weight, bias = weight[:, outputs], bias[outputs]
+        return F.linear(x, weight.to(x.dtype).t(), bias.to(x.dtype))
 
 
 class Attention(nn.Module):
@@ -98,22 +104,26 @@ class Attention(nn.Module):
         self.c_attn = Conv1D(shape.width, 3 * shape.width)
         self.c_proj = Conv1D(shape.width, shape.width)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: [batch, tokens, width]; mask: [tokens, keys], 0 or -inf."""
+    def forward(self, x: Tensor, mask: Tensor, kept: tuple[int, ...] | None = None) -> Tensor:
+        """x: [batch, tokens, width]; mask: [tokens, keys], 0 or -inf; kept: the heads that are computed, all if None."""
         batch, tokens, width = x.shape
-        parts = self.c_attn(x).view(batch, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        q, k, v = parts.unbind(0)
+        size, heads = width // self.heads, self.heads if kept is None else len(kept)
+        columns = rows = None
+        if kept is not None:
+            rows = (torch.tensor(kept)[:, None] * size + torch.arange(size)).reshape(-1).to(x.device)
+            columns = torch.cat([rows + part * width for part in range(3)])
+        q, k, v = self.c_attn(x, outputs=columns).view(batch, tokens, 3, heads, size).permute(2, 0, 3, 1, 4).unbind(0)
         if self.one:
             k, v = F.pad(k, (0, 0, 1, 0)), F.pad(v, (0, 0, 1, 0))
         if x.is_cuda:
             mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         else:
             # Two or three times as fast as the fused kernel for CPUs at this length, there and back.
-            q, k, v = (part.reshape(batch * self.heads, -1, width // self.heads) for part in (q, k, v))
-            scale = (width // self.heads) ** -0.5
-            scores = torch.baddbmm(mask.expand(batch * self.heads, *mask.shape), q, k.transpose(1, 2), alpha=scale)
-            mixed = torch.bmm(torch.softmax(scores, -1), v).view(batch, self.heads, tokens, -1)
-        return self.c_proj(mixed.transpose(1, 2).reshape(batch, tokens, width))
+            q, k, v = (part.reshape(batch * heads, -1, size) for part in (q, k, v))
+            scores = torch.baddbmm(mask.expand(batch * heads, *mask.shape), q, k.transpose(1, 2), alpha=size**-0.5)
+            mixed = torch.bmm(torch.softmax(scores, -1), v).view(batch, heads, tokens, size)
+        mixed = mixed.transpose(1, 2).reshape(batch, tokens, heads * size)
+        return self.c_proj(mixed * (self.heads / heads) if kept else mixed, inputs=rows)
 
 
 class MLP(nn.Module):
@@ -124,8 +134,11 @@ class MLP(nn.Module):
         self.c_fc = Conv1D(shape.width, 4 * shape.width)
         self.c_proj = Conv1D(4 * shape.width, shape.width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
+    def forward(self, x: Tensor, kept: tuple[int, ...] | None = None) -> Tensor:
+        """x: [batch, tokens, width]; kept: the neurons that are computed, all if None."""
+        neurons = None if kept is None else torch.tensor(kept, device=x.device)
+        inner = F.gelu(self.c_fc(x, outputs=neurons), approximate="tanh")
+        return self.c_proj(inner * (self.c_fc.bias.numel() / len(kept)) if kept else inner, inputs=neurons)
 
 
 class Norm(nn.LayerNorm):
@@ -145,10 +158,13 @@ class Block(nn.Module):
         self.ln_2 = Norm(shape.width, shape.epsilon)
         self.mlp = MLP(shape)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, part: Subnetwork | None = None, layer: int = 0) -> Tensor:
         """x: [batch, tokens, width] in fp32; products are computed in the mask's type."""
-        x = x + self.attn(self.ln_1(x).to(mask.dtype), mask)
-        return x + self.mlp(self.ln_2(x).to(mask.dtype))
+        heads = part.heads[layer] if part and part.heads else None
+        neurons = part.neurons[layer] if part and part.neurons else None
+        scale = part.scale if part else 1.0
+        x = x + scale * self.attn(self.ln_1(x).to(mask.dtype), mask, heads)
+        return x + scale * self.mlp(self.ln_2(x).to(mask.dtype), neurons)
 
 
 class GPT2(nn.Module):
@@ -174,17 +190,17 @@ class GPT2(nn.Module):
         hidden = torch.full((tokens, tokens + extra), -torch.inf, device=self.wte.weight.device)
         return hidden.triu(1 + extra).to(dtype)
 
-    def forward(self, ids: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    def forward(self, ids: Tensor, dtype: torch.dtype = torch.float32, part: Subnetwork | None = None) -> Tensor:
         """ids: [batch, tokens]; the normalised output of the last block, [batch, tokens, width] in `dtype`."""
         mask = self.mask(ids.shape[1], dtype)
         x = F.embedding(ids, self.wte.weight) + self.wpe.weight[: ids.shape[1]]
-        for block in self.h:
-            x = block(x, mask)
+        for layer in part.layers if part else range(self.shape.layers):
+            x = self.h[layer](x, mask, part, layer)
         return self.ln_f(x).to(dtype)
 
-    def logits(self, ids: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    def logits(self, ids: Tensor, dtype: torch.dtype = torch.float32, part: Subnetwork | None = None) -> Tensor:
         """[batch, tokens, vocabulary]."""
-        hidden = self(ids, dtype)
+        hidden = self(ids, dtype, part)
         return F.linear(hidden, self.wte.weight.to(hidden.dtype))
 
     def widened(self, vocab: int) -> GPT2:
@@ -255,7 +271,7 @@ class HeadLoss(torch.autograd.Function):
         return into_x * share, into_table * share, None
 
 
-def loss(model: GPT2, tokens: Tensor, dtype: torch.dtype) -> Tensor:
+def loss(model: GPT2, tokens: Tensor, dtype: torch.dtype, part: Subnetwork | None = None) -> Tensor:
     """Mean nats of each token after those before it; tokens: [batch, length + 1]."""
-    hidden = model(tokens[:, :-1], dtype)
+    hidden = model(tokens[:, :-1], dtype, part)
     return HeadLoss.apply(hidden.reshape(-1, model.shape.width), model.wte.weight, tokens[:, 1:].reshape(-1))

@@ -32,9 +32,12 @@ import torch.multiprocessing as mp
 from data import Data, DataError, Sampler
 from model import GPT2, ModelError, Shape, loss
 from optim import RATES, jobs, share
+from subnetwork import Subnetwork, drawn, share_of_products
 from torch import Tensor
 
 EVERY = 10
+# What a checkpoint keeps of the lead's books.
+BOOKS = ("step", "tokens", "products", "seconds", "smooth")
 CLIPPED = 1.0
 HELD_WINDOWS = 12
 # Seconds after which a worker that does not come is taken for dead.
@@ -81,9 +84,9 @@ class Run:
         micros = options.batch // options.micro
         self.batch = shared(torch.zeros(micros, options.micro, model.shape.positions + 1, dtype=torch.long, device=device))
         self.losses = shared(torch.zeros(micros, device=device))
-        self.squares = shared(torch.zeros(workers, dtype=torch.float64))
-        # The schedule's scale (negative: stop) and the number of the step.
-        self.plan = shared(torch.zeros(2, dtype=torch.float64))
+        self.squares = torch.zeros(workers, dtype=torch.float64).share_memory_()
+        # The schedule's scale (negative: stop), the number of the step, and the share of the run that is behind.
+        self.plan = torch.zeros(3, dtype=torch.float64).share_memory_()
         self.barrier, self.taken = context.Barrier(workers), context.Value("i", 0)
 
     def views(self, worker: int) -> dict[str, Tensor]:
@@ -93,6 +96,11 @@ class Run:
             found[name] = self.gradients[worker][at : at + weights.numel()].view_as(weights)
             at += weights.numel()
         return found
+
+    def part(self, step: int, done: float) -> Subnetwork | None:
+        """What of the network this step computes; None: all of it."""
+        shape, options = self.model.shape, self.options
+        return drawn(shape.layers, shape.heads, 4 * shape.width, done, step, options.seed, options.evolving, tuple(options.exits))
 
     def wait(self) -> None:
         if self.options.workers > 1:
@@ -120,26 +128,27 @@ def work(run: Run, worker: int, lead: Lead | None = None) -> None:
     mine = share(jobs(model.named_parameters(), run.state, options.optimizer, options.rate, options.weight_decay), options.workers)[worker]
     summed = run.views(0)
     size = len(run.gradients[0])
-    part = slice(size * worker // options.workers, size * (worker + 1) // options.workers)
+    summed_here = slice(size * worker // options.workers, size * (worker + 1) // options.workers)
     while True:
         if lead:
             lead.plan(run)
         run.wait()
-        scale, step = run.plan.tolist()
+        scale, step, done = run.plan.tolist()
         if scale < 0:
             return
+        part = run.part(int(step), done)
         while True:
             with run.taken.get_lock():
                 micro, run.taken.value = run.taken.value, run.taken.value + 1
             if micro >= len(run.batch):
                 break
-            nats = loss(model, run.batch[micro], dtype)
+            nats = loss(model, run.batch[micro], dtype, part)
             (nats / len(run.batch)).backward()
             run.losses[micro] = nats.detach()
         run.wait()
-        gradient = run.gradients[0][part]
+        gradient = run.gradients[0][summed_here]
         for other in run.gradients[1:]:
-            gradient += other[part]
+            gradient += other[summed_here]
         run.squares[worker] = float(gradient.double().square().sum())
         run.wait()
         gradient *= min(1.0, CLIPPED / (math.sqrt(float(run.squares.sum())) + 1e-6))
@@ -159,10 +168,12 @@ class Lead:
         self.options, self.data = options, data
         self.sampler = Sampler(data, shape.positions, options.weights, options.seed)
         self.step = self.tokens = 0
-        self.seconds = 0.0
+        # Of the whole network's products for as many tokens.
+        self.seconds = self.products = 0.0
         self.smooth: float | None = None
         if kept:
-            self.step, self.tokens, self.seconds, self.smooth = (kept[key] for key in ("step", "tokens", "seconds", "smooth"))
+            for name in BOOKS:
+                setattr(self, name, kept.get(name, getattr(self, name)))
             self.sampler.restore(kept["sampler"])
         self.began = self.saved = self.reported = time.monotonic()
         self.since = self.tokens
@@ -188,7 +199,7 @@ class Lead:
         done = self.done()
         ended = done >= 1 or self.stopped
         scale = -1.0 if ended else schedule(done, self.step, self.options.warmup, self.options.decay)
-        run.plan.copy_(torch.tensor([scale, self.step + 1], dtype=torch.float64))
+        run.plan.copy_(torch.tensor([scale, self.step + 1, done], dtype=torch.float64))
         run.taken.value = 0
         if not ended:
             windows = [torch.from_numpy(self.sampler.window()) for _ in range(self.options.batch)]
@@ -197,7 +208,10 @@ class Lead:
     def note(self, run: Run) -> None:
         """After a step."""
         self.step += 1
-        self.tokens += run.batch[..., 1:].numel()
+        shape, tokens = run.model.shape, run.batch[..., 1:].numel()
+        part = run.part(self.step, float(run.plan[2]))
+        self.tokens += tokens
+        self.products += tokens * share_of_products(part, shape.layers, shape.heads, 4 * shape.width, shape.vocab, shape.width)
         nats = float(run.losses.mean())
         self.smooth = nats if self.smooth is None else 0.95 * self.smooth + 0.05 * nats
         if not math.isfinite(nats):
@@ -213,14 +227,15 @@ class Lead:
                 f"rate {float(run.plan[0]):.2f}  {done:.1%} done, {time.strftime('%H:%M:%S', time.gmtime(left))} left",
                 flush=True,
             )
-            self.log(step=self.step, tokens=self.tokens, seconds=round(self.spent()), loss=round(nats, 4), smooth=round(self.smooth, 4))
+            self.log(loss=round(nats, 4), smooth=round(self.smooth, 4))
         if now - self.saved > 60 * self.options.checkpoint:
             self.save(run)
             self.saved = time.monotonic()
 
-    def log(self, **line: object) -> None:
+    def log(self, **said: object) -> None:
+        line = {"step": self.step, "tokens": self.tokens, "products": round(self.products), "seconds": round(self.spent())}
         with (self.options.out / "log.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(json.dumps(line | said) + "\n")
 
     def save(self, run: Run) -> None:
         """The checkpoint, whole or not at all, and what the held-out text costs by now."""
@@ -230,10 +245,8 @@ class Lead:
             "model": run.model.state_dict(),
             "optimizer": run.state,
             "sampler": self.sampler.state(),
-            "step": self.step,
-            "tokens": self.tokens,
+            **{name: getattr(self, name) for name in BOOKS},
             "seconds": self.spent(),
-            "smooth": self.smooth,
         }
         beside = self.options.out / "last.partial"
         torch.save(kept, beside)
@@ -241,7 +254,7 @@ class Lead:
         dtype = torch.bfloat16 if self.options.precision == "bf16" else torch.float32
         nats = held_out(run.model, self.data, dtype)
         print(f"step {self.step}: kept; held out {nats.get('all')}", flush=True)
-        self.log(step=self.step, tokens=self.tokens, seconds=round(self.spent()), held_out=nats)
+        self.log(held_out=nats)
         run.model.save(self.options.out)
 
 
@@ -275,6 +288,8 @@ def arguments() -> argparse.ArgumentParser:
     add("--weight-decay", type=float, default=0.02)
     add("--warmup", type=int, default=40, help="steps until the whole learning rate (default: 40)")
     add("--decay", type=float, default=0.5, help="last share of the run over which the rate falls (default: 0.5)")
+    add("--evolving", action="store_true", help="Evolving Subnetwork Training: early steps compute a part of the network")
+    add("--exits", type=int, nargs="*", default=[], metavar="LAYERS", help="train answers after fewer layers too: --exits 2 4")
     add("--checkpoint", type=float, default=10.0, help="minutes between checkpoints (default: 10)")
     add("--precision", choices=("bf16", "fp32"), default="bf16", help="of products; weights are kept in fp32")
     add("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
@@ -302,6 +317,8 @@ def train(options: argparse.Namespace) -> None:
     else:
         named = ("layers", "width", "heads", "positions", "attention")
         model = GPT2(Shape(vocab=data.vocab, **{name: getattr(options, name) for name in named}))
+    if any(not 0 < layers < model.shape.layers for layers in options.exits):
+        raise ModelError(f"an exit is behind one of the first {model.shape.layers - 1} layers")
     if model.shape.vocab < data.vocab:
         model = model.widened(data.vocab)
     lead = Lead(options, data, model.shape, kept)

@@ -19,6 +19,7 @@ from export import Session, export
 from model import GPT2, HeadLoss, ModelError, Shape, loss
 from network import Network, NetworkError
 from optim import bases, jobs, orthogonal, turn
+from subnetwork import drawn, share_of_products
 
 TRAIN = Path(__file__).resolve().parents[1]
 WORDS = "please check could you open close the a my your account card order ticket today tomorrow with for and again"
@@ -112,7 +113,8 @@ class Pipeline(unittest.TestCase):
     def test_every_optimizer_and_attention(self) -> None:
         for at, optimizer in enumerate(("adamw", "orthoadam", "muon")):
             attention = ("softmax1", "softmax")[at % 2]
-            said = self.train(optimizer, *self.small, "--optimizer", optimizer, "--attention", attention, "--tokens", 20_480, "--fresh")
+            part = ((), ("--evolving",), ("--exits", 1))[at]
+            said = self.train(optimizer, *self.small, *part, "--optimizer", optimizer, "--attention", attention, "--tokens", 20_480, "--fresh")
             self.assertIn(f"attention='{attention}'", said)
 
     def test_graphs_say_what_the_weights_say(self) -> None:
@@ -311,6 +313,32 @@ class Parts(unittest.TestCase):
         with torch.no_grad():
             before, after = model.logits(ids), model.widened(53).logits(ids)
         self.assertLess(float((before - after[..., :50]).abs().max()), 1e-6)
+
+    def test_a_part_of_the_network_is_the_network_with_the_rest_at_zero(self) -> None:
+        torch.manual_seed(0)
+        shape = Shape(layers=3, width=32, heads=4, vocab=50, positions=16)
+        model, ids = GPT2(shape), torch.randint(0, 50, (1, 9))
+        part = drawn(3, 4, 128, 0.1, 5, 0, True, ())
+        self.assertEqual((len(part.layers), len(part.heads[0]), len(part.neurons[0])), (2, 3, 85))
+        twin = GPT2(shape)
+        twin.load_state_dict(model.state_dict())
+        with torch.no_grad():
+            for layer, block in enumerate(twin.h):
+                used = layer in part.layers
+                heads = torch.tensor([used and head in part.heads[layer] for head in range(4)]).repeat_interleave(8)
+                neurons = torch.tensor([used and neuron in part.neurons[layer] for neuron in range(128)])
+                # What is computed adds as much as all of it would: by the share of layers, and of heads or neurons.
+                block.attn.c_proj.weight.mul_(heads[:, None] * (1.5 * 4 / 3))
+                block.mlp.c_proj.weight.mul_(neurons[:, None] * (1.5 * 128 / 85))
+                for projection in (block.attn.c_proj, block.mlp.c_proj):
+                    projection.bias.mul_(1.5 if used else 0)
+            self.assertLess(float((model.logits(ids, part=part) - twin.logits(ids)).abs().max()), 1e-5)
+        self.assertIsNone(drawn(3, 4, 128, 0.7, 5, 0, True, ()))
+        self.assertEqual(len(drawn(3, 4, 128, 0.5, 5, 0, True, ()).layers), 3)
+        depths = [drawn(3, 4, 128, 0.5, step, 0, False, (1, 2)) for step in range(200)]
+        self.assertEqual({len(depth.layers) for depth in depths if depth}, {1, 2})
+        self.assertAlmostEqual(share_of_products(None, 3, 4, 128, 50, 32), 1.0)
+        self.assertLess(share_of_products(part, 3, 4, 128, 50, 32), 0.55)
 
     def test_a_small_loss_is_a_small_loss(self) -> None:
         torch.manual_seed(0)
