@@ -4,7 +4,7 @@
 //! `[1, S]`; `seqlens_k` i32 `[1]` = T − 1; `total_len` i32 scalar = T; `attention_bias` f32 `[1, 1, S, T]`, added to the
 //! attention scores; `wanted` i64 `[N]`, the rows whose logits are computed; `past_k{l}`, `past_v{l}` f32 `[1, heads,
 //! positions, width]`, the same buffers as `present_k{l}`, `present_v{l}`. Output: `logits` f32 `[1, N, vocabulary]`.
-//! `train/regraph.py` gives these inputs to a graph without them.
+//! `train/export.py` makes such graphs.
 
 use std::path::Path;
 use std::slice::ChunksExact;
@@ -65,8 +65,8 @@ impl Session {
             }
         }
         if !has("attention_bias") || !has("wanted") {
-            let reason = "no inputs attention_bias and wanted, which passes over several words need: add them with \
-                          models/train/regraph.py";
+            let reason = "no inputs attention_bias and wanted, which passes over several words need: export it with \
+                          models/train/export.py";
             return Err(bundle(reason.to_owned()));
         }
         let mut binding = graph.create_binding()?;

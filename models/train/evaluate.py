@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""What a GPT-2 is worth: nats a token, keystrokes saved, induction.
+"""What a GPT-2 is worth: nats a token, keystrokes saved, induction, outliers.
 
   models/train/evaluate.py nats --gpt2 DIR --data target/train/data         an exported folder, on the held-out text
   models/train/evaluate.py nats --gpt2 DIR --kit DIR                        on the messages of the evaluation kit's dev sets
   models/train/evaluate.py keys --gpt2 DIR --kit DIR                        KSR of gpt2 alone, typed against the release binary
   models/train/evaluate.py induction --model DIR                            of trained weights
+  models/train/evaluate.py activations --model DIR --data DIR               what makes them hard to quantise
 
 Each prints one JSON line. `nats` runs the exported graph itself, so that what a precision costs is in it. `keys` serves a copy
 of --bundle with the GPT-2 exchanged (`--predictors gpt2`, everything shown) and needs the service built (`make build`).
@@ -193,6 +194,25 @@ def induction(given: argparse.Namespace) -> dict[str, object]:
     return {"induction": round(best[0], 4), "layer": best[1], "head": best[2]}
 
 
+def activations(given: argparse.Namespace) -> dict[str, object]:
+    """What makes 4 bits hard (Kaul et al. 2024): kurtosis of the layers' outputs, and attention to the first token."""
+    network, text = Network(given.model), Data(given.data)
+    drawn = []
+    for name in text.sources:
+        tokens, starts = text.tokens(name, "held"), text.windows(name, network.positions - 1, part="held")
+        drawn += [np.asarray(tokens[start : start + network.positions], np.int64) for start in starts[:2]]
+    x = network.embed(np.stack(drawn))
+    kurtosis, first = [], []
+    for layer in range(network.layers):
+        shares = network.shares(network.norm(x, f"h.{layer}.ln_1"), f"h.{layer}.attn")
+        # The first tokens see little else.
+        first.append(float(shares[:, :, 16:, 0].mean()))
+        x = network.block(x, layer)
+        spread = x - x.mean(-1, keepdims=True)
+        kurtosis.append(float(((spread**4).mean(-1) / (spread**2).mean(-1) ** 2).mean()))
+    return {"kurtosis": round(max(kurtosis), 2), "to_first_token": round(max(first), 4)}
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = options.add_subparsers(required=True, metavar="VERB")
@@ -214,6 +234,10 @@ def main() -> None:
     verb = verbs.add_parser("induction", help="the induction score of trained weights")
     verb.set_defaults(work=induction)
     verb.add_argument("--model", type=Path, required=True, help="folder with config.json and model.safetensors")
+    verb = verbs.add_parser("activations", help="outliers of the residual stream and attention to the first token")
+    verb.set_defaults(work=activations)
+    verb.add_argument("--model", type=Path, required=True, help="folder with config.json and model.safetensors")
+    verb.add_argument("--data", type=Path, required=True, help="folder that prepare.py wrote")
     given = options.parse_args()
     try:
         print(json.dumps(given.work(given)))
