@@ -148,7 +148,9 @@ fn split(name: String, pieces: Vec<Piece>) -> Source {
     let largest = (pieces.len() as f64 * LARGEST).max(1.0) as usize;
     let mut order: Vec<_> = sizes.iter().filter(|(_, size)| **size <= largest).collect();
     // Writers with a history first: they show what personalisation is worth.
-    order.sort_by_key(|(key, size)| (std::cmp::Reverse(**size >= 20), crc32fast::hash(key.as_bytes()), (*key).clone()));
+    order.sort_by_key(|(key, size)| {
+        (std::cmp::Reverse(**size >= 20), crc32fast::hash(key.as_bytes()), (*key).clone())
+    });
     let (mut chosen, mut held) = (HashMap::new(), 0);
     for (key, size) in order {
         if held as f64 >= pieces.len() as f64 * HELD_OUT {
@@ -211,7 +213,8 @@ mod tests {
             .collect();
         let (_dir, path) = write(&lines);
         let source = read(&path).expect("a corpus");
-        let mut writers: Vec<_> = source.held_out.iter().map(|s| s[0].author.clone().unwrap_or_default()).collect();
+        let mut writers: Vec<_> =
+            source.held_out.iter().map(|s| s[0].author.clone().unwrap_or_default()).collect();
         writers.sort_unstable();
         assert_eq!(writers, ["w4", "w60"]);
     }
