@@ -29,8 +29,11 @@ impl<'a> Adapted<'a> {
         let spell = || chars.log_prob(surface).exp();
         let prob = match spelling.lexicon().ordinal(surface) {
             Some(word) => {
-                // Hardly a word has no three letters in common with the writer's, so with a delta all are spelled out.
-                let spelled = if chars.is_static() { spelling.remembered(word, spell) } else { spell() };
+                // Hardly a word has no three letters in common with the writer's, so a delta remembers its own.
+                let spelled = match chars.delta {
+                    Some(delta) => delta.remembered(word, spell),
+                    None => spelling.remembered(word, spell),
+                };
                 spelling.mix(spelling.lexicon().weight(word), spelled)
             }
             None => spelling.mix(0.0, spell()),
@@ -105,10 +108,6 @@ impl<'a> AdaptedChars<'a> {
         let chars =
             self.chars.alphabet().iter().copied().zip(all[usize::from(FIRST)..].iter().copied()).collect();
         NextChars { chars, end: all[usize::from(END)], other: all[usize::from(OTHER)] }
-    }
-
-    fn is_static(&self) -> bool {
-        self.delta.is_none()
     }
 
     pub(crate) fn chars(&self) -> &'a CharNgram {

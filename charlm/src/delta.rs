@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::{
     Spelling,
+    memo::Memo,
     tables::{END, OTHER, START},
 };
 
@@ -16,7 +17,7 @@ const STRENGTH: f64 = 16.0;
 /// A longer "word" is a pasted key or link.
 const LONGEST_WORD: usize = 32;
 /// Symbols kept; with them a delta stays below 64 KiB.
-const MOST_SYMBOLS: usize = 19_000;
+const MOST_SYMBOLS: usize = 16_500;
 /// A key looks back as far: the text begins with as many zeros.
 const BACK: usize = 7;
 
@@ -41,11 +42,13 @@ pub struct Delta {
     text: Vec<u8>,
     /// The positions of all symbols but START, by [`key`](Self::key), then by themselves.
     sorted: Vec<u16>,
+    /// P_chars of listed words, since the last word was learned.
+    spelled: Memo,
 }
 
 impl Default for Delta {
     fn default() -> Self {
-        Self { text: vec![END; BACK], sorted: Vec::new() }
+        Self { text: vec![END; BACK], sorted: Vec::new(), spelled: Memo::default() }
     }
 }
 
@@ -93,7 +96,10 @@ impl Delta {
 
     /// Bytes of memory in use, counting capacity rather than content.
     pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.text.capacity() + size_of::<u16>() * self.sorted.capacity()
+        size_of::<Self>()
+            + self.text.capacity()
+            + size_of::<u16>() * self.sorted.capacity()
+            + self.spelled.bytes()
     }
 
     /// What was seen after a context.
@@ -123,7 +129,13 @@ impl Delta {
         u64::from_le_bytes(*symbols).rotate_left(8)
     }
 
+    /// P_chars of the listed word of this number, spelled out if need be.
+    pub(crate) fn remembered(&self, word: usize, spell: impl FnOnce() -> f32) -> f32 {
+        self.spelled.get(word, spell)
+    }
+
     fn append(&mut self, word: &[u8]) {
+        self.spelled.clear();
         let from = self.text.len();
         reserve(&mut self.text, word.len());
         self.text.extend_from_slice(word);

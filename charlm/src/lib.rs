@@ -26,6 +26,7 @@ mod lambda;
 mod lexicon;
 mod lexicon_builder;
 mod map;
+mod memo;
 mod slips;
 mod spelling;
 mod suggestible;

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{close, files, questions, spelling};
+use common::{close, corpus, files, questions, spelling};
 use foretype_charlm::{Delta, Spelling};
 
 fn learned<'a>(spelling: &Spelling, words: impl IntoIterator<Item = &'a str>) -> Delta {
@@ -104,6 +104,24 @@ fn memory_is_bounded_and_the_newest_words_stay() {
     // Dropped and kept words together are not what was learned: the delta is what it has.
     let again = learned(&spelling, kept.iter().map(String::as_str));
     assert_eq!(again, delta);
+}
+
+#[test]
+fn listed_words_are_spelled_anew_after_each_word_learned() {
+    let spelling = spelling(&files());
+    let mut delta = learned(&spelling, [" frobread"]);
+    for word in [" unthinkably", " unreadably", " reworkably", " frobworkably"] {
+        for (listed, _) in corpus() {
+            // The first answer is remembered, the second is read back; a copy remembers nothing.
+            let [first, again] = [(); 2].map(|()| spelling.with(Some(&delta)).prob(&listed));
+            assert_eq!(
+                (first, again),
+                (spelling.with(Some(&delta.clone())).prob(&listed), first),
+                "{listed:?}"
+            );
+        }
+        delta.learn(&spelling, word);
+    }
 }
 
 #[test]
