@@ -22,8 +22,10 @@ import random
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,6 +105,15 @@ def words(kit: Path) -> Counter[str]:
     return counts
 
 
+def written(kit: Path) -> Iterator[str]:
+    """The surfaces of what the dev sets' writers wrote before, those with most identifiers first."""
+    for name in ("engineer-notes", "expert-mail", "finance-meetings"):
+        for line in (kit / f"data/dev/{name}.jsonl").read_text(encoding="utf-8").splitlines():
+            for message in json.loads(line)["history"]:
+                text = message if isinstance(message, str) else message["text"]
+                yield from re.findall(r" ?[\w'’]+", " ".join(text.split()))
+
+
 def misspellings() -> dict[str, list[str]]:
     """What codespell's list has for each right word."""
     found: dict[str, list[str]] = {}
@@ -138,10 +149,10 @@ def slips(kind: str, counts: Counter[str]) -> list[Case]:
     return made
 
 
-def charlm(bundle: Path, typed: list[str]) -> list[Answer]:
-    """The example of the crate, a line each."""
+def charlm(bundle: Path, typed: list[str], writer: Path | None = None) -> list[Answer]:
+    """The example of the crate, a line each; `writer` has surfaces of one who has taught it."""
     command = ["cargo", "run", "--release", "--quiet", "--package", "foretype-charlm", "--example", "correct", "--"]
-    files = [bundle / "lexicon.fst", bundle / "chars.bin"]
+    files = [bundle / "lexicon.fst", bundle / "chars.bin", *([writer] if writer else [])]
     lines = "".join(f"{line}\n" for line in typed)
     done = subprocess.run([*command, *files], input=lines, check=True, text=True, capture_output=True, cwd=ROOT)
     rows = [line.split("\t") for line in done.stdout.splitlines()]
@@ -221,8 +232,13 @@ def at_a_key(kit: Path, bundle: Path) -> dict[str, list[float]]:
     drawn = random.Random(SIZE).choices(list(counts), weights=list(counts.values()), k=20 * SIZE)
     right = [word[: 1 + index % len(word)] for index, word in enumerate(drawn)]
     wrong = [case.typed for kind in KINDS for case in slips(kind, counts)]
-    asked = {"right prefixes": charlm(bundle, right)}
-    asked["leading nowhere"] = [answer for answer in charlm(bundle, wrong) if answer.nowhere]
+    asked: dict[str, list[Answer]] = {}
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
+        file.writelines(f"{surface}\n" for surface in dict.fromkeys(written(kit)))
+        file.flush()
+        for who, writer in (("", None), (", 500 own words", Path(file.name))):
+            asked[f"right prefixes{who}"] = charlm(bundle, right, writer)
+            asked[f"leading nowhere{who}"] = [answer for answer in charlm(bundle, wrong, writer) if answer.nowhere]
     return {name: percentiles([answer._replace(micros=answer.in_all) for answer in answers]) for name, answers in asked.items()}
 
 

@@ -7,6 +7,9 @@
 Each unlisted surface is typed letter by letter, as often as it is written, and taken when the best suggestion is right, or one of the
 best three: saved is what is left of it less the one key. Kinds: `variant`, listed with another case or space; `inflection`,
 a listed word and an ending; `compound`, two listed words; `identifier`, with `_`, digits or capitals inside; `other`.
+
+Then by set the words that were also new to their writers, each once, where the history is learned first: nats a word, and the
+same shares, of charlm as it is and as the writer's earlier words change it.
 """
 
 from __future__ import annotations
@@ -96,12 +99,45 @@ def measure(kit: Path, bundle: Path) -> dict[str, dict[str, float]]:
     }
 
 
+def streams(kit: Path) -> list[str]:
+    """What the example `adapt` reads: what each writer wrote, in order."""
+    lines: list[str] = []
+    for path in sorted((kit / "data/dev").glob("*.jsonl")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            stream = json.loads(line)
+            lines.append(f"R\t{path.stem}")
+            for kind, texts in (("L", stream["history"]), ("T", [message["text"] for message in stream["messages"]])):
+                for text in texts:
+                    lines += [f"{kind}\t{surface}" for surface in SURFACE.findall(" ".join(text.split()))]
+    return lines
+
+
+def adapted(kit: Path, bundle: Path) -> dict[str, dict[str, list[float]]]:
+    """A row for each set, and one for all: each figure without and with what the writer taught."""
+    rows: dict[str, Counter[str]] = {}
+    for name, surface, *figures in example("adapt", bundle, streams(kit)):
+        if not re.search(r"[^\W\d_]", surface):
+            continue
+        for row in (rows.setdefault(name, Counter()), rows.setdefault("all", Counter())):
+            row.update(words=1, characters=len(surface.strip()))
+            for column, figure in enumerate(figures):
+                row[str(column)] += float(figure)  # type: ignore[assignment]
+    found: dict[str, dict[str, list[float]]] = {}
+    for name, row in sorted(rows.items()):
+        pairs = {"nats": (0, row["words"]), "saved": (1, row["characters"]), "saved_of_three": (2, row["characters"])}
+        found[name] = {"words": [row["words"]]}
+        for figure, (column, units) in pairs.items():
+            found[name][figure] = [round(row[str(column + shift)] / units, 4) for shift in (0, 3)]
+    return found
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--kit", type=Path, required=True, help="folder of the evaluation kit")
     options.add_argument("--bundle", type=Path, default=ROOT / "models/bundle", help="folder of lexicon.fst and chars.bin")
     given = options.parse_args()
-    print(json.dumps(measure(given.kit, given.bundle.resolve()), indent=1))
+    bundle = given.bundle.resolve()
+    print(json.dumps({"unknown": measure(given.kit, bundle), "new to the writer": adapted(given.kit, bundle)}, indent=1))
 
 
 if __name__ == "__main__":

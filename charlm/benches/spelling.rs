@@ -4,8 +4,8 @@
 
 use std::{env, hint::black_box, path::PathBuf};
 
-use criterion::{Criterion, criterion_group, criterion_main};
-use foretype_charlm::Spelling;
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use foretype_charlm::{Delta, Spelling};
 
 /// Candidates the service asks for.
 const K: usize = 8;
@@ -42,6 +42,17 @@ fn mistyped(spelling: &Spelling) -> Vec<String> {
     prefixes(spelling).iter().filter_map(slip).collect()
 }
 
+/// What a writer of 500 identifiers has taught: listed words joined in pairs.
+fn delta(spelling: &Spelling) -> Delta {
+    let words = spelling.lexicon().top(" ", 1_000);
+    let mut delta = Delta::default();
+    for (n, (second, _)) in words.iter().skip(500).enumerate() {
+        let (first, _) = &words[n % 50 + 100];
+        delta.learn(spelling, &format!("{first}_{}", second.trim_start()));
+    }
+    delta
+}
+
 /// Each call is about the next prefix, so that caches are as warm as among real keystrokes.
 fn each<'a>(prefixes: &'a [String]) -> impl FnMut() -> &'a str {
     let mut all = prefixes.iter().cycle();
@@ -56,6 +67,18 @@ fn questions(criterion: &mut Criterion) {
     group.bench_function("top", |bench| bench.iter(|| spelling.top(black_box(next()), K)));
     group.bench_function("mass", |bench| bench.iter(|| spelling.mass(black_box(next()))));
     group.bench_function("prob", |bench| bench.iter(|| spelling.prob(black_box(next()))));
+    let delta = delta(&spelling);
+    let adapted = spelling.with(Some(&delta));
+    group.bench_function("adapted top", |bench| bench.iter(|| adapted.top(black_box(next()), K)));
+    group.bench_function("adapted mass", |bench| bench.iter(|| adapted.mass(black_box(next()))));
+    group.bench_function("adapted prob", |bench| bench.iter(|| adapted.prob(black_box(next()))));
+    group.bench_function("learn", |bench| {
+        bench.iter_batched(
+            || delta.clone(),
+            |mut delta| delta.learn(&spelling, " unreconfigurablish"),
+            BatchSize::SmallInput,
+        );
+    });
     let mut next = each(&mistyped);
     group.bench_function("correct", |bench| bench.iter(|| spelling.lexicon().correct(black_box(next()), K)));
     group.finish();

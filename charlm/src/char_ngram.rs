@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::{
-    Error,
+    AdaptedChars, Delta, Error,
     suggestible::is_apostrophe,
-    tables::{END, FIRST, Layout, OTHER, START},
+    tables::{FIRST, Layout, OTHER, Tables},
 };
 
 /// Unicode scalar values: 1,114,112 code points less 2,048 surrogates.
@@ -18,8 +18,6 @@ const SCALARS: f64 = 1_112_064.0;
 #[derive(Debug)]
 pub struct CharNgram {
     layout: Layout,
-    /// Keeps the newest n − 1 symbols of a context.
-    mask: u64,
     /// ln of the share one character has of the escape symbol.
     ln_other: f64,
     /// Which characters of the alphabet a suggested word may have; asked for at every step of a search.
@@ -44,29 +42,40 @@ impl CharNgram {
     /// [`Error::Read`] if it cannot be read, [`Error::Corrupt`] if it is not an intact character model.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let layout = Layout::open(path.as_ref())?;
-        let mask = (1 << (8 * (layout.order - 1))) - 1;
         let ln_other = -(SCALARS - layout.alphabet.len() as f64).ln();
         let letters = layout.alphabet.iter().map(|&c| c.is_alphabetic() || is_apostrophe(c)).collect();
-        Ok(Self { layout, mask, ln_other, letters })
+        Ok(Self { layout, ln_other, letters })
+    }
+
+    /// This model as a writer's words change it.
+    pub fn with<'a>(&'a self, delta: Option<&'a Delta>) -> AdaptedChars<'a> {
+        AdaptedChars::new(self, delta)
     }
 
     /// ln P of the whole string as a word, its end included; finite for every string.
     pub fn log_prob(&self, surface: &str) -> f32 {
-        let (log, context) = self.walk(surface);
-        (log + self.layout.tables().prob(context, END).ln()) as f32
+        self.with(None).log_prob(surface)
     }
 
     /// ln of the probability of all strings that start with `prefix`: [`log_prob`](Self::log_prob) without the end.
     pub fn log_mass(&self, prefix: &str) -> f32 {
-        self.walk(prefix).0 as f32
+        self.with(None).log_mass(prefix)
     }
 
     /// What may come after `prefix`.
     pub fn next_chars(&self, prefix: &str) -> NextChars {
-        let all = self.layout.tables().distribution(self.walk(prefix).1, self.layout.alphabet.len());
-        let chars =
-            self.layout.alphabet.iter().copied().zip(all[usize::from(FIRST)..].iter().copied()).collect();
-        NextChars { chars, end: all[usize::from(END)], other: all[usize::from(OTHER)] }
+        self.with(None).next_chars(prefix)
+    }
+
+    /// The `k` likeliest [suggestible](crate::suggestible) words that start with `prefix` and are longer, with their
+    /// probabilities as whole words (not given the prefix), best first. Of an identifier (`snake_ca`, `camelCa`) the word at
+    /// its end is completed.
+    ///
+    /// A string is at least as likely as any of its continuations, so best-first search meets words in order. It stops
+    /// after `beam` strings were extended, or when what is left has less than 1/1000 of the prefix's mass: the work is
+    /// bounded, and words of little probability may be missing.
+    pub fn complete(&self, prefix: &str, k: usize, beam: usize) -> Vec<(String, f32)> {
+        self.with(None).complete(prefix, k, beam)
     }
 
     /// The weight λ of the lexicon beside this model, in [0, 1), as fitted when it was built.
@@ -78,25 +87,25 @@ impl CharNgram {
         &self.letters
     }
 
-    pub(crate) fn layout(&self) -> &Layout {
-        &self.layout
+    pub(crate) fn tables(&self) -> Tables<'_> {
+        self.layout.tables()
     }
 
-    /// ln of the probability of a string without its end, and the context it leads to.
-    pub(crate) fn walk(&self, text: &str) -> (f64, u64) {
-        let tables = self.layout.tables();
-        text.chars().fold((0.0, u64::from(START) & self.mask), |(log, context), c| {
-            let symbol = self.symbol(c);
-            let spread = if symbol == OTHER { self.ln_other } else { 0.0 };
-            (log + tables.prob(context, symbol).ln() + spread, self.extend(context, symbol))
-        })
+    /// ln of the share one character has of a symbol.
+    pub(crate) fn ln_share(&self, symbol: u8) -> f64 {
+        if symbol == OTHER { self.ln_other } else { 0.0 }
     }
 
-    pub(crate) fn extend(&self, context: u64, symbol: u8) -> u64 {
-        (context << 8 | u64::from(symbol)) & self.mask
+    pub(crate) fn alphabet(&self) -> &[char] {
+        &self.layout.alphabet
     }
 
-    fn symbol(&self, c: char) -> u8 {
+    pub(crate) fn symbol(&self, c: char) -> u8 {
         self.layout.alphabet.binary_search(&c).map_or(OTHER, |i| FIRST + i as u8)
+    }
+
+    /// The character of a symbol that stands for one.
+    pub(crate) fn char(&self, symbol: u8) -> Option<char> {
+        self.layout.alphabet.get(usize::from(symbol.checked_sub(FIRST)?)).copied()
     }
 }

@@ -3,7 +3,8 @@
 use std::{cmp::Ordering, collections::BinaryHeap};
 
 use crate::{
-    CharNgram,
+    AdaptedChars,
+    adapted::extend,
     suggestible::{suggestible, word_part},
     tables::{END, FIRST},
 };
@@ -43,14 +44,8 @@ impl PartialOrd for Open {
     }
 }
 
-impl CharNgram {
-    /// The `k` likeliest [suggestible](crate::suggestible) words that start with `prefix` and are longer, with their
-    /// probabilities as whole words (not given the prefix), best first. Of an identifier (`snake_ca`, `camelCa`) the word at
-    /// its end is completed.
-    ///
-    /// A string is at least as likely as any of its continuations, so best-first search meets words in order. It stops
-    /// after `beam` strings were extended, or when what is left has less than 1/1000 of the prefix's mass: the work is
-    /// bounded, and words of little probability may be missing.
+impl AdaptedChars<'_> {
+    /// As [`CharNgram::complete`](crate::CharNgram::complete).
     pub fn complete(&self, prefix: &str, k: usize, beam: usize) -> Vec<(String, f32)> {
         self.complete_if(prefix, k, beam, f32::NEG_INFINITY, |_| true)
     }
@@ -70,8 +65,7 @@ impl CharNgram {
         if prefix.chars().nth(LONGEST_PREFIX).is_some() || k == 0 {
             return words;
         }
-        let tables = self.layout().tables();
-        let letters = self.letters();
+        let letters = self.chars().letters();
         let (log, context) = self.walk(prefix);
         let start = log as f32;
         let floor = floor.max(start + LEAST_SHARE);
@@ -95,7 +89,7 @@ impl CharNgram {
             }
             extended += 1;
             let from = spelled[best.at as usize];
-            let next = tables.distribution(from.context, letters.len());
+            let next = self.distribution(from.context);
             let end = best.log + next[usize::from(END)].ln();
             if best.at > 0 && end > floor {
                 open.push(Open { log: end, ended: true, at: best.at });
@@ -105,11 +99,7 @@ impl CharNgram {
                 if p > least && letters[i] {
                     let symbol = FIRST + i as u8;
                     let at = spelled.len() as u32;
-                    spelled.push(Spelled {
-                        parent: best.at,
-                        symbol,
-                        context: self.extend(from.context, symbol),
-                    });
+                    spelled.push(Spelled { parent: best.at, symbol, context: extend(from.context, symbol) });
                     open.push(Open { log: best.log + p.ln(), ended: false, at });
                 }
             }
@@ -121,7 +111,7 @@ impl CharNgram {
         let mut typed = Vec::new();
         while at > 0 {
             let step = spelled[at as usize];
-            typed.push(self.layout().alphabet[usize::from(step.symbol - FIRST)]);
+            typed.extend(self.chars().char(step.symbol));
             at = step.parent;
         }
         prefix.chars().chain(typed.into_iter().rev()).collect()

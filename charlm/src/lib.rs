@@ -11,12 +11,14 @@
 //! Both are immutable, memory-mapped files, written once by [`LexiconBuilder`] and [`CharBuilder`].
 //! Opening may fail; asking never does.
 
+mod adapted;
 mod casing;
 mod channel;
 mod char_builder;
 mod char_ngram;
 mod complete;
 mod correct;
+mod delta;
 mod error;
 mod estimate;
 mod file;
@@ -24,14 +26,17 @@ mod lambda;
 mod lexicon;
 mod lexicon_builder;
 mod map;
+mod memo;
 mod slips;
 mod spelling;
 mod suggestible;
 mod tables;
 
+pub use adapted::{Adapted, AdaptedChars};
 pub use char_builder::CharBuilder;
 pub use char_ngram::{CharNgram, NextChars};
 pub use correct::Correction;
+pub use delta::Delta;
 pub use error::Error;
 pub use lexicon::Lexicon;
 pub use lexicon_builder::LexiconBuilder;

@@ -3,12 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::{CharNgram, Error, Lexicon, correct};
-
-/// Strings extended per search for unlisted words; at about half a microsecond each it stays in the fast tier.
-const BEAM: usize = 64;
-/// Fewer typed letters than this say too little about a word that is in no list.
-const LEAST_LETTERS: usize = 2;
+use crate::{Adapted, CharNgram, Delta, Error, Lexicon, correct};
 
 /// P(w) = λ · P_lexicon(w) + (1 − λ) · P_chars(w), for every string.
 #[derive(Debug)]
@@ -50,42 +45,30 @@ impl Spelling {
         self.lexicon.contains(surface)
     }
 
+    /// This model as a writer's words change it.
+    pub fn with<'a>(&'a self, delta: Option<&'a Delta>) -> Adapted<'a> {
+        Adapted::new(self, delta)
+    }
+
     /// The probability of the whole word. Of very long strings it is too small for an f32, and the smallest there is:
     /// use [`log_prob`](Self::log_prob) to compare those.
     pub fn prob(&self, surface: &str) -> f32 {
-        let spell = || self.chars.log_prob(surface).exp();
-        let prob = match self.lexicon.ordinal(surface) {
-            Some(word) => self.mix(self.lexicon.weight(word), self.remembered(word, spell)),
-            None => self.mix(0.0, spell()),
-        };
-        prob.max(f32::MIN_POSITIVE)
-    }
-
-    /// P_chars of a listed word. Threads that ask for it at once all work out the same.
-    fn remembered(&self, word: usize, spell: impl FnOnce() -> f32) -> f32 {
-        match self.spelled[word].load(Ordering::Relaxed) {
-            0 => {
-                let prob = spell();
-                self.spelled[word].store(prob.to_bits(), Ordering::Relaxed);
-                prob
-            }
-            bits => f32::from_bits(bits),
-        }
+        self.with(None).prob(surface)
     }
 
     /// ln of [`prob`](Self::prob), finite for every string.
     pub fn log_prob(&self, surface: &str) -> f32 {
-        self.mix_logs(self.lexicon.prob(surface), self.chars.log_prob(surface))
+        self.with(None).log_prob(surface)
     }
 
     /// The probability of all words that start with `prefix`: what [`prob`](Self::prob) is divided by once it is typed.
     pub fn mass(&self, prefix: &str) -> f32 {
-        self.mix(self.lexicon.mass(prefix), self.chars.log_mass(prefix).exp()).max(f32::MIN_POSITIVE)
+        self.with(None).mass(prefix)
     }
 
     /// ln of [`mass`](Self::mass), finite for every string.
     pub fn log_mass(&self, prefix: &str) -> f32 {
-        self.mix_logs(self.lexicon.mass(prefix), self.chars.log_mass(prefix))
+        self.with(None).log_mass(prefix)
     }
 
     /// The `k` best [suggestible](crate::suggestible) words that start with `prefix` and are longer, with their
@@ -94,21 +77,7 @@ impl Spelling {
     /// They are the best of the lexicon and, once two letters are typed, of the words that the character model spells
     /// and the lexicon does not have.
     pub fn top(&self, prefix: &str, k: usize) -> Vec<(String, f32)> {
-        let mut words = self.lexicon.top(prefix, k);
-        for (word, p) in &mut words {
-            *p = self.prob(word);
-        }
-        if prefix.trim_start().chars().nth(LEAST_LETTERS - 1).is_some() {
-            // Only words that beat the last of a full list can still enter it: mostly there are none, and no search.
-            let last = words.iter().map(|(_, p)| *p).fold(f32::INFINITY, f32::min);
-            let floor = if words.len() < k { 0.0 } else { last / (1.0 - self.chars.lambda()) };
-            let unlisted = |word: &str| !self.lexicon.contains(word);
-            let unlisted = self.chars.complete_if(prefix, k, BEAM, floor.ln(), unlisted);
-            words.extend(unlisted.into_iter().map(|(word, p)| (word, self.mix(0.0, p))));
-        }
-        words.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        words.truncate(k);
-        words
+        self.with(None).top(prefix, k)
     }
 
     /// Whether no listed word starts with a prefix of three letters or more: only then it may be a slip.
@@ -119,12 +88,24 @@ impl Spelling {
             && self.lexicon.mass(prefix) == 0.0
     }
 
-    fn mix(&self, listed: f32, spelled: f32) -> f32 {
+    /// P_chars of a listed word. Threads that ask for it at once all work out the same.
+    pub(crate) fn remembered(&self, word: usize, spell: impl FnOnce() -> f32) -> f32 {
+        match self.spelled[word].load(Ordering::Relaxed) {
+            0 => {
+                let prob = spell();
+                self.spelled[word].store(prob.to_bits(), Ordering::Relaxed);
+                prob
+            }
+            bits => f32::from_bits(bits),
+        }
+    }
+
+    pub(crate) fn mix(&self, listed: f32, spelled: f32) -> f32 {
         let lambda = self.chars.lambda();
         lambda * listed + (1.0 - lambda) * spelled
     }
 
-    fn mix_logs(&self, listed: f32, ln_spelled: f32) -> f32 {
+    pub(crate) fn mix_logs(&self, listed: f32, ln_spelled: f32) -> f32 {
         let lambda = f64::from(self.chars.lambda());
         let spelled = (1.0 - lambda).ln() + f64::from(ln_spelled);
         let listed = (lambda * f64::from(listed)).ln();

@@ -18,6 +18,7 @@ use std::{ops::Range, path::Path};
 
 use crate::{
     Error,
+    delta::Seen,
     file::{self, Bytes, Kind},
 };
 
@@ -83,7 +84,6 @@ impl Trie {
 pub(crate) struct Layout {
     body: Bytes,
     pub(crate) lambda: f32,
-    pub(crate) order: u32,
     pub(crate) alphabet: Vec<char>,
     contexts: usize,
     afters: usize,
@@ -104,7 +104,7 @@ impl Layout {
         if letters > LARGEST_ALPHABET || contexts == 0 || length != body.as_ref().len() as u64 {
             return Err(bad("its tables have other sizes than stated"));
         }
-        let mut layout = Self { lambda, order, alphabet: Vec::new(), contexts, afters, body };
+        let mut layout = Self { lambda, alphabet: Vec::new(), contexts, afters, body };
         let alphabet: &[u32] = layout.cast(HEADER..HEADER + 4 * letters);
         let alphabet: Option<Vec<char>> = alphabet.iter().map(|&c| char::from_u32(c)).collect();
         layout.alphabet = alphabet
@@ -152,36 +152,41 @@ pub(crate) struct Tables<'a> {
 }
 
 impl Tables<'_> {
-    /// P(symbol | context) = share + escape · P(symbol | the context without its oldest symbol).
-    pub(crate) fn prob(&self, context: u64, symbol: u8) -> f64 {
-        self.chain(context).fold(self.base, |shorter, node| {
-            let after = self.afters(node);
-            let seen = self.after[after.clone()].binary_search(&symbol);
-            let share = seen.map_or(0, |i| self.share[after.start + i]);
-            (f64::from(self.escape[node]) * shorter + f64::from(share)) / f64::from(WHOLE)
+    /// P(symbol | context) = share + escape · P(symbol | the context without its oldest symbol); what a writer's words have
+    /// after a context is weighed in before the next longer one.
+    pub(crate) fn prob(&self, context: u64, symbol: u8, seen: &Seen<'_>) -> f64 {
+        let mut nodes = self.chain(context);
+        (0..HIGHEST_ORDER as usize).fold(self.base, |shorter, length| {
+            let prob = nodes.next().map_or(shorter, |node| {
+                let after = self.afters(node);
+                let known = self.after[after.clone()].binary_search(&symbol);
+                let share = known.map_or(0, |i| self.share[after.start + i]);
+                (f64::from(self.escape[node]) * shorter + f64::from(share)) / f64::from(WHOLE)
+            });
+            seen.prob(length, symbol, prob)
         })
     }
 
     /// P(symbol | context) for each symbol; 0 for [`START`] and for what is beyond an alphabet of `letters`.
-    pub(crate) fn distribution(&self, context: u64, letters: usize) -> [f32; 256] {
+    pub(crate) fn distribution(&self, context: u64, letters: usize, seen: &Seen<'_>) -> [f32; 256] {
         let symbols = letters + usize::from(FIRST);
-        let mut nodes = [0; HIGHEST_ORDER as usize];
-        let mut known = 0;
-        for (slot, node) in nodes.iter_mut().zip(self.chain(context)) {
-            *slot = node;
-            known += 1;
-        }
+        let mut nodes = [None; HIGHEST_ORDER as usize];
+        nodes.iter_mut().zip(self.chain(context)).for_each(|(slot, node)| *slot = Some(node));
         // Longest first, so that each share is weighed once instead of with every longer context.
         let mut all = [0.0; 256];
         let mut weight = 1.0;
-        for &node in nodes[..known].iter().rev() {
-            for i in self.afters(node) {
-                all[usize::from(self.after[i])] += weight * f32::from(self.share[i]);
+        for (length, node) in nodes.into_iter().enumerate().rev() {
+            weight = seen.add(length, weight, &mut all);
+            if let Some(node) = node {
+                let share = weight / WHOLE as f32;
+                for i in self.afters(node) {
+                    all[usize::from(self.after[i])] += share * f32::from(self.share[i]);
+                }
+                weight = share * f32::from(self.escape[node]);
             }
-            weight *= f32::from(self.escape[node]) / WHOLE as f32;
         }
         let base = weight * self.base as f32;
-        all[..symbols].iter_mut().for_each(|p| *p = *p / WHOLE as f32 + base);
+        all[..symbols].iter_mut().for_each(|p| *p += base);
         all[usize::from(START)] = 0.0;
         all
     }

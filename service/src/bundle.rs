@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use foretype_charlm::Spelling;
 use foretype_markov::StaticModel;
@@ -144,7 +145,7 @@ pub struct Bundle {
     /// The n-grams of the domain.
     pub domain: Option<StaticModel>,
     /// Lexicon and character model.
-    pub spelling: Option<Spelling>,
+    pub spelling: Option<Arc<Spelling>>,
     /// What was fitted.
     pub ensemble: Fitted,
 }
@@ -177,7 +178,7 @@ impl Bundle {
             .map_err(|e| unreadable(LEXICON, e.to_string()))?;
         let ensemble =
             if dir.join(ENSEMBLE).exists() { Fitted::read(&dir.join(ENSEMBLE))? } else { Fitted::default() };
-        Ok(Self { version, domain: Some(domain), spelling: Some(spelling), ensemble })
+        Ok(Self { version, domain: Some(domain), spelling: Some(Arc::new(spelling)), ensemble })
     }
 }
 

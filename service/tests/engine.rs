@@ -245,6 +245,32 @@ fn spelling_alone_learns_the_writers_words() {
 }
 
 #[test]
+fn a_writers_identifiers_make_new_ones_likelier_for_that_writer_alone() {
+    let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundle");
+    let settings = Settings { bundle, runtime: None, predictors: vec![Predictor::Charlm], kv_bytes: 0 };
+    let engine = Engine::open(&settings).unwrap_or_else(|error| panic!("{error}"));
+    let [anna, ben] = [(); 2].map(|()| Arc::new(RwLock::new(engine.new_memory())));
+    let first = |memory: &Arc<RwLock<Memory>>, text: &str| {
+        let request = Request { memory: Some(Arc::clone(memory)), max_suggestions: 1, ..request(text) };
+        complete(&engine, request)
+            .suggestions
+            .first()
+            .map_or((String::new(), 0.0), |s| (s.text.clone(), s.confidence))
+    };
+    let (known, before) = first(&anna, "Restart nova_compute_man");
+    assert_eq!(known, "ager ", "the lexicon has that");
+    for name in ["nova_compute_driver", "nova_network_manager", "cinder_volume_manager", "nova_compute_rpc"] {
+        anna.write().expect("not poisoned").learn(&format!("Fixed {name} today"), Role::Author);
+        ben.write().expect("not poisoned").learn("Fixed it today", Role::Author);
+    }
+    let sure = |memory| first(memory, "Restart nova_compute_man").1;
+    assert!(sure(&anna) > before + 0.1 && (sure(&ben) - before).abs() < 0.01, "{before}");
+    let begun = "Restart nova_compute_m";
+    assert!(first(&anna, begun).0.starts_with("anager"), "{:?}", first(&anna, begun));
+    assert!(!first(&ben, begun).0.starts_with("anager"), "{:?}", first(&ben, begun));
+}
+
+#[test]
 fn strange_texts_get_an_answer_or_silence() {
     let long = "x".repeat(10_000);
     let texts = [

@@ -5,10 +5,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use foretype::engine::{Deadline, Engine, Losses, Outcome};
-use foretype::store::{Sqlite, Store, WriterKey};
+use foretype::engine::{self, Deadline, Engine, Losses, Outcome, Predictor};
+use foretype::store::{Event, Snapshot, Sqlite, Store, WriterKey};
 use foretype::writer::event::{Content, Judged, Learned};
-use foretype::writer::{Settings, Writers};
+use foretype::writer::{Settings, WriterState, Writers};
+use foretype_charlm::Delta;
 use foretype_markov::Role;
 
 fn key(writer: &str) -> WriterKey {
@@ -20,8 +21,18 @@ fn message(text: &str) -> Content {
 }
 
 fn open(folder: &Path, settings: Settings) -> Arc<Writers> {
+    over(Engine::fixed(&[]), folder, settings)
+}
+
+/// With the spelling model of the shipped bundle.
+fn spelling() -> Engine {
+    let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundle");
+    let predictors = vec![Predictor::Charlm];
+    Engine::open(&engine::Settings { bundle, runtime: None, predictors, kv_bytes: 0 }).unwrap()
+}
+
+fn over(engine: Engine, folder: &Path, settings: Settings) -> Arc<Writers> {
     let store: Arc<dyn Store> = Arc::new(Sqlite::open(folder, Box::new(|_, _| {})).unwrap());
-    let engine = Engine::fixed(&[]);
     Writers::new(store, settings, Box::new(move || engine.new_memory()))
 }
 
@@ -80,6 +91,59 @@ async fn snapshot_and_later_events_equal_the_whole_fold() {
     let writer = again.get(&key("anna")).await.unwrap();
     assert_eq!((writer.seq(), writer.counts()), (13, counts));
     assert_eq!((counts.messages, counts.rejected, counts.last_at), (12, 1, 13));
+}
+
+/// What changes the spelling for a writer, in the order it was learned.
+async fn delta(writers: &Arc<Writers>, writer: &str) -> Delta {
+    let memory = writers.get(&key(writer)).await.unwrap().memory();
+    let memory = memory.read().unwrap();
+    memory.unlisted.delta().clone()
+}
+
+#[tokio::test]
+async fn unlisted_words_survive_a_restart_and_go_with_their_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let writers = over(spelling(), folder.path(), Settings { snapshot_every: 4, ..Settings::default() });
+    for n in 0..11 {
+        let text = format!("Frobnicated nova_zorb{n} and thanks, zorblatt_{}", n % 3);
+        writers.record(&key("anna"), &message(&text), n, None).await.unwrap();
+    }
+    writers.save_all().await;
+    writers.record(&key("anna"), &message("zorblatt_late"), 12, None).await.unwrap();
+    writers.record(&key("ben"), &message("thanks and goodbye"), 12, None).await.unwrap();
+    let live = delta(&writers, "anna").await;
+    assert_eq!((live.is_empty(), delta(&writers, "ben").await), (false, Delta::default()));
+    writers.store().close().await.unwrap();
+    drop(writers);
+
+    let again = over(spelling(), folder.path(), Settings::default());
+    assert_eq!(delta(&again, "anna").await, live);
+    assert!(again.erase(&key("anna")).await.unwrap());
+    assert_eq!(delta(&again, "anna").await, Delta::default());
+}
+
+#[test]
+fn a_snapshot_without_unlisted_words_gives_those_of_the_vocabulary() {
+    let engine = spelling();
+    let mut state = WriterState::new(engine.new_memory());
+    let content = message("Restart nova_compute_driver and cinder_volume");
+    state.apply(&Event { seq: 1, at: 1, kind: content.kind(), payload: content.encode() });
+    let (snapshot, live) = (state.snapshot(1), state.memory.read().unwrap().unlisted.clone());
+    // Version 2 is version 3 without their length and bytes.
+    let words = live.to_bytes();
+    let mut part = u32::try_from(words.len()).unwrap().to_le_bytes().to_vec();
+    part.extend_from_slice(&words);
+    let at = snapshot.blob.windows(part.len()).position(|bytes| bytes == part).unwrap();
+    let blob = [&snapshot.blob[..at], &snapshot.blob[at + part.len()..]].concat();
+    for stored in [Snapshot { format: 2, blob, ..snapshot.clone() }, snapshot] {
+        let restored = WriterState::restore(&stored, engine.new_memory()).unwrap();
+        assert_eq!(
+            restored.memory.read().unwrap().unlisted.delta(),
+            live.delta(),
+            "version {}",
+            stored.format
+        );
+    }
 }
 
 #[tokio::test]

@@ -124,6 +124,11 @@ impl PersonalModel {
         self.vocabulary.find(surface).map_or(0, |id| self.vocabulary.count(id))
     }
 
+    /// The surfaces the model remembers, the earlier learned mostly first.
+    pub fn surfaces(&self) -> impl Iterator<Item = &str> {
+        self.vocabulary.ids().map(|id| self.vocabulary.surface(id)).filter(|surface| !surface.is_empty())
+    }
+
     /// Words learned so far, including those that were forgotten.
     pub fn words_learned(&self) -> u64 {
         self.words_learned

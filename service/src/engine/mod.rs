@@ -33,7 +33,7 @@ use crate::inference::Inference;
 use crate::predictors::fixed::Fixed;
 use crate::predictors::{Ngram, Query, Spelled, Spells};
 use crate::session::Sessions;
-use crate::writer::Recent;
+use crate::writer::{Recent, Unlisted};
 
 /// Everything that predicts.
 #[derive(Debug)]
@@ -69,6 +69,7 @@ impl Engine {
             personal: PersonalModel::new(Limits::default()),
             weights: Weights::new(),
             recent: Recent::default(),
+            unlisted: Unlisted::new(self.bundle.spelling.clone()),
         }
     }
 
@@ -91,9 +92,10 @@ impl Engine {
         self.enabled[predictor as usize]
     }
 
-    /// What the members of the fast tier spell with, for one keystroke.
-    fn spells(&self) -> Option<Spells<'_>> {
-        self.bundle.spelling.as_ref().map(Spells::new)
+    /// What the members of the fast tier spell with, for one keystroke of a writer.
+    fn spells<'a>(&'a self, memory: Option<&'a Memory>) -> Option<Spells<'a>> {
+        let delta = memory.map(|memory| memory.unlisted.delta());
+        self.bundle.spelling.as_ref().map(|spelling| Spells::new(spelling, delta))
     }
 
     /// The enabled members of the fast tier at one place.

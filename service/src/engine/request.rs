@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use foretype_markov::{PersonalModel, Role};
 
 use crate::ensemble::weights::Weights;
-use crate::writer::Recent;
+use crate::writer::{Recent, Unlisted};
 
 /// When an answer is due. The budget becomes an instant on arrival and only travels down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,13 +42,16 @@ pub struct Memory {
     pub weights: Weights,
     /// The newest of what the writer sent.
     pub recent: Recent,
+    /// The words the lexicon does not have, by their spelling.
+    pub unlisted: Unlisted,
 }
 
 impl Memory {
     /// Learns the words of a message that was sent; `normal` is normalised text.
-    pub(crate) fn learn(&mut self, normal: &str, role: Role) {
+    pub fn learn(&mut self, normal: &str, role: Role) {
         self.personal.learn(normal, role);
         self.recent.learn(normal, role);
+        self.unlisted.learn(normal);
     }
 }
 

@@ -53,7 +53,7 @@ impl Engine {
     ) -> T {
         let guard = request.memory.as_deref().map(read);
         let memory: Option<&Memory> = guard.as_deref();
-        let spells = self.spells();
+        let spells = self.spells(memory);
         f(&self.views(&place.query(), memory, spells.as_ref()), memory.map(|m| &m.weights))
     }
 

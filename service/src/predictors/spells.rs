@@ -2,51 +2,52 @@
 
 use std::cell::RefCell;
 
-use foretype_charlm::Spelling;
+use foretype_charlm::{Adapted, Delta, Spelling};
 use hashbrown::HashMap;
 
-/// The spelling model at one keystroke.
+/// The spelling model at one keystroke, as the writer's words change it.
 pub struct Spells<'a> {
     model: &'a Spelling,
+    adapted: Adapted<'a>,
     words: RefCell<HashMap<String, f32>>,
     /// Of a keystroke's few prefixes.
     masses: RefCell<Vec<(String, f32)>>,
 }
 
 impl<'a> Spells<'a> {
-    /// Knows nothing yet.
-    pub fn new(model: &'a Spelling) -> Self {
-        Self { model, words: RefCell::default(), masses: RefCell::default() }
+    /// Knows nothing yet. `delta`: of a writer who is known.
+    pub fn new(model: &'a Spelling, delta: Option<&'a Delta>) -> Self {
+        Self { model, adapted: model.with(delta), words: RefCell::default(), masses: RefCell::default() }
     }
 
-    /// The model itself.
+    /// The model itself, whoever writes.
     pub fn model(&self) -> &'a Spelling {
         self.model
     }
 
-    /// [`Spelling::prob`].
+    /// [`Adapted::prob`].
     pub fn prob(&self, surface: &str) -> f32 {
         let known = self.words.borrow().get(surface).copied();
         known.unwrap_or_else(|| {
-            let prob = self.model.prob(surface);
+            let prob = self.adapted.prob(surface);
             self.words.borrow_mut().insert(surface.to_owned(), prob);
             prob
         })
     }
 
-    /// [`Spelling::mass`].
+    /// [`Adapted::mass`].
     pub fn mass(&self, prefix: &str) -> f32 {
         let known = self.masses.borrow().iter().find(|(known, _)| known == prefix).map(|(_, mass)| *mass);
         known.unwrap_or_else(|| {
-            let mass = self.model.mass(prefix);
+            let mass = self.adapted.mass(prefix);
             self.masses.borrow_mut().push((prefix.to_owned(), mass));
             mass
         })
     }
 
-    /// [`Spelling::top`].
+    /// [`Adapted::top`].
     pub fn top(&self, prefix: &str, k: usize) -> Vec<(String, f32)> {
-        let top = self.model.top(prefix, k);
+        let top = self.adapted.top(prefix, k);
         self.words.borrow_mut().extend(top.iter().cloned());
         top
     }

@@ -8,12 +8,14 @@ use serde::Deserialize;
 pub use recent::Recent;
 pub use registry::{Settings, Writers};
 pub use state::{Counts, WriterState};
+pub use unlisted::Unlisted;
 pub use warm::Writer;
 
 pub mod event;
 mod recent;
 mod registry;
 mod state;
+mod unlisted;
 mod warm;
 
 /// The longest writer id, in characters.

@@ -167,7 +167,8 @@ impl Writers {
         let Some(mut stored) = self.store.load(key).await? else {
             return Ok(Arc::new(Writer::new(key.clone(), None, blank, 0)));
         };
-        let restored = stored.snapshot.as_ref().and_then(WriterState::restore);
+        let restore = |snapshot| WriterState::restore(snapshot, (self.blank)());
+        let restored = stored.snapshot.as_ref().and_then(restore);
         if restored.is_none() && stored.snapshot.is_some() {
             tracing::error!("a snapshot cannot be read; folding the kept events instead");
             stored.events = self.store.events(key, 0, usize::MAX).await?;

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! "FTWS" | events u64 | first_at i64 | last_at i64 | 6 counts u64 | weights length u32 | weights
-//!        | recent length u32 | recent | personal model
+//!        | recent length u32 | recent | unlisted words length u32 | unlisted words | personal model
 //! ```
-//! Little endian; the version and the checksum stand beside it in the store.
+//! Little endian; the version and the checksum stand beside it in the store. Version 2 had no unlisted words: those of the
+//! personal model's vocabulary are learned instead.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -17,7 +18,9 @@ use crate::ensemble::weights::Weights;
 use crate::store::{Event, Snapshot};
 
 /// Version of the snapshot encoding.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
+/// The last one without unlisted words.
+const PLAIN_FORMAT: u32 = 2;
 const MAGIC: &[u8; 4] = b"FTWS";
 
 /// Totals of a writer; no words in them.
@@ -89,17 +92,19 @@ impl WriterState {
     /// The state's bytes in memory, roughly.
     pub fn bytes(&self) -> usize {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
-        size_of::<Self>() + size_of::<Memory>() + memory.personal.bytes()
+        size_of::<Self>() + size_of::<Memory>() + memory.personal.bytes() + memory.unlisted.bytes()
     }
 
     /// The stored form.
     pub fn snapshot(&self, epoch: u64) -> Snapshot {
-        let (weights, recent, personal) = {
+        let ([weights, recent, unlisted], personal) = {
             let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
-            (memory.weights.to_bytes(), memory.recent.to_bytes(), memory.personal.to_bytes())
+            let parts = [memory.weights.to_bytes(), memory.recent.to_bytes(), memory.unlisted.to_bytes()];
+            (parts, memory.personal.to_bytes())
         };
         let counts = &self.counts;
-        let mut blob = Vec::with_capacity(100 + weights.len() + recent.len() + personal.len());
+        let mut blob =
+            Vec::with_capacity(100 + weights.len() + recent.len() + unlisted.len() + personal.len());
         blob.extend_from_slice(MAGIC);
         blob.extend_from_slice(&self.seq.to_le_bytes());
         blob.extend_from_slice(&counts.first_at.to_le_bytes());
@@ -108,8 +113,8 @@ impl WriterState {
         for total in totals.into_iter().chain([counts.rejected]) {
             blob.extend_from_slice(&total.to_le_bytes());
         }
-        for part in [&weights, &recent] {
-            let length = u32::try_from(part.len()).expect("either is a few kilobytes");
+        for part in [&weights, &recent, &unlisted] {
+            let length = u32::try_from(part.len()).expect("each is a few kilobytes");
             blob.extend_from_slice(&length.to_le_bytes());
             blob.extend_from_slice(part);
         }
@@ -117,9 +122,10 @@ impl WriterState {
         Snapshot { epoch, seq: self.seq, format: FORMAT, blob }
     }
 
-    /// Reads the stored form; `None`: written by another release, or not this writer's fold.
-    pub fn restore(snapshot: &Snapshot) -> Option<Self> {
-        if snapshot.format != FORMAT {
+    /// Reads the stored form into the memory of a writer nobody knows; `None`: written by another release, or not this writer's
+    /// fold.
+    pub fn restore(snapshot: &Snapshot, blank: Memory) -> Option<Self> {
+        if ![FORMAT, PLAIN_FORMAT].contains(&snapshot.format) {
             return None;
         }
         let mut rest = snapshot.blob.strip_prefix(MAGIC)?;
@@ -147,9 +153,13 @@ impl WriterState {
         };
         let weights = Weights::from_bytes(part()?)?;
         let recent = Recent::from_bytes(part()?)?;
-        let personal = rest;
-        let personal = PersonalModel::from_bytes(personal).ok()?;
-        let memory = Arc::new(RwLock::new(Memory { personal, weights, recent }));
+        let words = if snapshot.format == FORMAT { part()? } else { &[] };
+        let mut unlisted = blank.unlisted.restore(words)?;
+        let personal = PersonalModel::from_bytes(rest).ok()?;
+        if snapshot.format == PLAIN_FORMAT {
+            unlisted.extend(personal.surfaces());
+        }
+        let memory = Arc::new(RwLock::new(Memory { personal, weights, recent, unlisted }));
         (seq == snapshot.seq).then_some(Self { memory, counts, seq })
     }
 }
