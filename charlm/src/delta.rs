@@ -17,7 +17,8 @@ const STRENGTH: f64 = 16.0;
 /// A longer "word" is a pasted key or link.
 const LONGEST_WORD: usize = 32;
 /// Symbols kept; with them a delta stays below 64 KiB.
-const MOST_SYMBOLS: usize = 16_500;
+const MOST_SYMBOLS: usize = 16_300;
+const SYMBOLS: usize = 256;
 /// A key looks back as far: the text begins with as many zeros.
 const BACK: usize = 7;
 
@@ -42,13 +43,16 @@ pub struct Delta {
     text: Vec<u8>,
     /// The positions of all symbols but START, by [`key`](Self::key), then by themselves.
     sorted: Vec<u16>,
+    /// Where in `sorted` those after each symbol begin; most contexts of a text have a newest symbol with few.
+    after: Box<[u16; SYMBOLS + 1]>,
     /// P_chars of listed words, since the last word was learned.
     spelled: Memo,
 }
 
 impl Default for Delta {
     fn default() -> Self {
-        Self { text: vec![END; BACK], sorted: Vec::new(), spelled: Memo::default() }
+        let after = Box::new([0; SYMBOLS + 1]);
+        Self { text: vec![END; BACK], sorted: Vec::new(), after, spelled: Memo::default() }
     }
 }
 
@@ -98,6 +102,7 @@ impl Delta {
     pub fn bytes(&self) -> usize {
         size_of::<Self>()
             + self.text.capacity()
+            + size_of_val(&*self.after)
             + size_of::<u16>() * self.sorted.capacity()
             + self.spelled.bytes()
     }
@@ -106,7 +111,8 @@ impl Delta {
     pub(crate) fn seen(&self, context: u64) -> Seen<'_> {
         let wanted = context.swap_bytes();
         let mut seen = Seen { text: &self.text, ..Seen::default() };
-        let mut range = self.sorted.as_slice();
+        let newest = usize::from(context as u8);
+        let mut range = &self.sorted[usize::from(self.after[newest])..usize::from(self.after[newest + 1])];
         for length in SHORTEST..=LONGEST {
             // END in a context says that it is not that long.
             if (context >> (8 * (length - 1))) as u8 == END || range.is_empty() {
@@ -145,6 +151,9 @@ impl Delta {
             let key = self.key(at);
             let rank = self.sorted.partition_point(|&other| self.key(other) <= key);
             self.sorted.insert(rank, at);
+            self.after[usize::from(self.text[usize::from(at) - 1]) + 1..]
+                .iter_mut()
+                .for_each(|from| *from += 1);
         }
     }
 

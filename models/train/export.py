@@ -248,9 +248,11 @@ def distance(network: Network, path: Path, texts: list[list[int]]) -> float:
     return worst
 
 
-def export(model: Path, out: Path, precision: str, block: int, data: Path | None) -> dict[str, float]:
-    """Writes the four files, and says how large the graph is and how far from fp32."""
+def export(model: Path, out: Path, precision: str, block: int, data: Path | None, layers: int | None = None) -> dict[str, float]:
+    """Writes the four files, and says how large the graph is and how far from fp32; `layers`: only the first so many."""
     network = Network(model)
+    if layers is not None:
+        network.cut(layers)
     if (network.width % block or 4 * network.width % block) and precision != "fp32":
         raise NetworkError(f"blocks of {block} do not divide a width of {network.width}: say --block 32 or 64")
     quantised: Quantised = {}
@@ -285,12 +287,13 @@ def main() -> None:
     options.add_argument("--precision", choices=PRECISIONS, default="int4", help="of the weights (default: int4)")
     options.add_argument("--block", type=int, default=128, choices=(32, 64, 128), help="weights that share a scale (default: 128)")
     options.add_argument("--data", type=Path, help="folder that prepare.py wrote, to calibrate int4 on")
+    options.add_argument("--layers", type=int, help="only the first so many: an early exit, of a model trained with --exits")
     given = options.parse_args()
     if given.precision == "int4" and not given.data:
         print("export: without --data int4 is rounded to nearest, which costs more", file=sys.stderr)
     started = time.monotonic()
     try:
-        said = export(given.model, given.out, given.precision, given.block, given.data)
+        said = export(given.model, given.out, given.precision, given.block, given.data, given.layers)
     except (NetworkError, OSError, ValueError) as error:
         sys.exit(f"export: {error}")
     print(json.dumps({"precision": given.precision, **said, "seconds": round(time.monotonic() - started, 1)}))

@@ -43,6 +43,12 @@ class Network:
             if self.weights[name].shape != shape:
                 raise NetworkError(f"{folder}: {name} is {list(self.weights[name].shape)}, not {list(shape)}")
 
+    def cut(self, layers: int) -> None:
+        """Leaves the first layers only, before the last norm and the head: what an early exit computes."""
+        if not 0 < layers <= self.layers:
+            raise NetworkError(f"there are {self.layers} layers: an exit is behind one of them, not behind {layers}")
+        self.layers = self.config["n_layer"] = layers
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Every tensor that is needed."""
         wide = self.width

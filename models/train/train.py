@@ -256,6 +256,10 @@ class Lead:
         print(f"step {self.step}: kept; held out {nats.get('all')}", flush=True)
         self.log(held_out=nats)
         run.model.save(self.options.out)
+        if self.options.keep:
+            kept = self.options.out / "kept" / f"{self.step:06}"
+            run.model.save(kept)
+            shutil.copy(self.options.out / "tokenizer.json", kept / "tokenizer.json")
 
 
 def weights_of(text: str) -> dict[str, float]:
@@ -291,6 +295,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--evolving", action="store_true", help="Evolving Subnetwork Training: early steps compute a part of the network")
     add("--exits", type=int, nargs="*", default=[], metavar="LAYERS", help="train answers after fewer layers too: --exits 2 4")
     add("--checkpoint", type=float, default=10.0, help="minutes between checkpoints (default: 10)")
+    add("--keep", action="store_true", help="keep the weights of every checkpoint, in OUT/kept, to choose among them")
     add("--precision", choices=("bf16", "fp32"), default="bf16", help="of products; weights are kept in fp32")
     add("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
     add("--workers", type=int, help="processes on CPUs (default: one a core)")

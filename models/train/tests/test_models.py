@@ -19,7 +19,7 @@ from export import Session, export
 from model import GPT2, HeadLoss, ModelError, Shape, loss
 from network import Network, NetworkError
 from optim import bases, jobs, orthogonal, turn
-from subnetwork import drawn, share_of_products
+from subnetwork import Subnetwork, drawn, share_of_products
 
 TRAIN = Path(__file__).resolve().parents[1]
 WORDS = "please check could you open close the a my your account card order ticket today tomorrow with for and again"
@@ -141,6 +141,11 @@ class Pipeline(unittest.TestCase):
                 self.assertEqual((config["precision"], config["attention"], config["n_positions"]), (precision, attention, 64))
                 self.assertEqual(config["special_tokens"]["<|author|>"], 3)
                 self.assertTrue(json.loads((out / "reference.json").read_text())["cases"])
+            export(folder, self.folder / "exit", "fp32", 32, None, 1)
+            with torch.no_grad():
+                expected = GPT2.load(folder).logits(torch.from_numpy(ids)[None], part=Subnetwork((0,)))[0].numpy()
+            session = Session(self.folder / "exit/gpt2.onnx", 64)
+            self.assertLess(np.abs(session.logits(ids.tolist()) - expected).max(), 1e-3)
 
     def test_a_hugging_face_directory(self) -> None:
         from transformers import GPT2Config, GPT2LMHeadModel

@@ -12,7 +12,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Args as ClapArgs;
 use foretype_charlm::{CharBuilder, Lexicon, LexiconBuilder, Slips};
-use foretype_markov::{BuildOptions, Builder, NextWord, StaticModel, segment};
+use foretype_markov::{BuildOptions, Builder, segment};
 use hashbrown::HashMap;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> Result<()> {
         let (counts, slips) = words(&sources);
         figures.insert("slips".to_owned(), slips.len() as f64);
         ngrams(args, &sources, &slips, &mut figures)?;
-        spelling(args, &sources, &counts, &mut figures)?;
+        spelling(args, &sources, &counts, &slips, &mut figures)?;
     } else if let Ok(old) = Manifest::read(&args.out) {
         figures = old.figures;
     }
@@ -146,6 +146,7 @@ fn spelling(
     args: &Args,
     sources: &[Source],
     counts: &[(String, u64)],
+    slips: &Slips,
     figures: &mut BTreeMap<String, f64>,
 ) -> Result<()> {
     let (mut lexicon, mut chars) = (LexiconBuilder::default(), CharBuilder::default());
@@ -159,7 +160,7 @@ fn spelling(
     lexicon.finish(args.out.join(bundle::LEXICON))?;
     bar.inc(1);
     let lexicon = Lexicon::open(args.out.join(bundle::LEXICON))?;
-    chars.finish(args.out.join(bundle::CHARS), &lexicon, &unlisted(args, sources)?)?;
+    chars.finish(args.out.join(bundle::CHARS), &lexicon, &different(sources, slips))?;
     bar.finish();
     for name in [bundle::LEXICON, bundle::CHARS] {
         figures.insert(format!("{name}_bytes"), File::describe(&args.out.join(name))?.bytes as f64);
@@ -180,14 +181,16 @@ fn count<'a>(turns: impl Iterator<Item = &'a Turn>) -> Vec<(String, u64)> {
     counts
 }
 
-/// Held-out words that are new to the n-grams: what the spelling model will be asked for.
-fn unlisted(args: &Args, sources: &[Source]) -> Result<Vec<(String, u64)>> {
-    let domain = StaticModel::open(&args.out.join(bundle::DOMAIN))?;
-    let anywhere = domain.history(&[], None);
+/// Each different word of the held-out text once, slips aside. By how often they occur the common ones, which the n-grams
+/// foresee, would leave the character model nothing; those alone that the n-grams do not have, the lexicon.
+fn different(sources: &[Source], slips: &Slips) -> Vec<(String, u64)> {
     let held_out = sources.iter().flat_map(|s| s.held_out.iter().flatten()).flat_map(|piece| &piece.turns);
     let mut words = count(held_out);
-    words.retain(|(surface, _)| domain.score(&anywhere, surface).prob == 0.0);
-    Ok(words)
+    words.retain_mut(|(surface, count)| {
+        *count = 1;
+        slips.meant(surface).is_none()
+    });
+    words
 }
 
 fn write_manifest(args: &Args, sources: &[Source], figures: BTreeMap<String, f64>) -> Result<()> {
