@@ -110,8 +110,9 @@ fn a_damaged_or_missing_file_of_the_bundle_is_named() {
         }
         let path = copy.path().join(file);
         let mut bytes = fs::read(bundle().join(file)).unwrap();
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 0x55;
+        // A digit of a hash that is changed in the manifest reads as damage to the file it is of.
+        let at = if file == "bundle.toml" { 0 } else { bytes.len() / 2 };
+        bytes[at] ^= 0x55;
         fs::write(&path, bytes).unwrap();
         let damaged = refusal(command(copy.path(), data.path()));
         assert!(damaged.contains(&*path.to_string_lossy()), "{damaged}");
