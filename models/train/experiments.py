@@ -5,7 +5,7 @@
   models/train/experiments.py checkpoints --model target/train/b --kit DIR      what training kept (--keep), by keys saved
   models/train/experiments.py precisions --model DIR --data DIR --kit DIR       what fp32, int8 and int4 of a model cost
   models/train/experiments.py own --model models/pretrained --kit DIR   fine-tuned on more and more text of a new domain
-  models/train/experiments.py large --data DIR                          GPT-2's own size, 124 M: tuned a little, exported, timed
+  models/train/experiments.py large --corpus DIR --kit DIR              GPT-2's own size, 124 M: tuned a little, exported, timed
 
 Lines go to `results.jsonl` in --work (default: target/train/experiments); report.py makes tables and plots of them.
 Compared are models of shape A (4 layers of 256, 8,192 tokens of vocabulary), the same text and seed for all.
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -25,6 +26,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SHAPE_A = ["--layers", "4", "--width", "256", "--heads", "4", "--positions", "256"]
 VOCAB = 8_192
+# Tokens of GPT-2 as it was released.
+GPT2_VOCAB = 50_257
 # Of each group the runs and what is particular to them; with softmax-1 the runs of the optimizers serve for the 2 x 2 too.
 GROUPS = {
     "optimizers": {
@@ -189,19 +192,22 @@ def own(given: argparse.Namespace, results: Results) -> None:
 
 
 def large(given: argparse.Namespace, results: Results) -> None:
-    """A directory of GPT-2's own size with weights of no meaning: a few steps, export, and milliseconds a token on one core."""
+    """GPT-2's own size with weights of no meaning: tuned for a few steps, exported, timed on one core, served."""
     if results.missing("large", "124M"):
         from transformers import GPT2Config, GPT2LMHeadModel
 
         folder = results.work / "124M"
-        vocab = json.loads((given.data / "data.json").read_text())["vocab"]
-        config = GPT2Config(vocab_size=max(vocab, 50_257), bos_token_id=0, eos_token_id=0)
+        data = folder / "data"
+        if not (data / "data.json").exists():
+            script("prepare", "--corpus", given.corpus, "--out", data, "--vocab", GPT2_VOCAB)
+        config = GPT2Config(vocab_size=GPT2_VOCAB, bos_token_id=0, eos_token_id=0)
         GPT2LMHeadModel(config).save_pretrained(folder / "init")
-        (folder / "init/tokenizer.json").write_bytes((given.data / "tokenizer.json").read_bytes())
-        small = ("--tokens", 8_192, "--batch", 8, "--micro", 4)
-        last = train(folder / "model", "--data", given.data, "--init", folder / "init", *small)
+        shutil.copy(data / "tokenizer.json", folder / "init/tokenizer.json")
+        last = train(folder / "model", "--data", data, "--init", folder / "init", "--tokens", 8_192, "--batch", 8, "--micro", 4)
         said = export(folder / "model", folder / "gpt2", "int4 nearest", None)
-        results.add("large", "124M", training=last, **said, milliseconds=list(milliseconds(folder / "gpt2")))
+        # That it is served: of weights without meaning nothing is saved.
+        served = keys(folder / "gpt2", given.kit, "--limit", 1, "--sets", SETS[0])
+        results.add("large", "124M", training=last, **said, milliseconds=list(milliseconds(folder / "gpt2")), keys=served)
 
 
 def milliseconds(gpt2: Path) -> Iterator[float]:
@@ -230,7 +236,7 @@ def main() -> None:
         "model": (Path, "folder of a trained model"),
         "data": (Path, "folder that prepare.py wrote"),
     }
-    for work, needs in ((compare, "corpus kit"), (checkpoints, "model kit"), (precisions, "model data kit"), (own, "model kit"), (large, "data")):
+    for work, needs in ((compare, "corpus kit"), (checkpoints, "model kit"), (precisions, "model data kit"), (own, "model kit"), (large, "corpus kit")):
         verb = verbs.add_parser(work.__name__, help=(work.__doc__ or "").strip())
         verb.set_defaults(work_of=work)
         for name in needs.split():

@@ -30,6 +30,7 @@ import quantize
 from network import LINEAR, Network, NetworkError
 from onnx import TensorProto, helper, numpy_helper
 from reference import cases, markers
+from tokenizers import Tokenizer
 
 MICROSOFT = "com.microsoft"
 PRECISIONS = ("fp32", "int8", "int4")
@@ -251,6 +252,9 @@ def distance(network: Network, path: Path, texts: list[list[int]]) -> float:
 def export(model: Path, out: Path, precision: str, block: int, data: Path | None, layers: int | None = None) -> dict[str, float]:
     """Writes the four files, and says how large the graph is and how far from fp32; `layers`: only the first so many."""
     network = Network(model)
+    if not (model / "tokenizer.json").exists():
+        raise NetworkError(f"{model / 'tokenizer.json'} does not exist")
+    network.trim(Tokenizer.from_file(str(model / "tokenizer.json")).get_vocab_size())
     if layers is not None:
         network.cut(layers)
     if (network.width % block or 4 * network.width % block) and precision != "fp32":

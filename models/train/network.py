@@ -49,6 +49,13 @@ class Network:
             raise NetworkError(f"there are {self.layers} layers: an exit is behind one of them, not behind {layers}")
         self.layers = self.config["n_layer"] = layers
 
+    def trim(self, tokens: int) -> None:
+        """Drops the rows behind the tokenizer's last token: some models pad their tables."""
+        if tokens > self.vocab:
+            raise NetworkError(f"the tokenizer has {tokens} tokens, the model {self.vocab}: it is not this model's")
+        self.vocab = self.config["vocab_size"] = tokens
+        self.weights["wte.weight"] = self.weights["wte.weight"][:tokens]
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Every tensor that is needed."""
         wide = self.width

@@ -39,20 +39,24 @@ EVERY = 10
 # What a checkpoint keeps of the lead's books.
 BOOKS = ("step", "tokens", "products", "seconds", "smooth")
 CLIPPED = 1.0
-HELD_WINDOWS = 12
+# Held-out tokens of each source that a checkpoint is judged by.
+HELD_TOKENS = 3_072
+# Tokens of a window in fine-tuning: few models need more for the messages people write, and it is quick.
+LENGTH = 256
 # Seconds after which a worker that does not come is taken for dead.
 LONGEST_STEP = 900
 
 
-def held_out(model: GPT2, data: Data, dtype: torch.dtype) -> dict[str, float]:
-    """Nats a token of each source's held-out text, a dozen windows at the most, and over all."""
-    device, length = model.wte.weight.device, model.shape.positions
+def held_out(model: GPT2, data: Data, length: int, dtype: torch.dtype) -> dict[str, float]:
+    """Nats a token of each source's held-out text, a few windows of it, and over all."""
+    device = model.wte.weight.device
+    most = max(1, HELD_TOKENS // length)
     found: dict[str, float] = {}
     total = count = 0.0
     with torch.no_grad():
         for name in data.sources:
             tokens, starts = data.tokens(name, "held"), data.windows(name, length, part="held")
-            starts = starts[:: max(1, len(starts) // HELD_WINDOWS)][:HELD_WINDOWS]
+            starts = starts[:: max(1, len(starts) // most)][:most]
             if not len(starts):
                 continue
             batches = [torch.stack([window(tokens, start, length) for start in starts[at : at + 8]]) for at in range(0, len(starts), 8)]
@@ -82,7 +86,7 @@ class Run:
         device = options.device
         self.gradients = [shared(torch.zeros(size, device=device)) for _ in range(workers)]
         micros = options.batch // options.micro
-        self.batch = shared(torch.zeros(micros, options.micro, model.shape.positions + 1, dtype=torch.long, device=device))
+        self.batch = shared(torch.zeros(micros, options.micro, options.length + 1, dtype=torch.long, device=device))
         self.losses = shared(torch.zeros(micros, device=device))
         self.squares = torch.zeros(workers, dtype=torch.float64).share_memory_()
         # The schedule's scale (negative: stop), the number of the step, and the share of the run that is behind.
@@ -164,9 +168,9 @@ def work(run: Run, worker: int, lead: Lead | None = None) -> None:
 class Lead:
     """Draws the text, follows the schedule, reports, and writes checkpoints."""
 
-    def __init__(self, options: argparse.Namespace, data: Data, shape: Shape, kept: dict | None) -> None:
+    def __init__(self, options: argparse.Namespace, data: Data, kept: dict | None) -> None:
         self.options, self.data = options, data
-        self.sampler = Sampler(data, shape.positions, options.weights, options.seed)
+        self.sampler = Sampler(data, options.length, options.weights, options.seed)
         self.step = self.tokens = 0
         # Of the whole network's products for as many tokens.
         self.seconds = self.products = 0.0
@@ -252,7 +256,7 @@ class Lead:
         torch.save(kept, beside)
         beside.replace(self.options.out / "last.pt")
         dtype = torch.bfloat16 if self.options.precision == "bf16" else torch.float32
-        nats = held_out(run.model, self.data, dtype)
+        nats = held_out(run.model, self.data, self.options.length, dtype)
         print(f"step {self.step}: kept; held out {nats.get('all')}", flush=True)
         self.log(held_out=nats)
         run.model.save(self.options.out)
@@ -286,6 +290,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--minutes", type=float, default=0.0, help="or how long to train")
     add("--weights", type=weights_of, default={}, help="how often a source is read beside the others: sgd=2,irc=0.5 or a .json file")
     add("--batch", type=int, default=32, help="windows a step (default: 32)")
+    add("--length", type=int, help=f"tokens of a window (default: the model's positions; with --init at most {LENGTH})")
     add("--micro", type=int, default=8, help="windows that a process computes at once (default: 8)")
     add("--optimizer", choices=sorted(RATES), default="muon", help="default: muon")
     add("--rate", type=float, help=f"its learning rate (default: {', '.join(f'{k} {v}' for k, v in RATES.items())})")
@@ -324,9 +329,10 @@ def train(options: argparse.Namespace) -> None:
         model = GPT2(Shape(vocab=data.vocab, **{name: getattr(options, name) for name in named}))
     if any(not 0 < layers < model.shape.layers for layers in options.exits):
         raise ModelError(f"an exit is behind one of the first {model.shape.layers - 1} layers")
+    options.length = min(options.length or (LENGTH if options.init else math.inf), model.shape.positions)
     if model.shape.vocab < data.vocab:
         model = model.widened(data.vocab)
-    lead = Lead(options, data, model.shape, kept)
+    lead = Lead(options, data, kept)
     options.out.mkdir(parents=True, exist_ok=True)
     state = kept["optimizer"] if kept else {}
     model.to(options.device)

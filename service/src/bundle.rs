@@ -232,7 +232,8 @@ impl File {
         Ok(Self { sha256, bytes })
     }
 
-    fn verify(&self, path: &Path) -> Result<(), BundleError> {
+    /// Whether a file is the one described.
+    pub fn verify(&self, path: &Path) -> Result<(), BundleError> {
         let found = Self::describe(path)?;
         if found == *self {
             Ok(())

@@ -175,6 +175,14 @@ class Pipeline(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         config = json.loads((self.folder / "tuned_int8/gpt2.json").read_text())
         self.assertEqual((config["attention"], config["vocab_size"]), ("softmax", vocab))
+        # Some pad their tables; what has no token is not served.
+        network = Network(self.folder / "tuned")
+        ids = list(range(20))
+        before = network.logits(ids)
+        network.trim(vocab - 9)
+        self.assertTrue((network.logits(ids) == before[:, : vocab - 9]).all())
+        with self.assertRaisesRegex(NetworkError, f"the tokenizer has {vocab} tokens, the model {vocab - 9}"):
+            network.trim(vocab)
 
     def test_bad_input_is_told_and_leaves_nothing(self) -> None:
         out = self.folder / "nothing"

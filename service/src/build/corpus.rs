@@ -113,28 +113,40 @@ pub(super) fn read(path: &Path) -> Result<Source> {
         if name.is_empty() {
             name.clone_from(&record.source);
         }
-        pieces.extend(piece(record));
+        pieces.extend(piece(record).with_context(|| format!("{}, line {}", path.display(), number + 1))?);
+    }
+    if name.is_empty() {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        name.extend(file.split('.').next());
     }
     Ok(split(name, pieces))
 }
 
-fn piece(record: Record) -> Option<Piece> {
+/// `None`: nothing was said.
+fn piece(record: Record) -> Result<Option<Piece>> {
     let document = record.text.map(|text| RawTurn { role: "author".to_owned(), text });
-    let turns: Vec<_> = record.turns.into_iter().chain(document).filter_map(turn).collect();
-    (!turns.is_empty()).then(|| Piece { author: record.author, time: record.time.unwrap_or_default(), turns })
+    let turns: Vec<_> = record
+        .turns
+        .into_iter()
+        .chain(document)
+        .filter_map(|raw| turn(raw).transpose())
+        .collect::<Result<_>>()?;
+    let time = record.time.unwrap_or_default();
+    Ok((!turns.is_empty()).then_some(Piece { author: record.author, time, turns }))
 }
 
-fn turn(raw: RawTurn) -> Option<Turn> {
+fn turn(raw: RawTurn) -> Result<Option<Turn>> {
     let role = match raw.role.as_str() {
         "customer" => Role::Customer,
         "agent" => Role::Agent,
-        _ => Role::Author,
+        "author" => Role::Author,
+        other => bail!("the role {other:?} is none of customer, agent, author"),
     };
     let mut text = raw.text;
     if let Some((end, _)) = text.char_indices().nth(LONGEST) {
         text.truncate(end);
     }
-    (!text.trim().is_empty()).then_some(Turn { role, text })
+    Ok((!text.trim().is_empty()).then_some(Turn { role, text }))
 }
 
 /// Holds out whole writers (or whole dialogues), chosen by hash, so that what is fitted on was never learned. The same
@@ -224,6 +236,20 @@ mod tests {
         let (_dir, path) = write(&["{}".to_owned(), "nonsense".to_owned()]);
         let error = format!("{:#}", read(&path).expect_err("not a corpus"));
         assert!(error.contains("line 2"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_role_is_named() {
+        let line = r#"{"turns":[{"role":"agent","text":"Hi"},{"role":"boss","text":"No"}]}"#;
+        let (_dir, path) = write(&[line.to_owned()]);
+        let error = format!("{:#}", read(&path).expect_err("not a corpus"));
+        assert!(error.contains("line 1") && error.contains("\"boss\""), "{error}");
+    }
+
+    #[test]
+    fn what_names_no_source_is_called_like_its_file() {
+        let (_dir, path) = write(&[r#"{"text":"Hello there"}"#.to_owned()]);
+        assert_eq!(read(&path).expect("a corpus").name, "notes");
     }
 
     #[test]

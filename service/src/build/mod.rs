@@ -26,21 +26,22 @@ pub struct Args {
     /// Folder of .jsonl or .jsonl.gz files: dialogues {"turns":[{"role","text"}]} or documents {"author","time","text"}.
     #[arg(long, env = "FORETYPE_CORPUS", value_name = "DIR")]
     pub corpus: PathBuf,
-    /// Folder the bundle is written to; gpt2.onnx, gpt2.json and tokenizer.json must be there or in --gpt2.
+    /// Folder the bundle is written to; gpt2.onnx, gpt2.json and tokenizer.json must be there, in --gpt2 or in --base.
     #[arg(long, env = "FORETYPE_OUT", value_name = "DIR")]
     pub out: PathBuf,
     /// Folder to copy the GPT-2 from, when --out does not hold one yet.
     #[arg(long, env = "FORETYPE_GPT2", value_name = "DIR")]
     pub gpt2: Option<PathBuf>,
+    /// Bundle whose n-grams and spelling are kept, for own text of a few megabytes: too little for n-grams of its own.
+    /// Mixture weights and calibration are fitted anew if enough of the text is held out. May be --out itself.
+    #[arg(long, env = "FORETYPE_BASE", value_name = "DIR")]
+    pub base: Option<PathBuf>,
     /// Largest n-gram file, megabytes: more of them predict better and take more memory.
     #[arg(long, env = "FORETYPE_NGRAM_MB", default_value_t = 12, value_name = "MB")]
     pub ngram_mb: u64,
     /// ONNX Runtime's library, when it is not found by itself.
     #[arg(long, env = "ORT_DYLIB_PATH", value_name = "FILE")]
     pub runtime: Option<PathBuf>,
-    /// Keep the models that are there and only fit mixture weights and calibration anew.
-    #[arg(long)]
-    pub fit_only: bool,
 }
 
 /// A surface must be seen this often to be listed.
@@ -53,41 +54,62 @@ const LEXICON: usize = 150_000;
 pub fn run(args: &Args) -> Result<()> {
     let started = Instant::now();
     fs::create_dir_all(&args.out).with_context(|| format!("cannot create {}", args.out.display()))?;
+    let base = args.base.as_ref().map(|base| keep(base, &args.out)).transpose()?;
     copy_neural(args)?;
     let sources = read_corpus(args)?;
-    let mut figures = BTreeMap::new();
-    if !args.fit_only {
-        let manifest = args.out.join(bundle::MANIFEST);
-        if manifest.exists() {
-            fs::remove_file(&manifest).context("cannot replace the old bundle.toml")?;
-        }
+    let mut figures = base.as_ref().map(|base| base.figures.clone()).unwrap_or_default();
+    let manifest = args.out.join(bundle::MANIFEST);
+    if manifest.exists() {
+        fs::remove_file(&manifest).context("cannot replace the old bundle.toml")?;
+    }
+    if base.is_none() {
         let (counts, slips) = words(&sources);
         figures.insert("slips".to_owned(), slips.len() as f64);
         ngrams(args, &sources, &slips, &mut figures)?;
         spelling(args, &sources, &counts, &slips, &mut figures)?;
-    } else if let Ok(old) = Manifest::read(&args.out) {
-        figures = old.figures;
     }
     fit::run(args, &sources, &mut figures)?;
-    write_manifest(args, &sources, figures)?;
+    write_manifest(args, &sources, base.map(|base| base.sources).unwrap_or_default(), figures)?;
     tracing::info!(seconds = started.elapsed().as_secs(), bundle = %args.out.display(), "bundle written");
     Ok(())
 }
 
+/// Copies the n-grams, the spelling and what was fitted of another bundle, each verified.
+fn keep(base: &Path, out: &Path) -> Result<Manifest> {
+    let manifest = Manifest::read(base).context("--base is the folder of a finished bundle")?;
+    for name in [bundle::DOMAIN, bundle::LEXICON, bundle::CHARS, bundle::ENSEMBLE] {
+        let listed =
+            manifest.files.get(name).with_context(|| format!("{} does not list {name}", base.display()))?;
+        listed.verify(&base.join(name))?;
+        copy(&base.join(name), &out.join(name))?;
+    }
+    Ok(manifest)
+}
+
+/// The GPT-2 of --gpt2, else the one that is there, else that of --base.
 fn copy_neural(args: &Args) -> Result<()> {
-    for name in bundle::NEURAL {
-        let to = args.out.join(name);
-        match &args.gpt2 {
-            // Copying a file onto itself would empty it.
-            Some(from) if from.join(name).canonicalize().ok() != to.canonicalize().ok() => {
-                fs::copy(from.join(name), &to)
-                    .with_context(|| format!("cannot copy {name} from {}", from.display()))?;
-            }
-            _ if !to.exists() => {
-                bail!("{} is missing: name the folder of a GPT-2 with --gpt2", to.display())
-            }
-            _ => {}
+    let there = bundle::NEURAL.iter().all(|name| args.out.join(name).exists());
+    if let Some(from) = args.gpt2.as_ref().or(args.base.as_ref().filter(|_| !there)) {
+        for name in bundle::NEURAL {
+            copy(&from.join(name), &args.out.join(name))?;
         }
+        // The logits of another GPT-2 would be worse than none.
+        let (from, to) = (from.join(bundle::REFERENCE), args.out.join(bundle::REFERENCE));
+        if from.exists() {
+            copy(&from, &to)?;
+        } else if to.exists() {
+            fs::remove_file(&to).with_context(|| format!("cannot remove {}", to.display()))?;
+        }
+    } else if !there {
+        bail!("{} holds no GPT-2: name the folder of one with --gpt2", args.out.display());
+    }
+    Ok(())
+}
+
+/// Copies a file, but not onto itself, which would empty it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    if from.canonicalize().ok().is_none_or(|path| to.canonicalize().ok() != Some(path)) {
+        fs::copy(from, to).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
     }
     Ok(())
 }
@@ -193,7 +215,13 @@ fn different(sources: &[Source], slips: &Slips) -> Vec<(String, u64)> {
     words
 }
 
-fn write_manifest(args: &Args, sources: &[Source], figures: BTreeMap<String, f64>) -> Result<()> {
+/// `learned`: the texts that the kept models learned from.
+fn write_manifest(
+    args: &Args,
+    sources: &[Source],
+    learned: Vec<TextSource>,
+    figures: BTreeMap<String, f64>,
+) -> Result<()> {
     let names =
         [bundle::DOMAIN, bundle::LEXICON, bundle::CHARS, bundle::ENSEMBLE].into_iter().chain(bundle::NEURAL);
     let reference = args.out.join(bundle::REFERENCE).exists().then_some(bundle::REFERENCE);
@@ -205,13 +233,14 @@ fn write_manifest(args: &Args, sources: &[Source], figures: BTreeMap<String, f64
         licence: "Apache-2.0".to_owned(),
         figures,
         files: files.collect::<Result<_>>()?,
-        sources: sources
-            .iter()
-            .map(|s| TextSource {
+        sources: learned
+            .into_iter()
+            .filter(|known| sources.iter().all(|s| s.name != known.name))
+            .chain(sources.iter().map(|s| TextSource {
                 name: s.name.clone(),
                 licence: licences::of(&s.name).to_owned(),
                 messages: s.messages(),
-            })
+            }))
             .collect(),
     };
     write_whole(&args.out.join(bundle::MANIFEST), toml::to_string_pretty(&manifest)?.as_bytes())

@@ -34,10 +34,13 @@ const BUDGET: Duration = Duration::from_secs(10);
 /// Whole messages are weighed, however long that takes.
 const EFFORT: Effort = Effort { steps: 160, patience: BUDGET };
 
+/// Fewer held-out words than this say less than the weights and curves of the base.
+const LEAST: usize = 1_500;
+
 /// One position in this many is typed through.
 const EVERY: usize = 6;
 
-/// Fits in three passes: weights on whole words, then what prefixes do to them, then calibration of what is shown.
+/// Fits in three passes, or leaves it at what --base has: weights on whole words, then what prefixes do to them, then calibration of what is shown.
 pub(super) fn run(args: &Args, sources: &[Source], figures: &mut BTreeMap<String, f64>) -> Result<()> {
     let streams = sample::streams(sources);
     let messages: usize = streams.iter().map(|stream| stream.measured.len()).sum();
@@ -47,6 +50,14 @@ pub(super) fn run(args: &Args, sources: &[Source], figures: &mut BTreeMap<String
     let bar = progress("weighing the predictors", messages as u64);
     let losses = runtime.block_on(weigh(&open(args, &fitted)?, &streams, &bar));
     bar.finish();
+    if args.base.is_some() && losses.len() < LEAST {
+        tracing::info!(
+            words = losses.len(),
+            least = LEAST,
+            "too few held-out words: weights and calibration stay those of the base"
+        );
+        return Ok(());
+    }
     fitted.prior.weights = em::weights(&losses);
     figures.insert("fit_words".to_owned(), losses.len() as f64);
     for predictor in Predictor::ALL {
