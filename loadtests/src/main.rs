@@ -1,12 +1,13 @@
-//! The load generator's command line.
+//! The command line of the measuring programs.
 
 use std::io::{Write as _, stdout};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use foretype_loadtests::{corpus, load};
+use foretype_loadtests::{corpus, load, quality};
+use serde_json::{Value, json};
 
-/// Types on many keyboards at once and says how long the answers took.
+/// Types, and says what was saved and how long answers took.
 #[derive(Debug, Parser)]
 #[command(name = "loadtests", version)]
 struct Cli {
@@ -24,14 +25,37 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// What suggestions save: streams of messages typed against the models in process, a JSON line a file
+    Quality {
+        #[command(flatten)]
+        plan: quality::Plan,
+    },
 }
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    let Command::Load { plan, json } = Cli::parse().command;
-    let texts = corpus::messages(plan.texts.as_deref())?;
-    let report = load::run(&plan, &texts).await?;
-    let shown = if json { serde_json::to_string_pretty(&report)? + "\n" } else { report.to_string() };
-    stdout().write_all(shown.as_bytes())?;
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Load { plan, json } => {
+            let texts = corpus::messages(plan.texts.as_deref())?;
+            let runtime = tokio::runtime::Runtime::new()?;
+            let report = runtime.block_on(load::run(&plan, &texts))?;
+            let shown = if json { serde_json::to_string_pretty(&report)? + "\n" } else { report.to_string() };
+            stdout().write_all(shown.as_bytes())?;
+        }
+        Command::Quality { plan } => {
+            for path in &plan.streams {
+                let figures = quality::run(&plan, &quality::streams(path)?)?;
+                let set = path.file_stem().unwrap_or_default().to_string_lossy();
+                let mut line = json!({"set": set, "k": plan.k});
+                merge(&mut line, serde_json::to_value(figures)?);
+                writeln!(stdout(), "{line}")?;
+            }
+        }
+    }
     Ok(())
+}
+
+fn merge(line: &mut Value, other: Value) {
+    if let (Some(line), Value::Object(other)) = (line.as_object_mut(), other) {
+        line.extend(other);
+    }
 }

@@ -188,6 +188,22 @@ pub struct MessageStats {
 }
 
 impl Stats {
+    /// Adds other messages.
+    pub fn add(&mut self, other: Self) {
+        self.characters += other.characters;
+        self.keystrokes += other.keystrokes;
+        self.opportunities += other.opportunities;
+        self.shown += other.shown;
+        self.shown_new += other.shown_new;
+        self.false_shown += other.false_shown;
+        self.accepts += other.accepts;
+        self.full_accepts += other.full_accepts;
+        self.accept_keys += other.accept_keys;
+        self.accept_chars += other.accept_chars;
+        self.accept_words += other.accept_words;
+        self.messages.extend(other.messages);
+    }
+
     /// Keystroke savings rate: 1 − keystrokes / characters; 0 when nothing was typed.
     pub fn ksr(&self) -> f64 {
         if self.characters == 0 { 0.0 } else { 1.0 - self.keystrokes as f64 / self.characters as f64 }
@@ -223,6 +239,11 @@ impl<'a> Typist<'a> {
     /// What the box holds, or `None` once the message is finished.
     pub fn draft(&self) -> Option<&'a str> {
         (self.at < self.target.characters()).then(|| self.target.typed(self.at))
+    }
+
+    /// How many characters the box holds.
+    pub fn at(&self) -> usize {
+        self.at
     }
 
     /// Reads the suggestions, best first, and presses one key or takes one of them; which one is returned.

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from errors import InputError
+
 ROLES = ("customer", "agent", "author")
 END = "<|endoftext|>"
 SPECIAL = [END, *(f"<|{role}|>" for role in ROLES)]
@@ -22,10 +24,8 @@ SPECIAL = [END, *(f"<|{role}|>" for role in ROLES)]
 # One held-out share of each source, in messages; a writer with more than LARGEST of them is its voice and stays.
 HELD_OUT = 0.02
 LARGEST = 0.015
-
-
-class CorpusError(Exception):
-    """What is wrong with a corpus, naming the file and the line."""
+# Of fewer messages none can be spared.
+LEAST = 50
 
 
 class Piece(NamedTuple):
@@ -46,10 +46,10 @@ class Source(NamedTuple):
 def files(folder: Path) -> list[Path]:
     """The corpus files of a folder, in name order."""
     if not folder.is_dir():
-        raise CorpusError(f"{folder} is no folder: name the folder of your corpus")
+        raise InputError(f"{folder} is no folder: name the folder of your corpus")
     found = sorted(path for path in folder.iterdir() if path.name.endswith((".jsonl", ".jsonl.gz")))
     if not found:
-        raise CorpusError(f"{folder} holds no .jsonl or .jsonl.gz file: name the folder of your corpus")
+        raise InputError(f"{folder} holds no .jsonl or .jsonl.gz file: name the folder of your corpus")
     return found
 
 
@@ -60,27 +60,35 @@ def clean(text: str) -> str:
     return text.strip()
 
 
-def piece(record: object) -> Piece:
-    """A record's turns; raises ValueError with what is wrong."""
+def piece(record: object) -> Piece | None:
+    """A record's turns, None if it has no text; raises ValueError with what is wrong."""
     if not isinstance(record, dict):
         raise ValueError("a record is an object with `turns` or `text`")
     if "turns" not in record and "text" not in record:
         raise ValueError("neither `turns` nor `text`")
-    turns = list(record.get("turns") or [])
+    turns = record.get("turns") or []
+    if not isinstance(turns, list):
+        raise ValueError("`turns` is a list")
+    turns = list(turns)
     if record.get("text") is not None:
         turns.append({"role": "author", "text": record["text"]})
-    kept = []
+    kept, said = [], False
     for turn in turns:
         if not isinstance(turn, dict) or not isinstance(turn.get("text"), str):
             raise ValueError("a turn is an object with `role` and `text`")
         if turn.get("role") not in ROLES:
             raise ValueError(f"the role {turn.get('role')!r} is none of {', '.join(ROLES)}")
+        # A text of markers only counts: the numbers of the others are those that `foretype build` gives them.
+        said |= bool(turn["text"].strip())
         if text := clean(turn["text"]):
             kept.append((turn["role"], text))
     author = record.get("author")
     if author is not None and not isinstance(author, str):
         raise ValueError("`author` is a string")
-    return Piece(author, kept)
+    for text in (author or "", *(text for _, text in kept)):
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise ValueError("half of a surrogate pair: a character was cut in two")
+    return Piece(author, kept) if said else None
 
 
 def records(path: Path) -> Iterator[tuple[int, object]]:
@@ -92,11 +100,11 @@ def records(path: Path) -> Iterator[tuple[int, object]]:
                 if line.strip():
                     yield number, json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise CorpusError(f"{path}, line {number}: not UTF-8 ({error.reason} at byte {error.start})") from None
+        raise InputError(f"{path}, line {number}: not UTF-8 ({error.reason} at byte {error.start})") from None
     except json.JSONDecodeError as error:
-        raise CorpusError(f"{path}, line {number}: not JSON ({error.msg} at column {error.colno})") from None
-    except (OSError, EOFError) as error:
-        raise CorpusError(f"{path} cannot be read after line {number}: {error}") from None
+        raise InputError(f"{path}, line {number}: not JSON ({error.msg} at column {error.colno})") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read after line {number}: {error}") from None
 
 
 def read(path: Path) -> Source:
@@ -107,18 +115,31 @@ def read(path: Path) -> Source:
         try:
             found = piece(record)
         except ValueError as error:
-            raise CorpusError(f"{path}, line {number}: {error}") from None
+            raise InputError(f"{path}, line {number}: {error}") from None
         name = name or str(record.get("source") or "")
-        if found.turns:
+        if found:
             pieces.append(found)
-    return Source(name or path.name.split(".")[0], *split(pieces))
+    return Source(file_name(name) or file_name(path.name.split(".")[0]) or "text", *split(pieces))
+
+
+def file_name(name: str) -> str:
+    """A source's name as that of a file."""
+    return "".join(letter if letter.isalnum() or letter in "_.-" else "_" for letter in name).strip(".")
 
 
 def split(pieces: list[Piece]) -> tuple[list[Piece], list[Piece]]:
-    """Holds out whole writers (or whole dialogues), chosen by hash; writers with a history first."""
+    """Holds out whole writers (or whole dialogues), chosen by hash; writers with a history first.
+
+    Where there are a few writers only, each with much, single pieces are held out instead.
+    """
+    if len(pieces) < LEAST:
+        return pieces, []
     keys = [f"#{at}" if found.author is None else found.author for at, found in enumerate(pieces)]
     sizes = Counter(keys)
     largest = max(1, int(len(pieces) * LARGEST))
+    if min(sizes.values()) > largest:
+        keys = [f"#{at}" for at in range(len(pieces))]
+        sizes = Counter(keys)
     order = sorted(
         (key for key, size in sizes.items() if size <= largest),
         key=lambda key: (sizes[key] < 20, zlib.crc32(key.encode()), key),

@@ -6,14 +6,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import vocabulary
+from errors import InputError
 
-MARKERS = ("<|customer|>", "<|agent|>", "<|author|>")
+VERSION = 1
 # A window that would end within so many tokens of a marker ends there: the next begins with whole turns.
 NEAR = 24
-
-
-class DataError(Exception):
-    """What is wrong with prepared text."""
 
 
 class Data:
@@ -22,13 +20,14 @@ class Data:
     def __init__(self, folder: Path) -> None:
         path = folder / "data.json"
         if not path.exists():
-            raise DataError(f"{path} does not exist: prepare a corpus with models/train/prepare.py --out {folder}")
+            raise InputError(f"{path} does not exist: prepare a corpus with models/train/prepare.py --out {folder}")
         about = json.loads(path.read_text())
+        if about.get("version") != VERSION:
+            raise InputError(f"{path} has version {about.get('version')}, not {VERSION}: prepare the corpus again")
         self.folder, self.vocab, self.sources = folder, int(about["vocab"]), dict(about["sources"])
         self.dtype = np.dtype(about["dtype"])
-        added = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"]
-        ids = {token["content"]: token["id"] for token in added}
-        self.markers = np.array([ids[marker] for marker in MARKERS])
+        ids = vocabulary.markers(vocabulary.load(folder))
+        self.markers = np.array([at for marker, at in ids.items() if marker != vocabulary.END])
 
     def tokens(self, source: str, part: str = "train") -> np.ndarray:
         """A source's tokens, memory-mapped; `part` is `train` or `held`."""
@@ -50,19 +49,26 @@ class Data:
         return np.array(starts, np.int64)
 
 
+    def drawn(self, source: str, length: int, most: int, part: str = "train") -> np.ndarray:
+        """Evenly drawn windows of a source, at most so many, [windows, length + 1]."""
+        tokens, starts = self.tokens(source, part), self.windows(source, length, part=part)
+        starts = starts[:: max(1, len(starts) // most)][:most]
+        return np.array([tokens[start : start + length + 1] for start in starts], np.int64).reshape(-1, length + 1)
+
+
 class Sampler:
     """Windows of all sources, each as often as its size times its weight."""
 
     def __init__(self, data: Data, length: int, weights: dict[str, float], seed: int) -> None:
         if unknown := sorted(weights.keys() - data.sources.keys()):
-            raise DataError(f"no source is called {unknown[0]}: there are {', '.join(sorted(data.sources))}")
+            raise InputError(f"no source is called {unknown[0]}: there are {', '.join(sorted(data.sources))}")
         self.data, self.length, self.seed = data, length, seed
         self.chance = np.random.default_rng(seed)
         self.drawn = dict.fromkeys(data.sources, 0)
         sizes = {name: size["train"] * weights.get(name, 1.0) for name, size in data.sources.items()}
         self.names = [name for name in data.sources if sizes[name] > 0 and len(data.windows(name, length))]
         if not self.names:
-            raise DataError(f"no source has {length + 1} tokens in a row")
+            raise InputError(f"no source has {length + 1} tokens in a row")
         total = sum(sizes[name] for name in self.names)
         self.shares = [sizes[name] / total for name in self.names]
         # Of each source the current pass, the number of its first window, and its windows.

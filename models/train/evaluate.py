@@ -3,12 +3,12 @@
 
   models/train/evaluate.py nats --gpt2 DIR --data target/train/data         an exported folder, on the held-out text
   models/train/evaluate.py nats --gpt2 DIR --kit DIR                        on the messages of the evaluation kit's dev sets
-  models/train/evaluate.py keys --gpt2 DIR --kit DIR                        KSR of gpt2 alone, typed against the release binary
+  models/train/evaluate.py keys --gpt2 DIR --kit DIR                        keystrokes saved by gpt2 alone, everything shown
   models/train/evaluate.py induction --model DIR                            of trained weights
   models/train/evaluate.py activations --model DIR --data DIR               what makes them hard to quantise
 
-Each prints one JSON line. `nats` runs the exported graph itself, so that what a precision costs is in it. `keys` serves a copy
-of --bundle with the GPT-2 exchanged (`--predictors gpt2`, everything shown) and needs the service built (`make build`).
+Each prints one JSON line. `nats` runs the exported graph itself, so that what a precision costs is in it. `keys` types the dev
+sets against a copy of --bundle with the GPT-2 exchanged, by `loadtests quality`, which gives answers all the time they need.
 The induction score (Olsson et al. 2022) is the largest mean attention, over heads, that tokens of a repeated random sequence pay
 to what followed their first occurrence.
 """
@@ -20,25 +20,24 @@ import hashlib
 import json
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from pathlib import Path
 
 import numpy as np
-from data import Data, DataError
-from network import Network, NetworkError
-from reference import markers
-from tokenizers import Tokenizer
+import vocabulary
+from data import Data
+from errors import InputError
+from network import Network
 
 ROOT = Path(__file__).resolve().parents[2]
 NEURAL = ("gpt2.onnx", "gpt2.json", "tokenizer.json", "reference.json")
 # Windows of each source's held-out text, and of a dev set's messages, that are read.
 WINDOWS = 24
 MESSAGES = 200
+# The share of answers that must have the GPT-2's word in them.
+USED = 0.95
 # Of the induction score: sequences, and tokens of each before it is repeated.
 SEQUENCES, REPEATED = 100, 50
 
@@ -65,36 +64,29 @@ def nats_of(gpt2: Path, texts: list[tuple[list[int], int]], positions: int) -> t
     return total, count
 
 
-def held_out(gpt2: Path, data: Path) -> dict[str, list[tuple[list[int], int]]]:
+def held_out(gpt2: Path, data: Path, positions: int) -> dict[str, list[tuple[list[int], int]]]:
     """Windows of each source's held-out text."""
-    text, positions = Data(data), int(json.loads((gpt2 / "gpt2.json").read_text())["n_positions"])
-    found = {}
-    for name in text.sources:
-        tokens, starts = text.tokens(name, "held"), text.windows(name, positions - 1, part="held")
-        starts = starts[:: max(1, len(starts) // WINDOWS)][:WINDOWS]
-        found[name] = [(tokens[start : start + positions].tolist(), 1) for start in starts]
-    return {name: windows for name, windows in found.items() if windows}
+    vocabulary.same(gpt2, data)
+    text = Data(data)
+    found = {name: text.drawn(name, positions - 1, WINDOWS, "held") for name in text.sources}
+    return {name: [(ids.tolist(), 1) for ids in windows] for name, windows in found.items() if len(windows)}
 
 
-def messages(gpt2: Path, kit: Path) -> dict[str, list[tuple[list[int], int]]]:
+def messages(gpt2: Path, kit: Path, positions: int) -> dict[str, list[tuple[list[int], int]]]:
     """Messages of each dev set after as many whole turns of their conversation as fit."""
-    tokenizer, ids_of = Tokenizer.from_file(str(gpt2 / "tokenizer.json")), markers(gpt2 / "tokenizer.json")
-    positions = int(json.loads((gpt2 / "gpt2.json").read_text())["n_positions"])
-
-    def turn(role: str, text: str) -> list[int]:
-        return [ids_of[f"<|{role}|>"], *tokenizer.encode(text, add_special_tokens=False).ids]
-
+    tokenizer = vocabulary.load(gpt2)
     found: dict[str, list[tuple[list[int], int]]] = {}
     for path in sorted((kit / "data/dev").glob("*.jsonl")):
         streams = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        every = [(stream, message) for stream in streams for message in stream["messages"]]
+        every = [message for stream in streams for message in stream["messages"]]
         texts = []
-        for _, message in every[:: max(1, len(every) // MESSAGES)][:MESSAGES]:
+        for message in every[:: max(1, len(every) // MESSAGES)][:MESSAGES]:
             role = "agent" if message["context"] else "author"
-            ids = turn(role, message["text"])[:positions]
+            conversation = [(said["role"], said["text"]) for said in message["context"]]
+            *context, ids = vocabulary.turns(tokenizer, [*conversation, (role, message["text"])])
+            ids = ids[:positions]
             before: list[int] = []
-            for said in reversed(message["context"]):
-                earlier = turn(said["role"], said["text"])
+            for earlier in reversed(context):
                 if len(earlier) + len(before) + len(ids) > positions:
                     break
                 before = earlier + before
@@ -107,9 +99,12 @@ def messages(gpt2: Path, kit: Path) -> dict[str, list[tuple[list[int], int]]]:
 def nats(given: argparse.Namespace) -> dict[str, object]:
     """Nats a token of each source or set, and over all."""
     if not given.data and not given.kit:
-        raise NetworkError("say --data, --kit or both: what is to be read")
+        raise InputError("say --data, --kit or both: what is to be read")
     positions = int(json.loads((given.gpt2 / "gpt2.json").read_text())["n_positions"])
-    texts = (held_out(given.gpt2, given.data) if given.data else {}) | (messages(given.gpt2, given.kit) if given.kit else {})
+    texts = held_out(given.gpt2, given.data, positions) if given.data else {}
+    texts |= messages(given.gpt2, given.kit, positions) if given.kit else {}
+    if not texts:
+        raise InputError(f"no source of {given.data} has {positions} held-out tokens in a row")
     sums = {name: nats_of(given.gpt2, found, positions) for name, found in texts.items()}
     each = {name: round(total / count, 4) for name, (total, count) in sums.items()}
     total, count = (sum(sizes[at] for sizes in sums.values()) for at in (0, 1))
@@ -128,58 +123,31 @@ def bundle_with(gpt2: Path, bundle: Path, out: Path) -> None:
     (out / "bundle.toml").write_text(manifest)
 
 
-def free_ports() -> tuple[int, int]:
-    """Two ports that nobody listens on."""
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]
-
-
 def keys(given: argparse.Namespace) -> dict[str, object]:
-    """KSR of each dev set with gpt2 alone, everything shown."""
-    binary = given.binary or ROOT / "target/release/foretype"
-    if not binary.exists():
-        raise NetworkError(f"{binary} is not built: make build")
-    found: dict[str, object] = {}
+    """Keystroke savings of each dev set, everything shown, one suggestion at a time."""
+    if not given.binary.exists():
+        raise InputError(f"{given.binary} is not built: cargo build --release -p foretype-loadtests")
+    files = [path for path in sorted((given.kit / "data/dev").glob("*.jsonl")) if not given.sets or path.stem in given.sets]
+    if not files:
+        raise InputError(f"{given.kit} has no such dev set: it is the folder with data/dev")
     with tempfile.TemporaryDirectory() as folder:
-        bundle_with(given.gpt2, given.bundle, Path(folder) / "bundle")
-        for path in sorted((given.kit / "data/dev").glob("*.jsonl")):
-            if given.sets and path.stem not in given.sets:
-                continue
-            port, admin = free_ports()
-            command = [binary, "serve", "--bundle", f"{folder}/bundle", "--data", f"{folder}/{path.stem}", "--predictors", given.predictors]
-            command += ["--listen", f"127.0.0.1:{port}", "--admin-listen", f"127.0.0.1:{admin}", "--log", "warn"]
-            with subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL) as service:
-                try:
-                    ready(service, admin)
-                    script = [sys.executable, given.kit / "eval/measure.py", path, "--url", f"http://127.0.0.1:{port}", "--k", "1"]
-                    script += ["--min-confidence", "0"]
-                    script += ["--budget-ms", str(given.budget_ms)] if given.budget_ms else []
-                    script += ["--limit", str(given.limit)] if given.limit else []
-                    row = json.loads(subprocess.run([str(part) for part in script], check=True, capture_output=True).stdout)
-                finally:
-                    service.terminate()
-            found[path.stem] = row["KSR"]
-            print(f"{path.stem}: {row['KSR']}", file=sys.stderr, flush=True)
-    return found
-
-
-def ready(service: subprocess.Popen, admin: int) -> None:
-    for _ in range(100):
-        time.sleep(0.1)
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{admin}/readyz"):
-                return
-        except OSError:
-            if service.poll() is not None:
-                break
-    raise NetworkError("the service did not start with this GPT-2: its messages are above")
+        bundle_with(given.gpt2, given.bundle, Path(folder))
+        command = [given.binary, "quality", *files, "--bundle", folder, "--predictors", given.predictors, "--min-confidence", 0]
+        command += ["--limit", given.limit] if given.limit else []
+        done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise InputError("the dev sets could not be typed: the reason is above")
+    rows = {row["set"]: row for row in map(json.loads, done.stdout.splitlines())}
+    if late := [name for name, row in rows.items() if "gpt2" in given.predictors and row["used"].get("gpt2", 0) < USED]:
+        raise InputError(f"{late[0]}: the GPT-2 was late too often: the figure would be one of the time it had")
+    return {name: {key: row[key] for key in ("ksr", "ci95", "net", "used")} for name, row in rows.items()}
 
 
 def induction(given: argparse.Namespace) -> dict[str, object]:
     """The score, and the layer and head that has it."""
     network = Network(given.model)
+    if network.positions < 2 * REPEATED:
+        raise InputError(f"{given.model} has {network.positions} positions: the induction score needs {2 * REPEATED}")
     chance = np.random.default_rng(0)
     best = (0.0, 0, 0)
     sequences = chance.integers(300, network.vocab, (SEQUENCES, REPEATED))
@@ -197,11 +165,11 @@ def induction(given: argparse.Namespace) -> dict[str, object]:
 def activations(given: argparse.Namespace) -> dict[str, object]:
     """What makes 4 bits hard (Kaul et al. 2024): kurtosis of the layers' outputs, and attention to the first token."""
     network, text = Network(given.model), Data(given.data)
-    drawn = []
-    for name in text.sources:
-        tokens, starts = text.tokens(name, "held"), text.windows(name, network.positions - 1, part="held")
-        drawn += [np.asarray(tokens[start : start + network.positions], np.int64) for start in starts[:2]]
-    x = network.embed(np.stack(drawn))
+    vocabulary.same(given.model, given.data)
+    drawn = np.concatenate([text.drawn(name, network.positions - 1, 2, "held") for name in text.sources])
+    if not len(drawn):
+        raise InputError(f"{given.data}: no source has {network.positions} held-out tokens in a row")
+    x = network.embed(drawn)
     kurtosis, first = [], []
     for layer in range(network.layers):
         shares = network.shares(network.norm(x, f"h.{layer}.ln_1"), f"h.{layer}.attn")
@@ -226,9 +194,8 @@ def main() -> None:
     verb.add_argument("--gpt2", type=Path, required=True, help="folder that export.py wrote")
     verb.add_argument("--kit", type=Path, required=True, help="folder of the evaluation kit")
     verb.add_argument("--bundle", type=Path, default=ROOT / "models/bundle", help="the other models (default: models/bundle)")
-    verb.add_argument("--binary", type=Path, help="the service (default: target/release/foretype)")
+    verb.add_argument("--binary", type=Path, default=ROOT / "target/release/loadtests", help="default: target/release/loadtests")
     verb.add_argument("--predictors", default="gpt2")
-    verb.add_argument("--budget-ms", type=int, help="the service's own by default")
     verb.add_argument("--sets", nargs="*", help="dev sets (default: all)")
     verb.add_argument("--limit", type=int, help="messages of a stream")
     verb = verbs.add_parser("induction", help="the induction score of trained weights")
@@ -241,7 +208,7 @@ def main() -> None:
     given = options.parse_args()
     try:
         print(json.dumps(given.work(given)))
-    except (NetworkError, DataError, OSError) as error:
+    except (InputError, OSError) as error:
         sys.exit(f"evaluate: {error}")
 
 

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """The measurements of models/REPORT.md, each a verb; what is there already is not done again, so all can be cut off.
 
-  models/train/experiments.py compare --corpus DIR --kit DIR            small models against each other, in every precision: hours
+  models/train/experiments.py compare --corpus DIR --kit DIR                small models against each other, in every precision: hours
   models/train/experiments.py checkpoints --model target/train/b --kit DIR      what training kept (--keep), by keys saved
   models/train/experiments.py precisions --model DIR --data DIR --kit DIR       what fp32, int8 and int4 of a model cost
-  models/train/experiments.py own --model models/pretrained --kit DIR   fine-tuned on more and more text of a new domain
-  models/train/experiments.py large --corpus DIR --kit DIR              GPT-2's own size, 124 M: tuned a little, exported, timed
+  models/train/experiments.py own --model models/pretrained --kit DIR       fine-tuned on more and more text of a new domain
+  models/train/experiments.py large --corpus DIR --kit DIR                  GPT-2's own size, 124 M: tuned a little, exported, served
 
 Lines go to `results.jsonl` in --work (default: target/train/experiments); report.py makes tables and plots of them.
-Compared are models of shape A (4 layers of 256, 8,192 tokens of vocabulary), the same text and seed for all.
+Compared are models of shape A (4 layers of 256, 8,192 tokens of vocabulary), the same text and seed for all: optimizers for the
+same minutes, which wants the machine to itself, the others for the same tokens.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -28,27 +28,26 @@ SHAPE_A = ["--layers", "4", "--width", "256", "--heads", "4", "--positions", "25
 VOCAB = 8_192
 # Tokens of GPT-2 as it was released.
 GPT2_VOCAB = 50_257
-# Of each group the runs and what is particular to them; with softmax-1 the runs of the optimizers serve for the 2 x 2 too.
-GROUPS = {
-    "optimizers": {
-        "muon": ["--optimizer", "muon"],
-        "adamw": ["--optimizer", "adamw"],
-        "orthoadam": ["--optimizer", "orthoadam"],
-    },
-    "attention": {
-        "softmax, adamw": ["--attention", "softmax", "--optimizer", "adamw"],
-        "softmax, orthoadam": ["--attention", "softmax", "--optimizer", "orthoadam"],
-    },
-    "subnetworks": {"muon, evolving": ["--optimizer", "muon", "--evolving"]},
-    "exits": {"muon, exits": ["--optimizer", "muon", "--exits", "2", "3"]},
+# Learning rates that are tried of each optimizer.
+OPTIMIZERS = {"adamw": (2e-3, 4e-3), "orthoadam": (2e-3, 4e-3), "muon": (0.02, 0.04)}
+# Runs for the same tokens, and what is particular to them; quantised in every precision are those of the 2 x 2.
+SQUARE = {
+    f"{attention}, {optimizer}": ["--attention", attention, "--optimizer", optimizer]
+    for attention in ("softmax1", "softmax")
+    for optimizer in ("adamw", "orthoadam")
 }
+PARTS = {
+    "softmax1, adamw, evolving": ["--optimizer", "adamw", "--evolving"],
+    "softmax1, adamw, exits": ["--optimizer", "adamw", "--exits", "2", "3"],
+}
+PLAIN = "softmax1, adamw"
 EXITS = (2, 3, 4)
 # Precision, and whether it is calibrated.
 PRECISIONS = {"fp32": ("fp32", False), "int8": ("int8", False), "int4 nearest": ("int4", False), "int4": ("int4", True)}
 # The sets on which small models' keystrokes are counted, and messages of each stream.
-SETS, LIMIT = ["support-chat", "finance-meetings"], 60
+SETS, LIMIT = ["support-chat", "finance-meetings"], 30
 # Of a new domain: the set, kilobytes of its writers' histories, and minutes of fine-tuning on the most of them.
-DOMAIN, KILOBYTES, MINUTES = "expert-mail", (10, 30, 100, 300), (1, 3, 10)
+DOMAIN, KILOBYTES, MINUTES = "expert-mail", (10, 30, 100, 260), (1, 3, 10)
 
 
 class Results:
@@ -72,11 +71,16 @@ class Results:
 
 
 def script(name: str, *arguments: object) -> dict[str, object]:
-    """The last line that a script of this folder prints; its progress goes to the terminal."""
-    command = [sys.executable, HERE / f"{name}.py", *arguments]
-    said = subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True).stdout
-    last = said.strip().splitlines()[-1]
-    return json.loads(last) if last.startswith("{") else {"said": last}
+    """What a script of this folder says in its last line if that is JSON; what it prints before goes to the terminal."""
+    command = [str(part) for part in (sys.executable, HERE / f"{name}.py", *arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        last = ""
+        for line in process.stdout or ():
+            sys.stderr.write(line)
+            last = line
+    if process.returncode:
+        sys.exit(f"experiments: {name}.py failed: the reason is above")
+    return json.loads(last) if last.startswith("{") else {}
 
 
 def train(out: Path, *arguments: object) -> dict[str, object]:
@@ -87,48 +91,59 @@ def train(out: Path, *arguments: object) -> dict[str, object]:
 
 def export(model: Path, out: Path, precision: str, data: Path | None) -> dict[str, object]:
     kind, calibrated = PRECISIONS[precision]
-    return script("export", "--model", model, "--out", out, "--precision", kind, *(["--data", data] if calibrated else []))
+    said = script("export", "--model", model, "--out", out, "--precision", kind, *(["--data", data] if calibrated else []))
+    return {key: said[key] for key in ("megabytes", "largest_logit_difference")}
 
 
 def keys(gpt2: Path, kit: Path, *arguments: object) -> dict[str, object]:
-    return script("evaluate", "keys", "--gpt2", gpt2, "--kit", kit, "--budget-ms", 60, *arguments)
+    return script("evaluate", "keys", "--gpt2", gpt2, "--kit", kit, *arguments)
 
 
 def compare(given: argparse.Namespace, results: Results) -> None:
-    """Each model of shape A: what it cost, and nats and keys in every precision."""
+    """Models of shape A: optimizers for the same minutes; the 2 x 2 of softmax-1 and OrthoAdam in every precision; parts of the network."""
     data = results.work / "data"
     if not (data / "data.json").exists():
         script("prepare", "--corpus", given.corpus, "--out", data, "--vocab", VOCAB)
-    for group in given.only.split(",") if given.only else GROUPS:
-        for run, particular in GROUPS[group].items():
-            model, about = results.work / run, None
-            for precision in PRECISIONS:
-                if not results.missing("compare", run, precision):
-                    continue
-                if about is None:
-                    last = train(model, "--data", data, *SHAPE_A, "--tokens", given.tokens, *particular)
-                    about = {"group": group} | {key: last[key] for key in ("tokens", "products", "seconds")}
-                    about |= script("evaluate", "activations", "--model", model, "--data", data)
-                    about |= script("evaluate", "induction", "--model", model)
-                out = results.work / f"{run}, {precision}"
-                about |= {"precision": precision, "megabytes": export(model, out, precision, data)["megabytes"]}
-                about["nats"] = script("evaluate", "nats", "--gpt2", out, "--data", data, "--kit", given.kit)
-                about["keys"] = keys(out, given.kit, "--limit", LIMIT, "--sets", *SETS)
-                results.add("compare", run, **about)
-    exits(given, results, data)
-
-
-def exits(given: argparse.Namespace, results: Results, data: Path) -> None:
-    """Both kinds of training at each depth: nats, keys, milliseconds a token."""
-    for run in ("muon", "muon, exits"):
+    shape = ("--data", data, *SHAPE_A, "--checkpoint", 1)
+    wanted = given.only or ["optimizers", "square", "parts", "exits"]
+    for optimizer, rates in OPTIMIZERS.items():
+        for rate in rates:
+            run = f"{optimizer}, {rate}"
+            if "optimizers" in wanted and results.missing("optimizers", run):
+                last = train(results.work / run, *shape, "--minutes", given.minutes, "--optimizer", optimizer, "--rate", rate)
+                results.add("optimizers", run, optimizer=optimizer, rate=rate, minutes=given.minutes, tokens=last["tokens"], nats=last["held_out"]["all"])
+    for run, particular in (SQUARE | PARTS).items():
+        group = "square" if run in SQUARE else "parts"
+        # Those that a part of the network is trained of are compared with one of the square.
+        if group not in wanted and run != PLAIN:
+            continue
+        model = results.work / run
+        if results.missing("runs", run):
+            last = train(model, *shape, "--tokens", given.tokens, *particular)
+            about = script("evaluate", "activations", "--model", model, "--data", data) | script("evaluate", "induction", "--model", model)
+            about |= {key: last[key] for key in ("tokens", "products", "seconds")}
+            results.add("runs", run, group=group, curve=curve(model), nats=last["held_out"]["all"], **about)
+        for precision in PRECISIONS if group == "square" else ("fp32",):
+            if results.missing("square", run, precision):
+                out = results.work / "exported"
+                said = export(model, out, precision, data)
+                nats = script("evaluate", "nats", "--gpt2", out, "--data", data, "--kit", given.kit)
+                saved = keys(out, given.kit, "--limit", LIMIT, "--sets", *SETS)
+                results.add("square", run, precision=precision, **said, nats=nats, keys=saved)
+    for run in (PLAIN, "softmax1, adamw, exits") if "exits" in wanted else ():
         for layers in EXITS:
-            if (results.work / run / "model.safetensors").exists() and results.missing("exits", f"{run}, {layers} layers"):
-                out = results.work / "exit"
+            if results.missing("exits", f"{run}, {layers} layers"):
+                out = results.work / "exported"
                 script("export", "--model", results.work / run, "--out", out, "--data", data, "--layers", layers)
                 nats = script("evaluate", "nats", "--gpt2", out, "--data", data, "--kit", given.kit)
                 saved = keys(out, given.kit, "--limit", LIMIT, "--sets", *SETS)
-                about = {"trained": run, "layers": layers, "milliseconds": list(milliseconds(out))}
-                results.add("exits", f"{run}, {layers} layers", nats=nats, keys=saved, **about)
+                results.add("exits", f"{run}, {layers} layers", trained=run, layers=layers, milliseconds=milliseconds(out), nats=nats, keys=saved)
+
+
+def curve(model: Path) -> list[tuple[int, int, float]]:
+    """Tokens, products and held-out nats of each checkpoint."""
+    log = [json.loads(line) for line in (model / "log.jsonl").read_text().splitlines()]
+    return [(line["tokens"], line["products"], line["held_out"]["all"]) for line in log if "held_out" in line]
 
 
 def checkpoints(given: argparse.Namespace, results: Results) -> None:
@@ -136,13 +151,13 @@ def checkpoints(given: argparse.Namespace, results: Results) -> None:
     log = [json.loads(line) for line in (given.model / "log.jsonl").read_text().splitlines()]
     nats = {line["step"]: line for line in log if "held_out" in line}
     for model in sorted((given.model / "kept").iterdir()):
-        if results.missing("checkpoints", model.name):
+        if results.missing("checkpoints", f"{given.model.name}, {model.name}"):
             line = nats[int(model.name)]
-            out = results.work / "checkpoint"
-            export(model, out, "int4 nearest", None)
+            out = results.work / "exported"
+            export(model, out, "int8", None)
             measured = script("evaluate", "induction", "--model", model)
             saved = keys(out, given.kit, "--limit", LIMIT)
-            results.add("checkpoints", model.name, tokens=line["tokens"], nats=line["held_out"]["all"], keys=saved, **measured)
+            results.add("checkpoints", f"{given.model.name}, {model.name}", tokens=line["tokens"], nats=line["held_out"]["all"], keys=saved, **measured)
 
 
 def precisions(given: argparse.Namespace, results: Results) -> None:
@@ -152,43 +167,43 @@ def precisions(given: argparse.Namespace, results: Results) -> None:
             out = results.work / f"{given.model.name}, {precision}"
             said = export(given.model, out, precision, given.data)
             nats = script("evaluate", "nats", "--gpt2", out, "--data", given.data, "--kit", given.kit)
-            results.add("precisions", given.model.name, precision=precision, **said, nats=nats, keys=keys(out, given.kit))
+            results.add("precisions", given.model.name, precision=precision, **said, milliseconds=milliseconds(out), nats=nats, keys=keys(out, given.kit))
 
 
-def histories(kit: Path, out: Path, kilobytes: int) -> Path:
-    """So much of what a dev set's writers wrote before its messages, each as much."""
+def histories(kit: Path, out: Path, kilobytes: int) -> int:
+    """Writes so much of what a dev set's writers wrote before its messages, newest first, each as much as the others; says how much."""
     out.mkdir(parents=True, exist_ok=True)
-    streams = [json.loads(line) for line in (kit / f"data/dev/{DOMAIN}.jsonl").read_text(encoding="utf-8").splitlines()]
+    streams = [json.loads(line)["history"] for line in (kit / f"data/dev/{DOMAIN}.jsonl").read_text(encoding="utf-8").splitlines()]
+    written = 0
     with (out / "history.jsonl").open("w", encoding="utf-8") as file:
-        for stream in streams:
-            left = 1_000 * kilobytes // len(streams)
-            for text in reversed(stream["history"]):
-                file.write(json.dumps({"source": "history", "text": text[:left]}) + "\n")
-                left -= len(text)
-                if left <= 0:
-                    break
-    return out
+        while written < 1_000 * kilobytes and any(streams):
+            for text in [history.pop() for history in streams if history]:
+                if written < 1_000 * kilobytes:
+                    file.write(json.dumps({"source": "history", "text": text}) + "\n")
+                    written += len(text)
+    return written
 
 
 def own(given: argparse.Namespace, results: Results) -> None:
-    """KSR on a domain that the model has not seen, against kilobytes of its text and against minutes."""
+    """KSR on a domain that the model has not seen, against kilobytes of its text and against minutes; int8, which needs no calibration."""
 
-    def judge(run: str, model: Path, data: Path | None, **about: object) -> None:
-        out = results.work / "own"
-        export(model, out, "int4" if data else "int4 nearest", data)
+    def judge(run: str, model: Path, **about: object) -> None:
+        out = results.work / "exported"
+        export(model, out, "int8", None)
         results.add("own", run, keys=keys(out, given.kit, "--sets", DOMAIN), **about)
 
     if results.missing("own", "0 KB"):
-        judge("0 KB", given.model, None, kilobytes=0, minutes=0)
-    wanted = [(kilobytes, MINUTES[1]) for kilobytes in KILOBYTES] + [(KILOBYTES[-1], minutes) for minutes in MINUTES]
-    for kilobytes, minutes in dict.fromkeys(wanted):
-        run = f"{kilobytes} KB, {minutes} min"
+        judge("0 KB", given.model, kilobytes=0, minutes=0)
+    wanted = [(kilobytes, None) for kilobytes in KILOBYTES] + [(KILOBYTES[-1], minutes) for minutes in MINUTES]
+    for kilobytes, minutes in wanted:
+        run = f"{kilobytes} KB" + (f", {minutes} min" if minutes else "")
         if results.missing("own", run):
             folder = results.work / run
-            data = folder / "data"
-            script("prepare", "--corpus", histories(given.kit, folder / "text", kilobytes), "--out", data, "--tokenizer", given.model)
-            train(folder / "model", "--data", data, "--init", given.model, "--minutes", minutes, "--rate", 0.01, "--decay", 1, "--batch", 16)
-            judge(run, folder / "model", data, kilobytes=kilobytes, minutes=minutes)
+            written = histories(given.kit, folder / "text", kilobytes)
+            script("prepare", "--corpus", folder / "text", "--out", folder / "data", "--tokenizer", given.model)
+            how_long = ("--minutes", minutes) if minutes else ()
+            last = train(folder / "model", "--data", folder / "data", "--init", given.model, *how_long)
+            judge(run, folder / "model", kilobytes=round(written / 1_000), minutes=minutes, seconds=last["seconds"], tokens=last["tokens"])
 
 
 def large(given: argparse.Namespace, results: Results) -> None:
@@ -203,15 +218,15 @@ def large(given: argparse.Namespace, results: Results) -> None:
         config = GPT2Config(vocab_size=GPT2_VOCAB, bos_token_id=0, eos_token_id=0)
         GPT2LMHeadModel(config).save_pretrained(folder / "init")
         shutil.copy(data / "tokenizer.json", folder / "init/tokenizer.json")
-        last = train(folder / "model", "--data", data, "--init", folder / "init", "--tokens", 8_192, "--batch", 8, "--micro", 4)
+        last = train(folder / "model", "--data", data, "--init", folder / "init", "--tokens", 8_192, "--batch", 8, "--fresh")
         said = export(folder / "model", folder / "gpt2", "int4 nearest", None)
         # That it is served: of weights without meaning nothing is saved.
         served = keys(folder / "gpt2", given.kit, "--limit", 1, "--sets", SETS[0])
-        results.add("large", "124M", training=last, **said, milliseconds=list(milliseconds(folder / "gpt2")), keys=served)
+        results.add("large", "124M", training=last, **said, milliseconds=milliseconds(folder / "gpt2"), keys=served)
 
 
-def milliseconds(gpt2: Path) -> Iterator[float]:
-    """Of one token behind 64, p50 and p99, one thread."""
+def milliseconds(gpt2: Path) -> list[float]:
+    """Of one token behind 64: the median and the longest of 60, one thread."""
     from export import Session
 
     session = Session(gpt2 / "gpt2.onnx", 256)
@@ -223,7 +238,7 @@ def milliseconds(gpt2: Path) -> Iterator[float]:
         session.logits([300])
         times.append(1e3 * (time.perf_counter() - started))
     times.sort()
-    yield from (round(times[len(times) // 2], 2), round(times[-1], 2))
+    return [round(times[len(times) // 2], 2), round(times[-1], 2)]
 
 
 def main() -> None:
@@ -243,7 +258,8 @@ def main() -> None:
             kind, said = wanted[name]
             verb.add_argument(f"--{name}", type=kind, required=True, help=said)
         if work is compare:
-            verb.add_argument("--only", help=f"groups, separated by commas: {', '.join(GROUPS)}")
+            verb.add_argument("--only", nargs="*", choices=("optimizers", "square", "parts", "exits"), help="parts of it (default: all)")
+            verb.add_argument("--minutes", type=float, default=6.0, help="of each run of an optimizer (default: 6)")
             verb.add_argument("--tokens", type=int, default=2_500_000, help="tokens of each run (default: 2500000)")
     given = options.parse_args()
     given.work_of(given, Results(given.work))

@@ -27,10 +27,11 @@ import numpy as np
 import onnx
 import onnxruntime
 import quantize
-from network import LINEAR, Network, NetworkError
+import vocabulary
+from errors import InputError
+from network import LINEAR, Network
 from onnx import TensorProto, helper, numpy_helper
-from reference import cases, markers
-from tokenizers import Tokenizer
+from reference import cases
 
 MICROSOFT = "com.microsoft"
 PRECISIONS = ("fp32", "int8", "int4")
@@ -94,24 +95,18 @@ def progress(done: int, of: int, what: str) -> None:
     print(f"quantised {done}/{of}  {what:<24}", end=end, file=sys.stderr, flush=True)
 
 
-def windows(data: Path, network: Network) -> np.ndarray:
+def windows(data: Path, model: Path, positions: int) -> np.ndarray:
     """Evenly drawn windows of the training text, [windows, tokens], the same number of each source."""
     from data import Data
 
-    text, length = Data(data), min(LENGTH, network.positions)
-    if text.vocab != network.vocab:
-        raise NetworkError(f"{data} was prepared with {text.vocab} tokens, the model has {network.vocab}: prepare it with its tokenizer")
-    starts = {name: text.windows(name, length) for name in text.sources}
-    usable = [name for name in starts if len(starts[name])]
-    each = max(1, WINDOWS // max(1, len(usable)))
-    drawn = []
-    for name in usable:
-        tokens = text.tokens(name)
-        for start in starts[name][:: max(1, len(starts[name]) // each)][:each]:
-            drawn.append(np.asarray(tokens[start : start + length], np.int64))
-    if not drawn:
-        raise NetworkError(f"{data}: no source has {length} tokens in a row to calibrate on")
-    return np.stack(drawn)
+    vocabulary.same(model, data)
+    text, length = Data(data), min(LENGTH, positions) - 1
+    found = {name: text.drawn(name, length, WINDOWS) for name in text.sources}
+    usable = [windows for windows in found.values() if len(windows)]
+    if not usable:
+        raise InputError(f"{data}: no source has {length + 1} tokens in a row to calibrate on")
+    each = max(1, WINDOWS // len(usable))
+    return np.concatenate([windows[:: max(1, len(windows) // each)][:each] for windows in usable])
 
 
 class Graph:
@@ -251,36 +246,40 @@ def distance(network: Network, path: Path, texts: list[list[int]]) -> float:
 
 def export(model: Path, out: Path, precision: str, block: int, data: Path | None, layers: int | None = None) -> dict[str, float]:
     """Writes the four files, and says how large the graph is and how far from fp32; `layers`: only the first so many."""
-    network = Network(model)
-    if not (model / "tokenizer.json").exists():
-        raise NetworkError(f"{model / 'tokenizer.json'} does not exist")
-    network.trim(Tokenizer.from_file(str(model / "tokenizer.json")).get_vocab_size())
+    network, tokenizer = Network(model), vocabulary.load(model)
+    network.trim(tokenizer.get_vocab_size())
+    markers = vocabulary.markers(tokenizer)
     if layers is not None:
         network.cut(layers)
     if (network.width % block or 4 * network.width % block) and precision != "fp32":
-        raise NetworkError(f"blocks of {block} do not divide a width of {network.width}: say --block 32 or 64")
+        raise InputError(f"blocks of {block} do not divide a width of {network.width}: say --block 32 or 64")
     quantised: Quantised = {}
     if precision == "int4" and data:
-        quantised = calibrated(network, windows(data, network), block)
+        quantised = calibrated(network, windows(data, model, network.positions), block)
     elif precision != "fp32":
         tables = {f"h.{layer}.{part}": network.weights[f"h.{layer}.{part}.weight"] for layer in range(network.layers) for part in LINEAR}
         tables["head"] = network.weights["wte.weight"].T
         quantised = {name: quantize.nearest(table, BITS[precision], block) for name, table in tables.items()}
-    out.mkdir(parents=True, exist_ok=True)
-    if (model / "tokenizer.json").resolve() != (out / "tokenizer.json").resolve():
-        shutil.copy(model / "tokenizer.json", out / "tokenizer.json")
-    beside = out / "gpt2.onnx.partial"
-    onnx.save(build(network, quantised, precision), beside)
     divergence, cosine = TOLERANCE[precision]
-    found = cases(network, out / "tokenizer.json")
-    worst = distance(network, beside, [case["tokens"] for case in found])
-    beside.replace(out / "gpt2.onnx")
-    config = {key: value for key, value in network.config.items() if not key.startswith("_")}
-    config |= {"attention": "softmax1" if network.one else "softmax", "special_tokens": markers(out / "tokenizer.json")}
+    found = cases(network, tokenizer)
+    config = {key: value for key, value in network.config.items() if not key.startswith("_")} | {"special_tokens": markers}
     config |= {"precision": precision, "block": block if quantised else None, "calibrated": bool(quantised and precision == "int4" and data)}
-    (out / "gpt2.json").write_text(json.dumps(config, indent=1) + "\n")
-    text = json.dumps({"version": 1, "tolerance": {"kl": divergence, "cosine": cosine}, "cases": found}, separators=(",", ":"))
-    (out / "reference.json").write_text(text.replace('{"turns"', '\n{"turns"') + "\n")
+    reference = json.dumps({"version": 1, "tolerance": {"kl": divergence, "cosine": cosine}, "cases": found}, separators=(",", ":"))
+    # The four belong together: nothing is in `out` before all of them are written.
+    beside = out.with_name(out.name + ".partial")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        onnx.save(build(network, quantised, precision), beside / "gpt2.onnx")
+        worst = distance(network, beside / "gpt2.onnx", [case["tokens"] for case in found])
+        (beside / "gpt2.json").write_text(json.dumps(config, indent=1) + "\n")
+        (beside / "reference.json").write_text(reference.replace('{"turns"', '\n{"turns"') + "\n")
+        tokenizer.save(str(beside / "tokenizer.json"))
+        out.mkdir(parents=True, exist_ok=True)
+        for path in beside.iterdir():
+            path.replace(out / path.name)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
     return {"megabytes": round((out / "gpt2.onnx").stat().st_size / 1e6, 2), "largest_logit_difference": round(worst, 6)}
 
 
@@ -298,7 +297,7 @@ def main() -> None:
     started = time.monotonic()
     try:
         said = export(given.model, given.out, given.precision, given.block, given.data, given.layers)
-    except (NetworkError, OSError, ValueError) as error:
+    except (InputError, OSError, ValueError) as error:
         sys.exit(f"export: {error}")
     print(json.dumps({"precision": given.precision, **said, "seconds": round(time.monotonic() - started, 1)}))
 

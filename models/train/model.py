@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+import vocabulary
+from errors import InputError
+from network import USUAL, Network, configuration
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 from subnetwork import Subnetwork
 from torch import Tensor, nn
 
@@ -28,10 +33,6 @@ CONFIG = {
     "epsilon": "layer_norm_epsilon",
     "attention": "attention",
 }
-
-
-class ModelError(Exception):
-    """Why a folder is no model that can be trained or exported."""
 
 
 @dataclass(frozen=True)
@@ -48,32 +49,18 @@ class Shape:
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
-            raise ModelError(f"a width of {self.width} cannot be split into {self.heads} heads")
-        if self.attention not in ("softmax", "softmax1"):
-            raise ModelError(f"attention is softmax or softmax1, not {self.attention!r}")
+            raise InputError(f"a width of {self.width} cannot be split into {self.heads} heads")
 
     def config(self) -> dict[str, object]:
         """As config.json has it."""
         named = {CONFIG[key]: value for key, value in asdict(self).items()}
-        fixed = {"model_type": "gpt2", "activation_function": "gelu_new", "tie_word_embeddings": True}
-        return fixed | named | {"n_ctx": self.positions, "bos_token_id": 0, "eos_token_id": 0}
+        return {"model_type": "gpt2"} | USUAL | named | {"n_ctx": self.positions}
 
     @classmethod
     def read(cls, folder: Path) -> Shape:
-        """From a folder's config.json; what another architecture says there is an error."""
-        path = folder / "config.json"
-        if not path.exists():
-            raise ModelError(f"{path} does not exist: a model is a folder with config.json, model.safetensors and tokenizer.json")
-        config = json.loads(path.read_text(encoding="utf-8"))
-        if config.get("model_type") != "gpt2":
-            raise ModelError(f"{path}: the architecture is {config.get('model_type')!r}, and only gpt2 is supported")
-        for key, wanted in (("activation_function", "gelu_new"), ("scale_attn_by_inverse_layer_idx", False), ("n_inner", None)):
-            inner = key == "n_inner" and config.get(key) == 4 * config["n_embd"]
-            if config.get(key, wanted) != wanted and not inner:
-                raise ModelError(f"{path}: {key} is {config[key]!r}, and only {wanted!r} is supported")
-        # A GPT-2 that does not say otherwise was trained with plain softmax.
-        given = {"attention": "softmax"} | {key: config[name] for key, name in CONFIG.items() if name in config}
-        return cls(**given)
+        """From a folder's config.json."""
+        config = configuration(folder)
+        return cls(**{key: config[name] for key, name in CONFIG.items()})
 
 
 class Conv1D(nn.Module):
@@ -212,29 +199,28 @@ class GPT2(nn.Module):
         wider.load_state_dict(weights)
         return wider
 
-    def save(self, folder: Path) -> None:
-        """config.json and model.safetensors in bf16."""
+    def save(self, folder: Path, tokenizer: Path) -> None:
+        """config.json, model.safetensors in bf16 and tokenizer.json, a copy of that file."""
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: weights.detach().to("cpu", torch.bfloat16).contiguous() for name, weights in self.state_dict().items()}
+        end = vocabulary.markers(vocabulary.load(tokenizer))[vocabulary.END]
+        config = self.shape.config() | {"bos_token_id": end, "eos_token_id": end}
         beside = folder / "model.safetensors.partial"
-        save_file(tensors, beside, metadata={"format": "pt"})
-        (folder / "config.json").write_text(json.dumps(self.shape.config(), indent=1) + "\n")
+        try:
+            save_file(tensors, beside, metadata={"format": "pt"})
+        except SafetensorError as error:
+            beside.unlink(missing_ok=True)
+            raise InputError(f"{beside} cannot be written: {error}") from None
+        (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+        if tokenizer.resolve() != (folder / "tokenizer.json").resolve():
+            shutil.copy(tokenizer, folder / "tokenizer.json")
         beside.replace(folder / "model.safetensors")
 
     @classmethod
     def load(cls, folder: Path) -> GPT2:
-        """A folder as Hugging Face lays it out: every tensor must be there and of the shape that config.json says."""
-        model = cls(Shape.read(folder))
-        path = folder / "model.safetensors"
-        if not path.exists():
-            raise ModelError(f"{path} does not exist")
-        found = {name.removeprefix("transformer."): tensor for name, tensor in load_file(path).items()}
-        for name, weights in model.state_dict().items():
-            if name not in found:
-                raise ModelError(f"{path} lacks {name}")
-            if found[name].shape != weights.shape:
-                raise ModelError(f"{path}: {name} is {list(found[name].shape)}, not {list(weights.shape)}")
-            weights.copy_(found[name])
+        """A folder as Hugging Face lays it out: every tensor is there and of the shape that config.json says, or it is refused."""
+        model, network = cls(Shape.read(folder)), Network(folder)
+        model.load_state_dict({name: torch.from_numpy(network.weights[name].copy()) for name in model.state_dict()})
         return model
 
 
@@ -250,7 +236,8 @@ class HeadLoss(torch.autograd.Function):
     def forward(ctx, x: Tensor, table: Tensor, wanted: Tensor) -> Tensor:
         """x: [tokens, width]; table: [vocabulary, width]; wanted: [tokens], the tokens that came."""
         weights = table.to(x.dtype)
-        into_x, into_table = torch.empty_like(x), torch.zeros_like(table)
+        wanted_back = ctx.needs_input_grad[0]
+        into_x, into_table = (torch.empty_like(x), torch.zeros_like(table)) if wanted_back else (None, None)
         loss = torch.zeros((), device=x.device)
         for start in range(0, len(x), HeadLoss.ROWS):
             part = slice(start, start + HeadLoss.ROWS)
@@ -258,10 +245,13 @@ class HeadLoss(torch.autograd.Function):
             probs = torch.softmax(F.linear(x[part], weights), -1)
             right = probs.gather(1, came)
             loss -= right.float().clamp_min(1e-30).log().sum()
+            if not wanted_back:
+                continue
             probs.scatter_(1, came, right - 1)
             torch.matmul(probs, weights, out=into_x[part])
             into_table += probs.t() @ x[part]
-        ctx.save_for_backward(into_x, into_table)
+        if wanted_back:
+            ctx.save_for_backward(into_x, into_table)
         return loss / len(x)
 
     @staticmethod

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from errors import InputError
 
 # Told the input of each linear layer: its name and [tokens, inputs].
 Tap = Callable[[str, np.ndarray], None]
@@ -18,41 +19,71 @@ Tap = Callable[[str, np.ndarray], None]
 LINEAR = {"attn.c_attn": (1, 3), "attn.c_proj": (1, 1), "mlp.c_fc": (1, 4), "mlp.c_proj": (4, 1)}
 
 
-class NetworkError(Exception):
-    """Why a folder's weights cannot be used."""
+# What GPT-2's configuration may say otherwise, and is not supported.
+USUAL = {
+    "activation_function": "gelu_new",
+    "scale_attn_weights": True,
+    "scale_attn_by_inverse_layer_idx": False,
+    "tie_word_embeddings": True,
+}
+NEEDED = ("n_layer", "n_embd", "n_head", "vocab_size", "n_positions")
+
+
+def configuration(folder: Path) -> dict[str, object]:
+    """A folder's config.json; what another architecture says there is an error."""
+    path = folder / "config.json"
+    if not path.exists():
+        raise InputError(f"{path} does not exist: a model is a folder with config.json, model.safetensors and tokenizer.json")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON: {error}") from None
+    if config.get("model_type") != "gpt2":
+        raise InputError(f"{path}: the architecture is {config.get('model_type')!r}, and only gpt2 is supported")
+    if missing := [key for key in NEEDED if not isinstance(config.get(key), int)]:
+        raise InputError(f"{path}: {missing[0]} is missing or no whole number")
+    for key, usual in (USUAL | {"n_inner": None}).items():
+        inner = key == "n_inner" and config.get(key) == 4 * config["n_embd"]
+        if config.get(key, usual) != usual and not inner:
+            raise InputError(f"{path}: {key} is {config[key]!r}, and only {usual!r} is supported")
+    if config["n_embd"] % config["n_head"]:
+        raise InputError(f"{path}: a width of {config['n_embd']} cannot be split into {config['n_head']} heads")
+    # A GPT-2 that does not say otherwise was trained with plain softmax.
+    config = {"attention": "softmax", "layer_norm_epsilon": 1e-5} | config
+    if config["attention"] not in ("softmax", "softmax1"):
+        raise InputError(f"{path}: attention is softmax or softmax1, not {config['attention']!r}")
+    return config
 
 
 class Network:
     """A folder with config.json and model.safetensors, as Hugging Face lays out a GPT-2."""
 
     def __init__(self, folder: Path) -> None:
-        path = folder / "config.json"
-        if not path.exists():
-            raise NetworkError(f"{path} does not exist: a model is a folder with config.json, model.safetensors and tokenizer.json")
-        self.config = json.loads(path.read_text(encoding="utf-8"))
-        if self.config.get("model_type") != "gpt2" or self.config.get("activation_function", "gelu_new") != "gelu_new":
-            raise NetworkError(f"{path}: not a GPT-2 with the tanh form of GELU")
+        self.config = configuration(folder)
         self.layers, self.width, self.heads = (int(self.config[key]) for key in ("n_layer", "n_embd", "n_head"))
         self.vocab, self.positions = int(self.config["vocab_size"]), int(self.config["n_positions"])
-        self.epsilon = float(self.config.get("layer_norm_epsilon", 1e-5))
-        self.one = self.config.get("attention", "softmax") == "softmax1"
+        self.epsilon = float(self.config["layer_norm_epsilon"])
+        self.one = self.config["attention"] == "softmax1"
         self.weights = load(folder / "model.safetensors")
+        head = self.weights.pop("lm_head.weight", self.weights.get("wte.weight"))
+        if head is not None and not np.array_equal(head, self.weights.get("wte.weight")):
+            raise InputError(f"{folder}: lm_head.weight is not the embedding, and only tied heads are supported")
         for name, shape in self.shapes().items():
             if name not in self.weights:
-                raise NetworkError(f"{folder}: {name} is missing")
+                raise InputError(f"{folder}: {name} is missing")
             if self.weights[name].shape != shape:
-                raise NetworkError(f"{folder}: {name} is {list(self.weights[name].shape)}, not {list(shape)}")
+                raise InputError(f"{folder}: {name} is {list(self.weights[name].shape)}, not {list(shape)}")
 
     def cut(self, layers: int) -> None:
         """Leaves the first layers only, before the last norm and the head: what an early exit computes."""
         if not 0 < layers <= self.layers:
-            raise NetworkError(f"there are {self.layers} layers: an exit is behind one of them, not behind {layers}")
+            raise InputError(f"there are {self.layers} layers: an exit is behind one of them, not behind {layers}")
         self.layers = self.config["n_layer"] = layers
 
     def trim(self, tokens: int) -> None:
         """Drops the rows behind the tokenizer's last token: some models pad their tables."""
         if tokens > self.vocab:
-            raise NetworkError(f"the tokenizer has {tokens} tokens, the model {self.vocab}: it is not this model's")
+            raise InputError(f"the tokenizer has {tokens} tokens, the model {self.vocab}: it is not this model's")
         self.vocab = self.config["vocab_size"] = tokens
         self.weights["wte.weight"] = self.weights["wte.weight"][:tokens]
 
@@ -135,6 +166,8 @@ def gelu(x: np.ndarray) -> np.ndarray:
 
 def load(path: Path) -> dict[str, np.ndarray]:
     """Tensors of a safetensors file in fp32, without the `transformer.` prefix; its own library has no bfloat16 for numpy."""
+    if not path.exists():
+        raise InputError(f"{path} does not exist: transformers writes it, in one file, with save_pretrained(…, max_shard_size='100GB')")
     try:
         data = path.read_bytes()
         (size,) = struct.unpack("<Q", data[:8])
@@ -145,7 +178,7 @@ def load(path: Path) -> dict[str, np.ndarray]:
                 start, end = entry["data_offsets"]
                 tensors[name.removeprefix("transformer.")] = READ[entry["dtype"]](bytes(body[start:end])).reshape(entry["shape"])
     except (OSError, ValueError, KeyError, struct.error) as error:
-        raise NetworkError(f"{path} is no safetensors file of bf16, fp16 or fp32 weights: {error}") from None
+        raise InputError(f"{path} is no safetensors file of bf16, fp16 or fp32 weights: {error}") from None
     return tensors
 
 

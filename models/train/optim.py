@@ -21,6 +21,7 @@ MOMENTUM = 0.95
 LONGEST_AXIS = 4_096
 # The learning rates that each is best with at shape B, before the schedule; AdamW's beside Muon is the second.
 RATES = {"adamw": 2e-3, "orthoadam": 2e-3, "muon": 0.03}
+DECAYS = {"adamw": 0.1, "orthoadam": 0.1, "muon": 0.02}
 BESIDE_MUON = 3e-3
 
 State = dict[str, Tensor]
@@ -44,11 +45,15 @@ class Adam:
         self.decay = decay if weights.dim() > 1 else 0.0
         self.first = state.setdefault(f"{name}.first", torch.zeros_like(weights, memory_format=torch.contiguous_format))
         self.second = state.setdefault(f"{name}.second", torch.zeros_like(self.first))
-        self.bases = bases(weights, seed) if turned else []
+        self.turned, self.seed = turned, seed
+        self.bases: list[tuple[int, Tensor]] | None = None
         self.cost = weights.numel()
 
     @torch.no_grad()
     def step(self, gradients: dict[str, Tensor], scale: float, step: int) -> None:
+        if self.bases is None:
+            # Only now: a process needs those of its own jobs.
+            self.bases = bases(self.weights, self.seed) if self.turned else []
         gradient = turn(gradients[self.name], self.bases)
         self.first.lerp_(gradient, 1 - BETAS[0])
         self.second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
@@ -115,10 +120,9 @@ def orthogonal(stack: Tensor, steps: int = 5) -> Tensor:
     return (x.mT if tall else x).float()
 
 
-def jobs(named: Iterable[tuple[str, Tensor]], state: State, kind: str, rate: float | None, decay: float) -> list[Job]:
+def jobs(named: Iterable[tuple[str, Tensor]], state: State, kind: str, rate: float, decay: float) -> list[Job]:
     """The updates of all parameters; `state` is filled with what they keep, and continued where it has that already."""
     named = dict(named)
-    rate = rate or RATES[kind]
     if kind != "muon":
         turned = kind == "orthoadam"
         return [Adam(name, weights, state, rate, decay, turned, at) for at, (name, weights) in enumerate(named.items())]

@@ -21,15 +21,18 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-from corpus import END, SPECIAL, CorpusError, Piece, Source, files, read
+import vocabulary
+from corpus import END, SPECIAL, Piece, Source, files, read
+from data import VERSION
+from errors import InputError
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 # A token of more characters than this is a phrase that one template of a corpus repeats.
 LONGEST_TOKEN = 24
 # Text for a tokenizer of 16k; a larger source is sampled evenly, so that it does not take all of the vocabulary.
 SAMPLED = 12_000_000
-# English has about 4 characters a token of its own vocabulary, and 1 to 2 of one made for another language.
-LEAST_PER_TOKEN = 2.5
+# English has about 4 characters a token of its own vocabulary, other languages 2, other scripts 1.
+LEAST_PER_TOKEN = 2.7
 AT_ONCE = 2_000
 
 
@@ -48,10 +51,10 @@ def train_tokenizer(sources: list[Source], size: int) -> Tokenizer:
     )
     tokenizer.train_from_iterator(sample(sources), trainer)
     if tokenizer.get_vocab_size() < size:
-        most = tokenizer.get_vocab_size() // 512 * 512
-        raise CorpusError(
-            f"the text gives a vocabulary of {tokenizer.get_vocab_size()} tokens, not of {size}: "
-            f"say --vocab {most}, or take a trained one with --tokenizer models/pretrained"
+        most = tokenizer.get_vocab_size()
+        raise InputError(
+            f"the text gives a vocabulary of {most} tokens, not of {size}: "
+            f"take a trained one with --tokenizer models/pretrained, or say --vocab {most}"
         )
     return tokenizer
 
@@ -66,17 +69,14 @@ def sample(sources: list[Source]) -> Iterator[str]:
 
 def load_tokenizer(path: Path) -> Tokenizer:
     """That of a trained model; role markers it lacks are added behind its vocabulary."""
-    path = path / "tokenizer.json" if path.is_dir() else path
-    if not path.exists():
-        raise CorpusError(f"{path} does not exist: --tokenizer is a tokenizer.json or the folder of a model")
-    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer = vocabulary.load(path)
     tokenizer.add_special_tokens(SPECIAL)
     return tokenizer
 
 
 def encode(tokenizer: Tokenizer, pieces: Iterable[Piece], dtype: type) -> np.ndarray:
     """All pieces one after another."""
-    markers = {role.strip("<|>"): tokenizer.token_to_id(role) for role in SPECIAL}
+    ids_of = vocabulary.markers(tokenizer)
     packed: list[np.ndarray] = []
     batch: list[Piece] = []
 
@@ -85,8 +85,8 @@ def encode(tokenizer: Tokenizer, pieces: Iterable[Piece], dtype: type) -> np.nda
         ids: list[int] = []
         for found in batch:
             for role, _ in found.turns:
-                ids += [markers[role], *next(encoded).ids]
-            ids.append(tokenizer.token_to_id(END))
+                ids += [ids_of[f"<|{role}|>"], *next(encoded).ids]
+            ids.append(ids_of[END])
         packed.append(np.array(ids, dtype))
         batch.clear()
 
@@ -106,14 +106,14 @@ def prepare(corpus: Path, out: Path, vocab: int, trained: Path | None) -> None:
         print(f"{time.monotonic() - started:6.1f} s  {text}", flush=True)
 
     if out.exists() and not (out / "data.json").exists():
-        raise CorpusError(f"{out} is there and holds no prepared text: name another folder with --out")
+        raise InputError(f"{out} is there and holds no prepared text: name another folder with --out")
     sources = []
     for path in files(corpus):
         source = read(path)
         say(f"{source.name}: {len(source.train)} pieces to train on, {len(source.held_out)} held out")
         sources.append(source)
-    if not any(source.train for source in sources):
-        raise CorpusError(f"{corpus} holds no text")
+    if not any(found.turns for source in sources for found in source.train):
+        raise InputError(f"{corpus} holds no text")
     tokenizer = load_tokenizer(trained) if trained else train_tokenizer(sources, vocab)
     say(f"a vocabulary of {tokenizer.get_vocab_size()} tokens")
     dtype = np.uint16 if tokenizer.get_vocab_size() <= 1 << 16 else np.uint32
@@ -122,25 +122,29 @@ def prepare(corpus: Path, out: Path, vocab: int, trained: Path | None) -> None:
     beside.mkdir(parents=True)
     try:
         tokenizer.save(str(beside / "tokenizer.json"))
-        sizes = {}
+        sizes: dict[str, dict[str, int]] = {}
+        turns = 0
         for source in sources:
-            characters = sum(len(text) for found in source.train for _, text in found.turns)
-            size = {"characters": characters}
+            # Several files may be parts of one source.
+            size = sizes.setdefault(source.name, {"characters": 0, "train": 0, "held": 0})
+            size["characters"] += sum(len(text) for found in source.train for _, text in found.turns)
+            turns += sum(1 + len(found.turns) for found in source.train)
             for part, pieces in (("train", source.train), ("held", source.held_out)):
                 ids = encode(tokenizer, pieces, dtype)
-                ids.tofile(beside / f"{source.name}.{part}")
-                size[part] = len(ids)
-            sizes[source.name] = size
-            per_token = characters / max(1, size["train"])
-            say(f"{source.name}: {size['train']} tokens, {per_token:.2f} characters each")
+                with (beside / f"{source.name}.{part}").open("ab") as file:
+                    file.write(ids.tobytes())
+                size[part] += len(ids)
+            say(f"{source.name}: {size['train']} tokens to train on, {size['held']} held out")
         every, tokens = (sum(size[key] for size in sizes.values()) for key in ("characters", "train"))
-        if trained and every < LEAST_PER_TOKEN * tokens:
+        # Markers and ends are no text.
+        per_token = every / max(1, tokens - turns)
+        if trained and per_token < LEAST_PER_TOKEN:
             print(
-                f"warning: {every / tokens:.1f} characters a token: this tokenizer was made for text in another language; "
+                f"warning: {per_token:.1f} characters a token: this tokenizer was made for text in another language; "
                 "train one without --tokenizer",
                 file=sys.stderr,
             )
-        about = {"version": 1, "dtype": np.dtype(dtype).name, "vocab": tokenizer.get_vocab_size(), "sources": sizes}
+        about = {"version": VERSION, "dtype": np.dtype(dtype).name, "vocab": tokenizer.get_vocab_size(), "sources": sizes}
         (beside / "data.json").write_text(json.dumps(about, indent=1) + "\n")
         if out.exists():
             shutil.rmtree(out)
@@ -160,7 +164,7 @@ def main() -> None:
     given = options.parse_args()
     try:
         prepare(given.corpus, given.out, given.vocab, given.tokenizer)
-    except (CorpusError, OSError) as error:
+    except (InputError, OSError) as error:
         sys.exit(f"prepare: {error}")
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-from corpus import ROLES, SPECIAL
-from network import Network, NetworkError
+import vocabulary
+from network import Network
 from tokenizers import Tokenizer
 
 # (role, text) turns; the last one is the draft. Long enough together to cross a chunk, and one that fills most of a context.
@@ -21,24 +19,11 @@ PROMPTS = [
 KEPT = 64
 
 
-def markers(path: Path) -> dict[str, int]:
-    """Ids of the role markers and of the end."""
-    tokenizer = Tokenizer.from_file(str(path))
-    found = {marker: tokenizer.token_to_id(marker) for marker in SPECIAL}
-    if missing := [marker for marker, at in found.items() if at is None]:
-        raise NetworkError(f"{path} has no {missing[0]}: train the model with models/train/train.py first, which adds it")
-    return found
-
-
-def cases(network: Network, path: Path) -> list[dict[str, object]]:
+def cases(network: Network, tokenizer: Tokenizer) -> list[dict[str, object]]:
     """For each prompt its tokens, the likeliest logits after it and an even sample of the others."""
-    tokenizer, ids_of = Tokenizer.from_file(str(path)), markers(path)
     found = []
     for turns in PROMPTS:
-        ids: list[int] = []
-        for role, text in turns:
-            assert role in ROLES
-            ids += [ids_of[f"<|{role}|>"], *tokenizer.encode(text, add_special_tokens=False).ids]
+        ids = [at for turn in vocabulary.turns(tokenizer, turns) for at in turn]
         if len(ids) > network.positions:
             continue
         out = network.logits(ids)[-1].astype(np.float64)

@@ -42,40 +42,76 @@ def figure(folder: Path, name: str, title: str, draw: Callable[[plt.Axes], None]
 
 
 def saved(row: dict, sets: list[str]) -> list[str]:
-    return [f"{row['keys'][name]:.3f}" if name in row["keys"] else "–" for name in sets]
+    """KSR of each set."""
+    return [f"{row['keys'][name]['ksr']:.3f}" if name in row["keys"] else "–" for name in sets]
+
+
+def mean(row: dict) -> float:
+    """KSR over the sets."""
+    return sum(found["ksr"] for found in row["keys"].values()) / len(row["keys"])
+
+
+def sets_of(rows: Rows) -> list[str]:
+    """The dev sets that were typed, in the usual order."""
+    return [name for name in SETS if any(name in row["keys"] for row in rows)]
 
 
 def precisions(rows: Rows, folder: Path) -> str:
     """What each precision of a model costs."""
+    parts = ["Perplexity of held-out text and the dev sets' messages together; KSR of gpt2 alone, everything shown; milliseconds a token on one core."]
+    for model in dict.fromkeys(row["run"] for row in rows):
+        of = [row for row in rows if row["run"] == model]
+        exact = next((row["nats"]["perplexity"] for row in of if row["precision"] == "fp32"), None)
+        lines = []
+        for row in of:
+            perplexity = row["nats"]["perplexity"]
+            cost = f"{perplexity / exact - 1:+.2%}" if exact else "–"
+            lines.append([row["precision"], row["megabytes"], row["milliseconds"][0], row["largest_logit_difference"], perplexity, cost, *saved(row, SETS)])
+        head = ["weights", "MB", "ms", "largest Δ logit", "perplexity", "", *(f"KSR {name}" for name in SETS)]
+        parts += [f"`{model}`:", table(head, lines)]
+    return "\n\n".join(parts)
+
+
+def optimizers(rows: Rows, folder: Path) -> str:
+    """Each at the best of its rates, for the same minutes."""
+    lines = [[row["optimizer"], row["rate"], f"{row['tokens'] / 1e6:.2f}", row["nats"]] for row in sorted(rows, key=lambda row: row["nats"])]
+    return f"Each {rows[0]['minutes']:g} minutes on the same cores, best first.\n\n" + table(["optimizer", "rate", "M tokens", "held-out nats"], lines)
+
+
+def square(rows: Rows, folder: Path) -> str:
+    """Softmax or softmax-1, Adam or OrthoAdam, in every precision."""
+    rows = [row for row in rows if row["run"].count(",") == 1]
+    sets = sets_of(rows)
     lines = []
-    exact = next(row for row in rows if row["precision"] == "fp32")["nats"]["perplexity"]
     for row in rows:
-        cost = row["nats"]["perplexity"] / exact - 1
-        lines.append([row["precision"], row["megabytes"], row["largest_logit_difference"], row["nats"]["perplexity"], f"{cost:+.2%}", *saved(row, SETS)])
-    head = ["weights", "MB", "largest Δ logit", "perplexity", "", *(f"KSR {name}" for name in SETS)]
-    return "Perplexity of held-out text and the dev sets' messages together; KSR of gpt2 alone, everything shown.\n\n" + table(head, lines)
+        exact = next(other for other in rows if other["run"] == row["run"] and other["precision"] == "fp32")["nats"]["perplexity"]
+        perplexity = row["nats"]["perplexity"]
+        lines.append([row["run"], row["precision"], perplexity, f"{perplexity / exact - 1:+.2%}", *saved(row, sets)])
+    return table(["run", "weights", "perplexity", "", *(f"KSR {name}" for name in sets)], lines)
 
 
-def compare(rows: Rows, folder: Path) -> str:
-    """Small models: optimizers, softmax-1 beside softmax, subnetworks."""
-    runs = list(dict.fromkeys(row["run"] for row in rows))
-    of = {(row["run"], row["precision"]): row for row in rows}
-    kinds = list(dict.fromkeys(row["precision"] for row in rows))
-    sets = sorted({name for row in rows for name in row["keys"]})
-    head = ["run", "M tokens", "products", "minutes", "kurtosis", "to first token", "induction", *(f"perplexity {kind}" for kind in kinds)]
-    lines = []
-    for run in runs:
-        row = next(row for row in rows if row["run"] == run)
-        perplexities = [of[run, kind]["nats"]["perplexity"] if (run, kind) in of else "–" for kind in kinds]
-        share = row["products"] / row["tokens"]
-        lines.append([run, f"{row['tokens'] / 1e6:.2f}", f"{share:.2f}", round(row["seconds"] / 60), row["kurtosis"], row["to_first_token"], row["induction"], *perplexities])
-    second = [[run, kind, *saved(of[run, kind], sets)] for run in runs for kind in kinds if (run, kind) in of]
-    return "\n\n".join([table(head, lines), table(["run", "weights", *(f"KSR {name}" for name in sets)], second)])
+def runs(rows: Rows, folder: Path) -> str:
+    """Held-out loss against multiplications; outliers and induction."""
+
+    def draw(axes: plt.Axes) -> None:
+        for row in rows:
+            axes.plot([products / 1e6 for _, products, _ in row["curve"]], [nats for *_, nats in row["curve"]], label=row["run"])
+        axes.set_xlabel("products, of the whole network for as many million tokens")
+        axes.set_ylabel("held-out nats a token")
+        axes.legend()
+
+    head = ["run", "M tokens", "products", "held-out nats", "kurtosis", "to first token", "induction"]
+    lines = [
+        [row["run"], f"{row['tokens'] / 1e6:.2f}", f"{row['products'] / row['tokens']:.2f}", row["nats"], row["kurtosis"], row["to_first_token"], row["induction"]]
+        for row in rows
+    ]
+    said = "Products: multiplications, as a share of the whole network's. Kurtosis of the layers' outputs and attention to the first token, each the largest of a layer."
+    return "\n\n".join([figure(folder, "products", "Held-out loss against multiplications", draw), table(head, lines), said])
 
 
 def exits(rows: Rows, folder: Path) -> str:
     """Fewer layers of a model that was trained for them, and of one that was not."""
-    sets = sorted({name for row in rows for name in row["keys"]})
+    sets = sets_of(rows)
     lines = [[row["trained"], row["layers"], row["nats"]["perplexity"], *saved(row, sets), row["milliseconds"][0]] for row in rows]
     return table(["trained", "layers", "perplexity", *(f"KSR {name}" for name in sets), "ms a token"], lines)
 
@@ -84,42 +120,42 @@ def checkpoints(rows: Rows, folder: Path) -> str:
     """Keys saved, loss and induction along a run."""
     rows = sorted(rows, key=lambda row: row["tokens"])
     tokens = [row["tokens"] / 1e6 for row in rows]
-    mean = [sum(row["keys"].values()) / len(row["keys"]) for row in rows]
 
     def draw(axes: plt.Axes) -> None:
-        axes.plot(tokens, mean, "o-", label="KSR, mean of the dev sets")
-        axes.plot(tokens, [row["induction"] for row in rows], "s--", label="induction score")
+        lines = axes.plot(tokens, [mean(row) for row in rows], "o-", label="KSR, mean of the dev sets")
+        lines += axes.plot(tokens, [row["induction"] for row in rows], "s--", label="induction score")
         axes.set_xlabel("million tokens")
         other = axes.twinx()
-        other.plot(tokens, [row["nats"] for row in rows], "^:", color="gray", label="held-out nats a token")
-        axes.legend(loc="lower left")
-        other.legend(loc="lower right")
+        lines += other.plot(tokens, [row["nats"] for row in rows], "^:", color="gray", label="held-out nats a token (right)")
+        axes.legend(handles=lines, loc="center left")
 
     head = ["M tokens", "held-out nats", "induction", "mean KSR", *SETS]
-    lines = [[f"{at:.2f}", row["nats"], row["induction"], f"{ksr:.4f}", *saved(row, SETS)] for at, row, ksr in zip(tokens, rows, mean, strict=True)]
-    best = max(zip(mean, tokens, strict=True))
-    said = f"Most keys are saved at {best[1]:.2f} M tokens."
+    lines = [[f"{at:.2f}", row["nats"], row["induction"], f"{mean(row):.4f}", *saved(row, SETS)] for at, row in zip(tokens, rows, strict=True)]
+    best = max(rows, key=mean)
+    said = f"Most keys are saved at {best['tokens'] / 1e6:.2f} M tokens; the 95 % interval of a set there is up to {widest(best):.3f} wide."
     return "\n\n".join([figure(folder, "checkpoints", "KSR, induction and loss along training", draw), table(head, lines), said])
+
+
+def widest(row: dict) -> float:
+    return max(found["ci95"][1] - found["ci95"][0] for found in row["keys"].values())
 
 
 def own(rows: Rows, folder: Path) -> str:
     """A new domain: KSR against kilobytes and against minutes."""
     (name,) = rows[0]["keys"]
-    nothing = next(row for row in rows if row["kilobytes"] == 0)
-    tuned = [row for row in rows if row["kilobytes"]]
-    most, usual = max(row["kilobytes"] for row in tuned), 3
-    by_text = sorted((row for row in tuned if row["minutes"] == usual), key=lambda row: row["kilobytes"])
-    by_time = sorted((row for row in tuned if row["kilobytes"] == most), key=lambda row: row["minutes"])
+    nothing = [row for row in rows if row["kilobytes"] == 0]
+    by_text = nothing + sorted((row for row in rows if row["kilobytes"] and row["minutes"] is None), key=lambda row: row["kilobytes"])
+    by_time = nothing + sorted((row for row in rows if row["minutes"]), key=lambda row: row["minutes"])
 
     def draw(axes: plt.Axes) -> None:
-        axes.plot([0, *(row["kilobytes"] for row in by_text)], [nothing["keys"][name], *(row["keys"][name] for row in by_text)], "o-", label=f"kilobytes of text, {usual} minutes")
+        axes.plot([row["kilobytes"] for row in by_text], [mean(row) for row in by_text], "o-")
         other = axes.twiny()
-        other.plot([0, *(row["minutes"] for row in by_time)], [nothing["keys"][name], *(row["keys"][name] for row in by_time)], "s--", color="tab:orange")
-        other.set_xlabel(f"minutes, {most} KB (orange)")
+        other.plot([row["seconds"] / 60 if row["minutes"] else 0 for row in by_time], [mean(row) for row in by_time], "s--", color="tab:orange")
+        other.set_xlabel("minutes on all of the text (orange)")
         axes.set_xlabel("kilobytes of the domain's text (blue)")
         axes.set_ylabel(f"KSR, {name}")
 
-    lines = [[row["kilobytes"], row["minutes"], f"{row['keys'][name]:.4f}"] for row in [nothing, *by_text, *by_time]]
+    lines = [[row["kilobytes"], f"{row['seconds'] / 60:.1f}" if "seconds" in row else "0", f"{mean(row):.4f}"] for row in by_text + by_time[len(nothing) :]]
     return "\n\n".join([figure(folder, "own", "KSR against text and time", draw), table(["KB", "minutes", f"KSR {name}"], lines)])
 
 
@@ -127,13 +163,18 @@ def large(rows: Rows, folder: Path) -> str:
     """GPT-2's own size."""
     row = rows[-1]
     typical, worst = row["milliseconds"]
-    return f"A directory of 12 layers of 768 and 50,257 tokens went through {row['training']['step']} steps of training and the export: {row['megabytes']} MB in int4, {typical} ms a token behind 64 on one core (worst of 60: {worst})."
+    return (
+        f"A directory of 12 layers of 768 and 50,257 tokens (weights of no meaning) went through {row['training']['step']} steps of training, the export "
+        f"({row['megabytes']} MB in int4) and the service, which answered with it: {typical} ms a token behind 64 on one core (longest of 60: {worst})."
+    )
 
 
 SECTIONS = {
     "precisions": ("What precision costs", precisions),
     "checkpoints": ("Which checkpoint", checkpoints),
-    "compare": ("Optimizers, softmax-1, subnetworks (shape A)", compare),
+    "optimizers": ("Optimizers (shape A)", optimizers),
+    "square": ("Softmax-1 and OrthoAdam (shape A)", square),
+    "runs": ("Loss against multiplications: parts of the network (shape A)", runs),
     "exits": ("Early exit (shape A, int4)", exits),
     "own": ("Your own text", own),
     "large": ("A larger model", large),
@@ -147,7 +188,7 @@ def main() -> None:
     given = options.parse_args()
     try:
         rows = [json.loads(line) for line in given.results.read_text().splitlines()]
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         sys.exit(f"report: {given.results} cannot be read: {error}")
     parts = ["# What was measured of the GPT-2", "By `models/train/experiments.py`; this page by `models/train/report.py`. The figures are explained in models/README.md."]
     absent = []

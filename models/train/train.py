@@ -4,11 +4,12 @@
   models/train/train.py --data target/train/data --out target/train/b                   shape B, from nothing
   models/train/train.py --data DIR --out DIR --init models/pretrained --minutes 30      fine-tuning
 
-Stopped (Ctrl-C, a deadline, a power cut), the same command goes on from the last checkpoint, with the options of then
-except those that are given anew. A checkpoint is written every few minutes; `log.jsonl` has a line every ten steps.
+Stopped (Ctrl-C, a deadline, a power cut), `--data DIR --out DIR` goes on from the last checkpoint, with the options of
+then except those that are given anew. A checkpoint is written every few minutes; `log.jsonl` has a line every ten steps.
 
 On CPUs several single-threaded processes share the weights and take micro-batches as they come: one barrier a step
-instead of one an operation, so that other work on the same cores delays and does not stall it. Products are in bf16.
+instead of one an operation, so that other work on the same cores delays and does not stall it. Products are in bf16
+where the processor has it.
 The learning rate rises, stays, and falls to nothing over the last part (`--decay`), so a run can be made longer.
 """
 
@@ -23,15 +24,19 @@ import signal
 import sys
 import threading
 import time
+from datetime import timedelta
+from multiprocessing import connection
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 import torch.multiprocessing as mp
-from data import Data, DataError, Sampler
-from model import GPT2, ModelError, Shape, loss
-from optim import RATES, jobs, share
+import vocabulary
+from data import Data, Sampler
+from errors import InputError
+from model import GPT2, Shape, loss
+from optim import DECAYS, RATES, jobs, share
 from subnetwork import Subnetwork, drawn, share_of_products
 from torch import Tensor
 
@@ -39,40 +44,43 @@ EVERY = 10
 # What a checkpoint keeps of the lead's books.
 BOOKS = ("step", "tokens", "products", "seconds", "smooth")
 CLIPPED = 1.0
-# Held-out tokens of each source that a checkpoint is judged by.
-HELD_TOKENS = 3_072
-# Tokens of a window in fine-tuning: few models need more for the messages people write, and it is quick.
-LENGTH = 256
-# Seconds after which a worker that does not come is taken for dead.
-LONGEST_STEP = 900
+# Warming up takes no more of a run than this share.
+WARMEST = 0.1
+# Held-out tokens that a checkpoint is judged by.
+HELD_TOKENS = 48_000
+# Windows of fine-tuning: few messages need more tokens, and small steps suit little text.
+TUNED_LENGTH, TUNED_BATCH = 256, 16
+# Of the learning rate of a model from nothing, the share that one which has learned much already is tuned with.
+TUNED_RATE = 1 / 3
+# Passes over the text, if neither tokens nor minutes are said: of a new model, and of one that is tuned.
+PASSES, TUNED_PASSES = 2, 4
+# Of what last.pt holds.
+VERSION = 1
+# Options that are not those of the checkpoint but of the command that goes on from it.
+PLACE = ("data", "out", "fresh", "device", "workers", "precision")
 
 
 def held_out(model: GPT2, data: Data, length: int, dtype: torch.dtype) -> dict[str, float]:
     """Nats a token of each source's held-out text, a few windows of it, and over all."""
     device = model.wte.weight.device
-    most = max(1, HELD_TOKENS // length)
+    most = max(1, HELD_TOKENS // length // len(data.sources))
     found: dict[str, float] = {}
     total = count = 0.0
     with torch.no_grad():
         for name in data.sources:
-            tokens, starts = data.tokens(name, "held"), data.windows(name, length, part="held")
-            starts = starts[:: max(1, len(starts) // most)][:most]
-            if not len(starts):
-                continue
-            batches = [torch.stack([window(tokens, start, length) for start in starts[at : at + 8]]) for at in range(0, len(starts), 8)]
-            nats = sum(float(loss(model, batch.to(device), dtype)) * len(batch) for batch in batches)
-            found[name] = round(nats / len(starts), 4)
-            total, count = total + nats, count + len(starts)
+            windows = torch.from_numpy(data.drawn(name, length, most, "held")).to(device)
+            if len(windows):
+                nats = sum(float(loss(model, batch, dtype)) * len(batch) for batch in windows.split(8))
+                found[name] = round(nats / len(windows), 4)
+                total, count = total + nats, count + len(windows)
     return found | ({"all": round(total / count, 4)} if count else {})
-
-
-def window(tokens, start: int, length: int) -> Tensor:
-    return torch.from_numpy(tokens[start : start + length + 1].astype("int64"))
 
 
 def schedule(done: float, step: int, warmup: int, decay: float) -> float:
     """Warm-up, a plateau, and a straight line down to nothing over the last `decay` of the run; `done`: 0 to 1."""
-    return min(1.0, (step + 1) / warmup) * min(1.0, (1.0 - done) / max(decay, 1e-9))
+    # A short run cannot spend all its steps on warming up.
+    warm = max((step + 1) / warmup, done / WARMEST)
+    return min(1.0, warm) * min(1.0, (1.0 - done) / max(decay, 1e-9))
 
 
 class Run:
@@ -82,7 +90,7 @@ class Run:
         context = mp.get_context("spawn")
         size, workers = sum(weights.numel() for weights in model.parameters()), options.workers
         self.options, self.model, self.state = options, model, state
-        shared = (lambda tensor: tensor.share_memory_()) if options.device == "cpu" else (lambda tensor: tensor)
+        shared = (lambda tensor: tensor.share_memory_()) if workers > 1 else (lambda tensor: tensor)
         device = options.device
         self.gradients = [shared(torch.zeros(size, device=device)) for _ in range(workers)]
         micros = options.batch // options.micro
@@ -108,18 +116,14 @@ class Run:
 
     def wait(self) -> None:
         if self.options.workers > 1:
-            self.barrier.wait(timeout=LONGEST_STEP)
+            self.barrier.wait()
 
 
-def follow(run: Run, worker: int) -> None:
-    """A worker in a process of its own: signals are for the lead, and an error ends all."""
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, signal.SIG_IGN)
-    try:
-        work(run, worker)
-    except BaseException:
+def watch(run: Run, others: list) -> None:
+    """Ends the run when a process dies, whatever of; the others would wait for it."""
+    connection.wait([other.sentinel for other in others])
+    if any(other.exitcode for other in others):
         run.barrier.abort()
-        raise
 
 
 def work(run: Run, worker: int, lead: Lead | None = None) -> None:
@@ -153,9 +157,12 @@ def work(run: Run, worker: int, lead: Lead | None = None) -> None:
         gradient = run.gradients[0][summed_here]
         for other in run.gradients[1:]:
             gradient += other[summed_here]
-        run.squares[worker] = float(gradient.double().square().sum())
+        run.squares[worker] = float(torch.linalg.vector_norm(gradient, dtype=torch.float64)) ** 2
         run.wait()
-        gradient *= min(1.0, CLIPPED / (math.sqrt(float(run.squares.sum())) + 1e-6))
+        norm = math.sqrt(float(run.squares.sum()))
+        if not math.isfinite(norm):
+            raise InputError(f"the gradient is {norm} at step {int(step)}: try a lower --rate")
+        gradient *= min(1.0, CLIPPED / (norm + 1e-6))
         run.wait()
         for job in mine:
             job.step(summed, scale, int(step))
@@ -177,13 +184,11 @@ class Lead:
         self.smooth: float | None = None
         if kept:
             for name in BOOKS:
-                setattr(self, name, kept.get(name, getattr(self, name)))
+                setattr(self, name, kept[name])
             self.sampler.restore(kept["sampler"])
         self.began = self.saved = self.reported = time.monotonic()
         self.since = self.tokens
         self.stopped = False
-        for name in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(name, self.stop)
 
     def stop(self, *_: object) -> None:
         """The step under way is finished and kept."""
@@ -218,8 +223,6 @@ class Lead:
         self.products += tokens * share_of_products(part, shape.layers, shape.heads, 4 * shape.width, shape.vocab, shape.width)
         nats = float(run.losses.mean())
         self.smooth = nats if self.smooth is None else 0.95 * self.smooth + 0.05 * nats
-        if not math.isfinite(nats):
-            raise SystemExit(f"train: the loss is {nats} at step {self.step}: try a lower --rate")
         now = time.monotonic()
         if self.step % EVERY == 0:
             speed = (self.tokens - self.since) / (now - self.reported)
@@ -228,7 +231,7 @@ class Lead:
             left = self.spent() * (1 - done) / max(done, 1e-9)
             print(
                 f"step {self.step}  {self.tokens / 1e6:.2f} M tokens  loss {self.smooth:.3f}  {speed:.0f} tokens/s  "
-                f"rate {float(run.plan[0]):.2f}  {done:.1%} done, {time.strftime('%H:%M:%S', time.gmtime(left))} left",
+                f"rate {float(run.plan[0]):.2f}  {done:.1%} done, {timedelta(seconds=round(left))} left",
                 flush=True,
             )
             self.log(loss=round(nats, 4), smooth=round(self.smooth, 4))
@@ -244,6 +247,7 @@ class Lead:
     def save(self, run: Run) -> None:
         """The checkpoint, whole or not at all, and what the held-out text costs by now."""
         kept = {
+            "version": VERSION,
             "shape": run.model.shape,
             "options": vars(self.options),
             "model": run.model.state_dict(),
@@ -253,17 +257,21 @@ class Lead:
             "seconds": self.spent(),
         }
         beside = self.options.out / "last.partial"
-        torch.save(kept, beside)
+        try:
+            torch.save(kept, beside)
+        # A full disk is one of these too.
+        except RuntimeError as error:
+            beside.unlink(missing_ok=True)
+            raise InputError(f"{beside} cannot be written: {error}") from None
         beside.replace(self.options.out / "last.pt")
         dtype = torch.bfloat16 if self.options.precision == "bf16" else torch.float32
         nats = held_out(run.model, self.data, self.options.length, dtype)
         print(f"step {self.step}: kept; held out {nats.get('all')}", flush=True)
         self.log(held_out=nats)
-        run.model.save(self.options.out)
+        tokenizer = self.options.out / "tokenizer.json"
+        run.model.save(self.options.out, tokenizer)
         if self.options.keep:
-            kept = self.options.out / "kept" / f"{self.step:06}"
-            run.model.save(kept)
-            shutil.copy(self.options.out / "tokenizer.json", kept / "tokenizer.json")
+            run.model.save(self.options.out / "kept" / f"{self.step:06}", tokenizer)
 
 
 def weights_of(text: str) -> dict[str, float]:
@@ -286,69 +294,146 @@ def arguments() -> argparse.ArgumentParser:
     for name, value in (("layers", Shape.layers), ("width", Shape.width), ("heads", Shape.heads), ("positions", Shape.positions)):
         add(f"--{name}", type=int, default=value, help=f"of a model that starts from nothing (default: {value})")
     add("--attention", choices=("softmax1", "softmax"), default="softmax1", help="of a model that starts from nothing")
-    add("--tokens", type=int, default=0, help="tokens to train on in all (default: two passes over the text, unless --minutes)")
+    add("--tokens", type=int, default=0, help=f"tokens to train on in all (default: {PASSES} passes over the text, with --init {TUNED_PASSES})")
     add("--minutes", type=float, default=0.0, help="or how long to train")
     add("--weights", type=weights_of, default={}, help="how often a source is read beside the others: sgd=2,irc=0.5 or a .json file")
-    add("--batch", type=int, default=32, help="windows a step (default: 32)")
-    add("--length", type=int, help=f"tokens of a window (default: the model's positions; with --init at most {LENGTH})")
-    add("--micro", type=int, default=8, help="windows that a process computes at once (default: 8)")
+    add("--batch", type=int, default=0, help=f"windows a step (default: 32, with --init {TUNED_BATCH})")
+    add("--length", type=int, default=0, help=f"tokens of a window (default: the model's positions; with --init at most {TUNED_LENGTH})")
+    add("--micro", type=int, default=0, help="windows that a process computes at once (default: at most 8, and fewer for more processes)")
     add("--optimizer", choices=sorted(RATES), default="muon", help="default: muon")
-    add("--rate", type=float, help=f"its learning rate (default: {', '.join(f'{k} {v}' for k, v in RATES.items())})")
-    add("--weight-decay", type=float, default=0.02)
-    add("--warmup", type=int, default=40, help="steps until the whole learning rate (default: 40)")
+    add("--rate", type=float, help=f"its learning rate (default: {', '.join(f'{k} {v}' for k, v in RATES.items())}; with --init a third)")
+    add("--weight-decay", type=float, help=f"times the rate (default: {', '.join(f'{k} {v}' for k, v in DECAYS.items())})")
+    add("--warmup", type=int, default=40, help="steps until the whole learning rate, or a tenth of a short run (default: 40)")
     add("--decay", type=float, default=0.5, help="last share of the run over which the rate falls (default: 0.5)")
     add("--evolving", action="store_true", help="Evolving Subnetwork Training: early steps compute a part of the network")
     add("--exits", type=int, nargs="*", default=[], metavar="LAYERS", help="train answers after fewer layers too: --exits 2 4")
     add("--checkpoint", type=float, default=10.0, help="minutes between checkpoints (default: 10)")
     add("--keep", action="store_true", help="keep the weights of every checkpoint, in OUT/kept, to choose among them")
-    add("--precision", choices=("bf16", "fp32"), default="bf16", help="of products; weights are kept in fp32")
+    add("--precision", choices=("bf16", "fp32"), help="of products (default: bf16 where the processor has it); weights are kept in fp32")
     add("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
     add("--workers", type=int, help="processes on CPUs (default: one a core)")
     add("--seed", type=int, default=0)
     return options
 
 
-def train(options: argparse.Namespace) -> None:
-    data = Data(options.data)
-    options.workers = 1 if options.device == "cuda" else options.workers or len(os.sched_getaffinity(0))
-    if options.batch % options.micro:
-        raise DataError(f"--batch {options.batch} is no multiple of --micro {options.micro}")
-    if not options.tokens and not options.minutes:
-        options.tokens = 2 * sum(size["train"] for size in data.sources.values())
-    torch.manual_seed(options.seed)
+def checkpoint(options: argparse.Namespace) -> dict | None:
+    """What a former run left in --out, if it is to be gone on from."""
     last = options.out / "last.pt"
-    kept = torch.load(last, map_location=options.device, weights_only=False) if last.exists() and not options.fresh else None
+    if options.fresh or not last.exists():
+        return None
+    try:
+        kept = torch.load(last, map_location=options.device, weights_only=False)
+    except (RuntimeError, EOFError, ValueError) as error:
+        raise InputError(f"{last} is damaged ({error}): start over with --fresh") from None
+    if kept.get("version") != VERSION:
+        raise InputError(f"{last} is of another version of this script: start over with --fresh, perhaps with --init {options.out}")
+    return kept
+
+
+def parsed() -> tuple[argparse.Namespace, dict | None]:
+    """The options of this run and the checkpoint it goes on from, whose options hold where none are given."""
+    options = arguments().parse_args()
+    kept = checkpoint(options)
+    if kept:
+        parser = arguments()
+        parser.set_defaults(**{name: value for name, value in kept["options"].items() if name not in PLACE})
+        given, options = options, parser.parse_args()
+        # Either one says how long the run is.
+        if given.minutes or given.tokens:
+            options.minutes, options.tokens = given.minutes, given.tokens
+    return options, kept
+
+
+def complete(options: argparse.Namespace, data: Data) -> None:
+    """What was not said; of fine-tuning other than of a model from nothing."""
+    tuned = options.init is not None
+    if not options.tokens and not options.minutes:
+        options.tokens = (TUNED_PASSES if tuned else PASSES) * sum(size["train"] for size in data.sources.values())
+    options.rate = options.rate or RATES[options.optimizer] * (TUNED_RATE if tuned else 1)
+    options.weight_decay = DECAYS[options.optimizer] if options.weight_decay is None else options.weight_decay
+    options.batch = options.batch or (TUNED_BATCH if tuned else 32)
+    cores = 1 if options.device == "cuda" else options.workers or len(os.sched_getaffinity(0))
+    if not options.micro:
+        # Small enough that every process has its share of a step.
+        fitting = [micro for micro in range(1, 9) if options.batch % micro == 0]
+        options.micro = max((micro for micro in fitting if options.batch // micro >= cores), default=1)
+    for name in ("batch", "micro", "warmup"):
+        if getattr(options, name) < 1:
+            raise InputError(f"--{name} is at least 1")
+    if options.batch % options.micro:
+        raise InputError(f"--batch {options.batch} is no multiple of --micro {options.micro}")
+    options.workers = min(cores, options.batch // options.micro)
+    options.precision = options.precision or ("bf16" if has_bf16(options.device) else "fp32")
+
+
+def has_bf16(device: str) -> bool:
+    """Whether products in bf16 are quicker here; without instructions for them they are slower by far."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    about = Path("/proc/cpuinfo")
+    flags = about.read_text().split() if about.exists() else []
+    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags))
+
+
+def network(options: argparse.Namespace, data: Data, kept: dict | None) -> GPT2:
+    """The network to train: the checkpoint's, that of --init, or a new one."""
     if kept:
         model = GPT2(kept["shape"])
-        model.load_state_dict(kept["model"])
+        model.load_state_dict(kept.pop("model"))
         print(f"going on from step {kept['step']}, {kept['tokens'] / 1e6:.2f} M tokens", flush=True)
     elif options.init:
         model = GPT2.load(options.init)
     else:
         named = ("layers", "width", "heads", "positions", "attention")
         model = GPT2(Shape(vocab=data.vocab, **{name: getattr(options, name) for name in named}))
+    if known := options.out if kept else options.init:
+        vocabulary.same(known, options.data)
     if any(not 0 < layers < model.shape.layers for layers in options.exits):
-        raise ModelError(f"an exit is behind one of the first {model.shape.layers - 1} layers")
-    options.length = min(options.length or (LENGTH if options.init else math.inf), model.shape.positions)
+        raise InputError(f"an exit is behind one of the first {model.shape.layers - 1} layers")
+    options.length = min(options.length or (TUNED_LENGTH if options.init else model.shape.positions), model.shape.positions)
     if model.shape.vocab < data.vocab:
+        if kept:
+            raise InputError(f"{options.data} has more tokens than the run had: start another from its model, with --init {options.out}")
         model = model.widened(data.vocab)
+    return model
+
+
+def train(options: argparse.Namespace, kept: dict | None) -> None:
+    data = Data(options.data)
+    complete(options, data)
+    torch.manual_seed(options.seed)
+    model = network(options, data, kept)
+    if kept and kept["options"]["optimizer"] != options.optimizer:
+        print(f"the optimizer was {kept['options']['optimizer']}: {options.optimizer} starts with what it knows of nothing", flush=True)
+        kept["optimizer"] = {}
+    state = kept.pop("optimizer") if kept else {}
     lead = Lead(options, data, kept)
     options.out.mkdir(parents=True, exist_ok=True)
-    state = kept["optimizer"] if kept else {}
+    if not kept:
+        (options.out / "log.jsonl").unlink(missing_ok=True)
+        shutil.rmtree(options.out / "kept", ignore_errors=True)
     model.to(options.device)
     jobs(model.named_parameters(), state, options.optimizer, options.rate, options.weight_decay)
-    if options.device == "cpu":
+    if options.workers > 1:
         model.share_memory()
         for tensor in state.values():
             tensor.share_memory_()
     size = sum(weights.numel() for weights in model.parameters())
-    print(f"{size / 1e6:.1f} M parameters, {model.shape}, {options.workers} processes on {options.device}", flush=True)
-    shutil.copy(options.data / "tokenizer.json", options.out / "tokenizer.json")
+    about = f"{options.workers} processes on {options.device}, {options.precision}, {options.batch} windows of {options.length} a step"
+    print(f"{size / 1e6:.1f} M parameters, {model.shape}, {about}", flush=True)
+    if options.data.resolve() != options.out.resolve():
+        shutil.copy(options.data / "tokenizer.json", options.out / "tokenizer.json")
     run = Run(options, model, state)
-    spawn = mp.get_context("spawn")
-    others = [spawn.Process(target=follow, args=(run, worker), daemon=True) for worker in range(1, options.workers)]
+    others = [mp.get_context("spawn").Process(target=work, args=(run, worker), daemon=True) for worker in range(1, options.workers)]
+    # Signals are for the lead: the others inherit that they ignore them.
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)
     for other in others:
         other.start()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lead.stop)
+    if others:
+        threading.Thread(target=watch, args=(run, others), daemon=True).start()
     work(run, 0, lead)
     for other in others:
         other.join()
@@ -358,11 +443,11 @@ def train(options: argparse.Namespace) -> None:
 
 def main() -> None:
     try:
-        train(arguments().parse_args())
-    except (DataError, ModelError, OSError) as error:
+        train(*parsed())
+    except (InputError, OSError) as error:
         sys.exit(f"train: {error}")
     except threading.BrokenBarrierError:
-        sys.exit("train: one of the processes ended, for the reason above; the same command goes on from the last checkpoint")
+        sys.exit("train: one of the processes ended, for the reason above if there is one; the same command goes on from the last checkpoint")
 
 
 if __name__ == "__main__":

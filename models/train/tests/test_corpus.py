@@ -8,7 +8,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from corpus import CorpusError, Piece, files, read, split
+from corpus import Piece, files, read, split
+from errors import InputError
 
 
 class Corpus(unittest.TestCase):
@@ -24,7 +25,7 @@ class Corpus(unittest.TestCase):
         return path
 
     def refused(self, *lines: object) -> str:
-        with self.assertRaises(CorpusError) as caught:
+        with self.assertRaises(InputError) as caught:
             read(self.write(*lines))
         return str(caught.exception)
 
@@ -43,27 +44,37 @@ class Corpus(unittest.TestCase):
         train, held_out = split([Piece(f"w{i % 100}", [("author", f"note {i}")]) for i in range(400)])
         self.assertEqual({found.author for found in held_out}, {"w4", "w60"})
         self.assertEqual(len(train) + len(held_out), 400)
+        # Of few writers pieces, of little text none.
+        few = [Piece(f"w{i % 4}", [("author", f"note {i}")]) for i in range(200)]
+        self.assertEqual({found.turns[0][1] for found in split(few)[1]}, {"note 170", "note 197", "note 28", "note 92"})
+        self.assertEqual(split(few[:49]), (few[:49], []))
 
     def test_bad_text_is_named(self) -> None:
         self.assertRegex(self.refused({"text": "fine"}, "{nonsense"), r"notes\.jsonl, line 2: not JSON .* at column 2")
         self.assertRegex(self.refused({"turns": [{"role": "manager", "text": "x"}]}), "line 1: the role 'manager' is none of customer, agent, author")
         self.assertRegex(self.refused({"turns": [{"role": "agent"}]}), "line 1: a turn is an object with `role` and `text`")
         self.assertRegex(self.refused({"author": 7, "text": "x"}), "line 1: `author` is a string")
+        self.assertRegex(self.refused({"turns": 5}), "line 1: `turns` is a list")
+        self.assertRegex(self.refused('{"text": "cut \\ud83d"}'), "line 1: half of a surrogate pair")
         self.assertRegex(self.refused({"body": "x"}), "line 1: neither `turns` nor `text`")
         self.assertRegex(self.refused("[1]"), "line 1: a record is an object")
         path = self.folder / "notes.jsonl"
         path.write_bytes(b'{"text": "fine"}\n{"text": "caf\xe9"}\n')
-        with self.assertRaisesRegex(CorpusError, r"line 2: not UTF-8 \(invalid continuation byte at byte 13\)"):
+        with self.assertRaisesRegex(InputError, r"line 2: not UTF-8 \(invalid continuation byte at byte 13\)"):
             read(path)
         path = self.write({"text": "x"}, name="cut.jsonl.gz")
-        path.write_bytes(path.read_bytes()[:-12])
-        with self.assertRaisesRegex(CorpusError, r"cut\.jsonl\.gz cannot be read"):
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-12])
+        with self.assertRaisesRegex(InputError, r"cut\.jsonl\.gz cannot be read"):
+            read(path)
+        path.write_bytes(whole[:12] + b"nonsense" + whole[20:])
+        with self.assertRaisesRegex(InputError, r"cut\.jsonl\.gz cannot be read"):
             read(path)
 
     def test_a_folder_without_text_says_what_is_missing(self) -> None:
-        with self.assertRaisesRegex(CorpusError, r"holds no \.jsonl or \.jsonl\.gz file"):
+        with self.assertRaisesRegex(InputError, r"holds no \.jsonl or \.jsonl\.gz file"):
             files(self.folder)
-        with self.assertRaisesRegex(CorpusError, "is no folder"):
+        with self.assertRaisesRegex(InputError, "is no folder"):
             files(self.folder / "absent")
 
 

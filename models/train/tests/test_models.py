@@ -15,9 +15,10 @@ import numpy as np
 import quantize
 import torch
 from data import Data, Sampler
+from errors import InputError
 from export import Session, export
-from model import GPT2, HeadLoss, ModelError, Shape, loss
-from network import Network, NetworkError
+from model import GPT2, HeadLoss, Shape, loss
+from network import Network
 from optim import bases, jobs, orthogonal, turn
 from subnetwork import Subnetwork, drawn, share_of_products
 
@@ -100,7 +101,8 @@ class Pipeline(unittest.TestCase):
             [sys.executable, "-c", STOP_AFTER_30, str(TRAIN), *map(str, options)], capture_output=True, text=True, timeout=300
         )
         self.assertIn("stopped: the same command goes on from here", stopped.stdout, stopped.stderr)
-        self.assertIn("going on from step 30", self.train("parts", *self.small, *half))
+        # The options are those of then.
+        self.assertIn("going on from step 30", self.train("parts", "--workers", 1))
         one, two = (torch.load(self.folder / name / "last.pt", weights_only=False)["model"] for name in ("whole", "parts"))
         self.assertTrue(all(torch.equal(one[name], two[name]) for name in one))
 
@@ -181,7 +183,7 @@ class Pipeline(unittest.TestCase):
         before = network.logits(ids)
         network.trim(vocab - 9)
         self.assertTrue((network.logits(ids) == before[:, : vocab - 9]).all())
-        with self.assertRaisesRegex(NetworkError, f"the tokenizer has {vocab} tokens, the model {vocab - 9}"):
+        with self.assertRaisesRegex(InputError, f"the tokenizer has {vocab} tokens, the model {vocab - 9}"):
             network.trim(vocab)
 
     def test_bad_input_is_told_and_leaves_nothing(self) -> None:
@@ -209,22 +211,57 @@ class Pipeline(unittest.TestCase):
         self.assertRegex(refused("train", *data, "--init", other), "config.json does not exist")
         (other / "config.json").write_text('{"model_type": "llama"}')
         self.assertRegex(refused("train", *data, "--init", other), "the architecture is 'llama', and only gpt2 is supported")
-        self.assertRegex(refused("export", "--model", other, "--out", out), "not a GPT-2")
+        self.assertRegex(refused("export", "--model", other, "--out", out), "the architecture is 'llama'")
+        about = json.loads((self.folder / "data/tokenizer.json").read_text())
+        *_, one, two = sorted(about["model"]["vocab"], key=about["model"]["vocab"].get)
+        ids = about["model"]["vocab"]
+        ids[one], ids[two] = ids[two], ids[one]
+        tokenizer = self.folder / "swapped.json"
+        tokenizer.write_text(json.dumps(about))
+        tokens = Data(self.folder / "data").vocab
+        GPT2(Shape(layers=1, width=64, heads=2, vocab=tokens, positions=64)).save(self.folder / "theirs_small", tokenizer)
+        self.assertRegex(refused("train", *data, "--init", self.folder / "theirs_small"), "was not prepared with the tokenizer of")
+        (self.folder / "theirs_small/model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n")
+        self.assertRegex(refused("train", *data, "--init", self.folder / "theirs_small"), "is no safetensors file")
+        (self.folder / "theirs_small/tokenizer.json").write_text("{}")
+        self.assertRegex(refused("prepare", "--corpus", self.folder / "corpus", "--out", out, "--tokenizer", self.folder / "theirs_small"), "is no tokenizer")
         self.assertRegex(refused("train", *data, "--batch", 5, "--micro", 4), "no multiple")
         self.assertRegex(refused("train", *data, *self.shape, "--weights", "chatz=2"), "no source is called chatz: there are chats")
 
+    def test_parts_of_a_source_are_put_together(self) -> None:
+        folder = self.folder / "shards"
+        folder.mkdir()
+        for name in ("a", "b"):
+            lines = [json.dumps({"source": "crm/notes", "text": f"please check order {name}"})] * 10
+            (folder / f"{name}.jsonl").write_text("\n".join(lines))
+        # As transformers leaves one that was used for training.
+        tokenizer = json.loads((self.folder / "data/tokenizer.json").read_text())
+        tokenizer["truncation"] = {"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0}
+        (self.folder / "cutting.json").write_text(json.dumps(tokenizer))
+        done = verb("prepare", "--corpus", folder, "--out", self.folder / "together", "--tokenizer", self.folder / "cutting.json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        data = Data(self.folder / "together")
+        tokens = data.tokens("crm_notes")
+        self.assertEqual((len(tokens), int((tokens == 0).sum())), (data.sources["crm_notes"]["train"], 20))
+        self.assertGreater(len(tokens), 20 * 5)
+
     def test_wrong_shapes_are_named(self) -> None:
         folder = self.folder / "wrong"
-        GPT2(Shape(layers=1, width=64, heads=2, vocab=300, positions=64)).save(folder)
+        tokenizer = self.folder / "data/tokenizer.json"
+        GPT2(Shape(layers=1, width=64, heads=2, vocab=300, positions=64)).save(folder, tokenizer)
         config = json.loads((folder / "config.json").read_text())
         (folder / "config.json").write_text(json.dumps(config | {"n_positions": 128}))
-        with self.assertRaisesRegex(ModelError, r"wpe\.weight is \[64, 64\], not \[128, 64\]"):
+        with self.assertRaisesRegex(InputError, r"wpe\.weight is \[64, 64\], not \[128, 64\]"):
             GPT2.load(folder)
-        with self.assertRaisesRegex(NetworkError, r"wpe\.weight is \[64, 64\], not \[128, 64\]"):
+        with self.assertRaisesRegex(InputError, r"wpe\.weight is \[64, 64\], not \[128, 64\]"):
             Network(folder)
         (folder / "config.json").write_text(json.dumps(config | {"n_layer": 2}))
-        with self.assertRaisesRegex(ModelError, r"lacks h\.1\."):
+        with self.assertRaisesRegex(InputError, r"h\.1\..* is missing"):
             GPT2.load(folder)
+        for key, value in (("tie_word_embeddings", False), ("scale_attn_weights", False), ("n_inner", 100)):
+            (folder / "config.json").write_text(json.dumps(config | {key: value}))
+            with self.assertRaisesRegex(InputError, f"{key} is {value}"):
+                Network(folder)
 
 
 # Stops a training run after 30 steps, as a signal would.

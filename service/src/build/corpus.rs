@@ -18,6 +18,9 @@ const HELD_OUT: f64 = 0.02;
 /// A writer with more than this share of a source is never held out: the source would lose its voice.
 const LARGEST: f64 = 0.015;
 
+/// Of fewer pieces none can be spared.
+const LEAST: usize = 50;
+
 /// A message is cut here: nobody types more in one go, and one huge record must not dominate.
 const LONGEST: usize = 20_000;
 
@@ -149,15 +152,21 @@ fn turn(raw: RawTurn) -> Result<Option<Turn>> {
     Ok((!text.trim().is_empty()).then_some(Turn { role, text }))
 }
 
-/// Holds out whole writers (or whole dialogues), chosen by hash, so that what is fitted on was never learned. The same
-/// are held out by `models/train/corpus.py`: a GPT-2 trained there has not seen them either.
+/// Holds out whole writers (or whole dialogues), chosen by hash, so that what is fitted on was never learned. Where
+/// there are a few writers only, each with much, single pieces are held out instead. The same are held out by
+/// `models/train/corpus.py`: a GPT-2 trained there has not seen them either.
 fn split(name: String, pieces: Vec<Piece>) -> Source {
-    let key = |piece: &Piece, at: usize| piece.author.clone().unwrap_or_else(|| format!("#{at}"));
-    let mut sizes: HashMap<String, usize> = HashMap::new();
-    for (at, piece) in pieces.iter().enumerate() {
-        *sizes.entry(key(piece, at)).or_default() += 1;
+    if pieces.len() < LEAST {
+        return Source { name, train: pieces, held_out: Vec::new() };
     }
+    let writer = |(at, piece): (usize, &Piece)| piece.author.clone().unwrap_or_else(|| format!("#{at}"));
+    let mut keys: Vec<_> = pieces.iter().enumerate().map(writer).collect();
     let largest = (pieces.len() as f64 * LARGEST).max(1.0) as usize;
+    let mut sizes = tally(&keys);
+    if sizes.values().all(|size| *size > largest) {
+        keys = (0..pieces.len()).map(|at| format!("#{at}")).collect();
+        sizes = tally(&keys);
+    }
     let mut order: Vec<_> = sizes.iter().filter(|(_, size)| **size <= largest).collect();
     // Writers with a history first: they show what personalisation is worth.
     order.sort_by_key(|(key, size)| {
@@ -172,8 +181,8 @@ fn split(name: String, pieces: Vec<Piece>) -> Source {
         chosen.insert(key.clone(), chosen.len());
     }
     let mut source = Source { name, train: Vec::new(), held_out: vec![Vec::new(); chosen.len()] };
-    for (at, piece) in pieces.into_iter().enumerate() {
-        match chosen.get(&key(&piece, at)) {
+    for (key, piece) in keys.iter().zip(pieces) {
+        match chosen.get(key) {
             Some(&stream) => source.held_out[stream].push(piece),
             None => source.train.push(piece),
         }
@@ -182,6 +191,14 @@ fn split(name: String, pieces: Vec<Piece>) -> Source {
         stream.sort_by(|a, b| a.time.cmp(&b.time));
     }
     source
+}
+
+fn tally(keys: &[String]) -> HashMap<String, usize> {
+    let mut sizes = HashMap::new();
+    for key in keys {
+        *sizes.entry_ref(key).or_default() += 1;
+    }
+    sizes
 }
 
 #[cfg(test)]
@@ -229,6 +246,20 @@ mod tests {
             source.held_out.iter().map(|s| s[0].author.clone().unwrap_or_default()).collect();
         writers.sort_unstable();
         assert_eq!(writers, ["w4", "w60"]);
+    }
+
+    #[test]
+    fn of_few_writers_pieces_are_held_out_and_of_little_text_none() {
+        // models/train/tests/test_corpus.py has these pieces of the same corpus.
+        let lines: Vec<_> =
+            (0..200).map(|i| format!(r#"{{"author":"w{}","text":"note {i}"}}"#, i % 4)).collect();
+        let (_dir, path) = write(&lines);
+        let source = read(&path).expect("a corpus");
+        let mut texts: Vec<_> = source.held_out.iter().map(|stream| &stream[0].turns[0].text[..]).collect();
+        texts.sort_unstable();
+        assert_eq!(texts, ["note 170", "note 197", "note 28", "note 92"]);
+        let (_dir, path) = write(&lines[..49]);
+        assert!(read(&path).expect("a corpus").held_out.is_empty());
     }
 
     #[test]

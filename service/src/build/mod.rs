@@ -54,15 +54,23 @@ const LEXICON: usize = 150_000;
 pub fn run(args: &Args) -> Result<()> {
     let started = Instant::now();
     fs::create_dir_all(&args.out).with_context(|| format!("cannot create {}", args.out.display()))?;
-    let base = args.base.as_ref().map(|base| keep(base, &args.out)).transpose()?;
-    copy_neural(args)?;
+    // First what can be wrong with what was given, then what changes --out.
     let sources = read_corpus(args)?;
-    let mut figures = base.as_ref().map(|base| base.figures.clone()).unwrap_or_default();
+    let base = args.base.as_ref().map(|base| Manifest::read(base)).transpose();
+    let base = base.context("--base is the folder of a finished bundle")?;
     let manifest = args.out.join(bundle::MANIFEST);
+    if let (Some(folder), Some(base)) = (&args.base, &base) {
+        keep(folder, base, args)?;
+    }
     if manifest.exists() {
         fs::remove_file(&manifest).context("cannot replace the old bundle.toml")?;
     }
-    if base.is_none() {
+    copy_neural(args)?;
+    let mut figures = BTreeMap::new();
+    if let Some(base) = &base {
+        let kept = base.figures.iter().filter(|(name, _)| name.ends_with("bytes") || *name == "slips");
+        figures.extend(kept.map(|(name, value)| (name.clone(), *value)));
+    } else {
         let (counts, slips) = words(&sources);
         figures.insert("slips".to_owned(), slips.len() as f64);
         ngrams(args, &sources, &slips, &mut figures)?;
@@ -74,16 +82,19 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Copies the n-grams, the spelling and what was fitted of another bundle, each verified.
-fn keep(base: &Path, out: &Path) -> Result<Manifest> {
-    let manifest = Manifest::read(base).context("--base is the folder of a finished bundle")?;
-    for name in [bundle::DOMAIN, bundle::LEXICON, bundle::CHARS, bundle::ENSEMBLE] {
+/// Copies the n-grams, the spelling and what was fitted of another bundle; all that is taken of it is verified.
+fn keep(base: &Path, manifest: &Manifest, args: &Args) -> Result<()> {
+    let kept = [bundle::DOMAIN, bundle::LEXICON, bundle::CHARS, bundle::ENSEMBLE];
+    let neural = bundle::NEURAL.into_iter().filter(|_| args.gpt2.is_none() && base != args.out);
+    for name in kept.into_iter().chain(neural) {
         let listed =
             manifest.files.get(name).with_context(|| format!("{} does not list {name}", base.display()))?;
         listed.verify(&base.join(name))?;
-        copy(&base.join(name), &out.join(name))?;
     }
-    Ok(manifest)
+    for name in kept {
+        copy(&base.join(name), &args.out.join(name))?;
+    }
+    Ok(())
 }
 
 /// The GPT-2 of --gpt2, else the one that is there, else that of --base.

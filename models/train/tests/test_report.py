@@ -1,0 +1,67 @@
+"""The experiments and their report, with scripts that say what they would say: nothing is trained here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+import experiments
+import report
+
+KIT = {"ksr": 0.5, "ci95": [0.48, 0.52], "net": 0.4, "used": {"gpt2": 1.0}}
+
+
+def said(name: str, *arguments: object) -> dict[str, object]:
+    """What a script would say, and the files that are read of it."""
+    given = {str(part): arguments[at + 1] for at, part in enumerate(arguments[:-1]) if str(part).startswith("--")}
+    if name == "train":
+        out = Path(str(given["--out"]))
+        out.mkdir(parents=True, exist_ok=True)
+        line = {"step": 7, "tokens": 1_000_000, "products": 800_000, "seconds": 60, "held_out": {"all": 4.5}}
+        (out / "log.jsonl").write_text(json.dumps(line) + "\n")
+    if name == "export":
+        return {"precision": "int4", "megabytes": 9.5, "largest_logit_difference": 0.5, "seconds": 1.0}
+    if name == "evaluate":
+        return {
+            "nats": {"all": 4.5, "perplexity": 90.0},
+            "activations": {"kurtosis": 3.0, "to_first_token": 0.1},
+            "induction": {"induction": 0.2, "layer": 1, "head": 2},
+            "keys": dict.fromkeys((str(part) for part in arguments if str(part) in report.SETS), KIT) or dict.fromkeys(report.SETS, KIT),
+        }[str(arguments[0])]
+    return {}
+
+
+class Report(unittest.TestCase):
+    def test_every_experiment_is_reported_and_done_once(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "kit/data/dev").mkdir(parents=True)
+            stream = {"history": ["one two three"] * 40, "messages": []}
+            (folder / f"kit/data/dev/{experiments.DOMAIN}.jsonl").write_text(f"{json.dumps(stream)}\n{json.dumps(stream)}\n")
+            model = folder / "b"
+            (model / "kept/000007").mkdir(parents=True)
+            said("train", "--out", model)
+            given = argparse.Namespace(corpus=folder, kit=folder / "kit", model=model, data=folder, only=None, minutes=6, tokens=1_000_000)
+            for turn in range(2):
+                results = experiments.Results(folder / "work")
+                with mock.patch.object(experiments, "script", side_effect=said) as script, mock.patch.object(experiments, "milliseconds", return_value=[0.4, 0.6]):
+                    for verb in (experiments.compare, experiments.checkpoints, experiments.precisions, experiments.own):
+                        verb(given, results)
+                self.assertEqual(script.call_count > 1, turn == 0, script.call_args_list)
+            rows = [json.loads(line) for line in results.path.read_text().splitlines()]
+            rows.append({"experiment": "large", "run": "124M", "training": {"step": 4}, "megabytes": 108.0, "milliseconds": [6.0, 9.0], "keys": {}})
+            for experiment, (_, section) in report.SECTIONS.items():
+                of = [row for row in rows if row["experiment"] == experiment]
+                self.assertTrue(of, experiment)
+                text = section(of, folder / "report")
+                self.assertTrue("| " in text or "ms a token" in text, text)
+            written = json.loads((folder / "work/10 KB/text/history.jsonl").read_text().splitlines()[0])
+            self.assertEqual(written, {"source": "history", "text": "one two three"})
+
+
+if __name__ == "__main__":
+    unittest.main()
