@@ -31,7 +31,7 @@ use crate::typist::{Habits, Match, Policy, Target, Typist};
 /// What is typed, who predicts, and how the typist works.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Plan {
-    /// Files of streams, a writer a line: {"writer","history":[text],"messages":[{"context":[{"role","text"}],"text"}]}
+    /// Files of streams, a writer a line: `{"writer","history":["…"],"messages":[{"context":[{"role","text"}],"text"}]}`
     #[arg(required = true)]
     pub streams: Vec<PathBuf>,
     /// Folder of the models. Default: `models/bundle` of the checkout

@@ -11,8 +11,8 @@ use crate::distribution::Distribution;
 use crate::{Ask, Gpt2, Options, Prompt, Role, load_runtime};
 
 /// Nats between two ways of running the same tokens. Activations are rounded to eight bits and kernels for one row and
-/// for many round differently: at most 4.1e-4 was measured.
-const SAME: f64 = 2e-3;
+/// for many round differently: at most 2.5e-3 was measured, where one sentence is said twelve times.
+const SAME: f64 = 5e-3;
 
 const BUNDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bundle");
 
@@ -127,14 +127,15 @@ fn chunks_single_steps_and_rewinds_agree() {
         for length in 1..=case.tokens.len() {
             single = Some(gpt2.distribution(&mut cache, &case.tokens[..length]));
         }
-        assert!(kl(&whole, &single.unwrap()) < SAME, "one by one: {:?}", case.turns);
+        let single = kl(&whole, &single.unwrap());
+        assert!(single < SAME, "one by one: {single} {:?}", case.turns);
         let half = case.tokens.len() / 2;
         let astray: Vec<u32> = case.tokens[..half].iter().copied().chain([700, 800, 900, 1000]).collect();
         let other = gpt2.distribution(&mut cache, &astray);
         assert!(kl(&whole, &other) > 50.0 * SAME, "another text is another distribution");
         cache.forget_distributions();
         let rewound = gpt2.distribution(&mut cache, &case.tokens);
-        assert!(kl(&whole, &rewound) < SAME, "after a rewind: {:?}", case.turns);
+        assert!(kl(&whole, &rewound) < SAME, "after a rewind: {} {:?}", kl(&whole, &rewound), case.turns);
     }
 }
 

@@ -208,6 +208,8 @@ class GPT2(nn.Module):
         beside = folder / "model.safetensors.partial"
         try:
             save_file(tensors, beside, metadata={"format": "pt"})
+            # The library leaves it readable by its owner alone.
+            beside.chmod(0o644)
         except SafetensorError as error:
             beside.unlink(missing_ok=True)
             raise InputError(f"{beside} cannot be written: {error}") from None

@@ -12,10 +12,16 @@ import numpy as np
 FRACTIONS = np.arange(0.62, 1.06, 0.04, dtype=np.float32)
 # Added to the diagonal of the second moments, as a share of its mean.
 DAMPING = 0.01
+# Inputs after which the errors are handed on to all others.
+AT_ONCE = 128
 
 
-def scales(blocks: np.ndarray, bits: int) -> np.ndarray:
-    """The scale of least squared error of each row; blocks: [rows, block], result [rows, 1]. Its sign puts the largest on -2^(bits-1)."""
+def scales(blocks: np.ndarray, bits: int, importance: np.ndarray | None = None) -> np.ndarray:
+    """The scale of least squared error of each row; blocks: [rows, block], result [rows, 1]. Its sign puts the largest on -2^(bits-1).
+
+    importance: [block], how much an error at each input counts; all alike if None.
+    """
+    importance = np.ones(blocks.shape[1], np.float32) if importance is None else importance
     low = 1 << (bits - 1)
     largest = np.take_along_axis(blocks, np.abs(blocks).argmax(1)[:, None], 1)
     best, least = np.ones_like(largest), np.full_like(largest, np.inf)
@@ -23,7 +29,7 @@ def scales(blocks: np.ndarray, bits: int) -> np.ndarray:
         for fraction in FRACTIONS:
             scale = largest / end * fraction
             scale = np.where(scale == 0, np.float32(1), scale)
-            error = ((blocks - rounded(blocks, scale, bits) * scale) ** 2).sum(1, keepdims=True)
+            error = (((blocks - rounded(blocks, scale, bits) * scale) ** 2) @ importance)[:, None]
             best, least = np.where(error < least, scale, best), np.minimum(error, least)
     return best.astype(np.float32)
 
@@ -44,27 +50,36 @@ def nearest(weights: np.ndarray, bits: int, block: int) -> tuple[np.ndarray, np.
 
 
 def gptq(weights: np.ndarray, moments: np.ndarray, bits: int, block: int) -> tuple[np.ndarray, np.ndarray]:
-    """As [`nearest`], with what rounding an input costs made up for by later ones; moments: [inputs, inputs]."""
+    """As [`nearest`], with what rounding an input costs made up for by later ones; moments: [inputs, inputs].
+
+    Inputs are rounded in the order of their second moments, the largest first: what matters most is rounded while all others
+    can still make up for it. Scales are those of the blocks before.
+    """
     rows = np.array(weights.T, np.float32, order="C")
     size = rows.shape[1]
-    damped = moments.astype(np.float64) + DAMPING * np.mean(np.diag(moments)) * np.eye(size)
+    importance = np.diag(moments).astype(np.float32)
+    found = [scales(np.ascontiguousarray(rows[:, at : at + block]), bits, importance[at : at + block]) for at in range(0, size, block)]
+    scale = np.concatenate(found, 1)
+    order = np.argsort(-importance, kind="stable")
+    rows, each = rows[:, order], scale[:, order // block]
+    damped = moments.astype(np.float64) + DAMPING * np.mean(importance) * np.eye(size)
     # The upper Cholesky factor of the inverse: row i says what an error at input i costs those that follow.
-    upper = np.linalg.cholesky(np.linalg.inv(damped)).T.astype(np.float32)
+    upper = np.linalg.cholesky(np.linalg.inv(damped[np.ix_(order, order)])).T.astype(np.float32)
     steps = np.empty(rows.shape, np.int8)
-    found = []
-    for start in range(0, size, block):
-        part = slice(start, start + block)
-        mine, inverse = rows[:, part], upper[part, part]
-        scale = scales(np.ascontiguousarray(mine), bits)
+    for start in range(0, size, AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        mine, inverse, of_each = rows[:, part], upper[part, part], each[:, part]
         errors = np.empty_like(mine)
         for at in range(mine.shape[1]):
-            step = rounded(mine[:, at : at + 1], scale, bits)
+            one = slice(at, at + 1)
+            step = rounded(mine[:, one], of_each[:, one], bits)
             steps[:, start + at : start + at + 1] = step
-            errors[:, at : at + 1] = (mine[:, at : at + 1] - step * scale) / inverse[at, at]
-            mine[:, at:] -= errors[:, at : at + 1] * inverse[at, at:]
-        rows[:, start + block :] -= errors @ upper[part, start + block :]
-        found.append(scale)
-    return steps, np.concatenate(found, 1)
+            errors[:, one] = (mine[:, one] - step * of_each[:, one]) / inverse[at, at]
+            mine[:, at:] -= errors[:, one] * inverse[at, at:]
+        rows[:, start + AT_ONCE :] -= errors @ upper[part, start + AT_ONCE :]
+    back = np.empty_like(steps)
+    back[:, order] = steps
+    return back, scale
 
 
 def restored(steps: np.ndarray, scale: np.ndarray) -> np.ndarray:
