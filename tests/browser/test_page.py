@@ -158,7 +158,8 @@ class PageTest(unittest.TestCase):
         seen = self.driver.execute_script("return window.seen")
         self.assertEqual(seen[0], ghost[1:], "the page itself shortens it, at once")
         self.assertNotIn("", seen)
-        self.assertEqual(self.ghost(), ghost[through:])
+        # A later answer may know a better end; the word that is being typed stays.
+        self.assertEqual(self.ghost().split()[0], ghost[through:].split()[0])
 
     def test_punctuation_swallows_the_space_of_a_taken_suggestion(self) -> None:
         self.box.send_keys(DRAFT)
@@ -177,7 +178,7 @@ class PageTest(unittest.TestCase):
 
     def test_other_suggestions_are_taken_by_number_or_click(self) -> None:
         # What is typed quickly may go on with a suggestion of before, which may be the only one: then another draft.
-        for draft in ("Thanks for ", "I will ", "We can ", "Please ", "Thanks for "):
+        for draft in ("The customer w", "I a", "It w", "The customer ", "Hello", "I c", "Have a g", "The customer w"):
             self.press(Keys.CONTROL, "a")
             self.box.send_keys(draft)
             self.settled()
