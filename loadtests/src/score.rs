@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::typist::{MessageStats, Policy, Stats, Target, find_match};
 
@@ -51,6 +51,7 @@ pub struct Reader {
 
 impl Reader {
     /// Reads suggestions (text and confidence, none of them blank) at position `at` of the target, before the typist acts.
+    /// Says what that cost, in keystrokes; `None`: there was nothing new.
     pub fn read(
         &mut self,
         target: &Target,
@@ -58,26 +59,28 @@ impl Reader {
         offered: &[(String, f32)],
         policy: Policy,
         score: &mut Score,
-    ) {
+    ) -> Option<f64> {
         let Some((first, confidence)) = offered.first() else {
             self.shown = None;
-            return;
+            return None;
         };
         let full = format!("{}{first}", target.typed(at));
-        if self.shown.as_ref().is_none_or(|shown| !shown.starts_with(&full)) {
+        let new = self.shown.as_ref().is_none_or(|shown| !shown.starts_with(&full));
+        let cost = new.then(|| {
             let hit = |text: &str| find_match(target, at, text, policy, 0);
             let saves = |text: &str| hit(text).is_some_and(|found| found.saving() > 0);
-            if !offered.iter().any(|(text, _)| saves(text)) {
-                score.reading += READ_COST;
-            }
-            score.reading += WORD_COST * (first.split_whitespace().count() as f64 - 1.0);
+            let useless = !offered.iter().any(|(text, _)| saves(text));
             score.marks.push(Mark {
                 confidence: f64::from(*confidence),
                 right: hit(first).is_some(),
                 saves: saves(first),
             });
-        }
+            let useless = if useless { READ_COST } else { 0.0 };
+            useless + WORD_COST * (first.split_whitespace().count() as f64 - 1.0)
+        });
+        score.reading += cost.unwrap_or(0.0);
         self.shown = Some(full);
+        cost
     }
 }
 
@@ -119,7 +122,7 @@ impl Score {
             type_through: self.typed_through as f64 / self.answers.max(1) as f64,
             used: {
                 let others = (self.answers - self.typed_through).max(1) as f64;
-                self.used.iter().map(|(name, count)| (*name, *count as f64 / others)).collect()
+                self.used.iter().map(|(name, count)| ((*name).to_owned(), *count as f64 / others)).collect()
             },
         }
     }
@@ -137,7 +140,8 @@ impl Score {
 }
 
 /// What a run is reported as; shares from 0 to 1.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
 pub struct Figures {
     /// Keystroke savings rate: 1 − keystrokes / characters.
     pub ksr: f64,
@@ -158,7 +162,7 @@ pub struct Figures {
     /// Answers that were the rest of the one before.
     pub type_through: f64,
     /// Predictor → the share of the other answers that it was used in.
-    pub used: BTreeMap<&'static str, f64>,
+    pub used: BTreeMap<String, f64>,
 }
 
 /// Bootstrap over messages with a fixed seed.

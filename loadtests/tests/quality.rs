@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use foretype::engine::Predictor;
-use foretype_loadtests::quality::{self, Plan};
+use foretype_loadtests::desk::{Setup, streams};
 use foretype_loadtests::score::Figures;
+use foretype_loadtests::{quality, wrong};
 use serde_json::json;
 
 fn write(folder: &Path) -> PathBuf {
@@ -25,23 +26,21 @@ fn write(folder: &Path) -> PathBuf {
     path
 }
 
-fn run(path: &Path, change: impl FnOnce(&mut Plan)) -> Figures {
-    let mut plan = Plan {
-        streams: vec![path.to_owned()],
+fn setup() -> Setup {
+    Setup {
         bundle: Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundle")),
-        runtime: None,
         predictors: vec![Predictor::Personal, Predictor::Domain, Predictor::Charlm],
-        k: 1,
         attention: 1.0,
         min_confidence: Some(0.0),
-        no_personal: false,
-        no_feedback: false,
-        limit: None,
-        budget_ms: 1000.0,
         jobs: Some(1),
-    };
-    change(&mut plan);
-    quality::run(&plan, &quality::streams(path).unwrap()).unwrap()
+        ..Setup::default()
+    }
+}
+
+fn run(path: &Path, change: impl FnOnce(&mut Setup)) -> Figures {
+    let mut setup = setup();
+    change(&mut setup);
+    quality::run(&setup, &streams(path).unwrap()).unwrap()
 }
 
 #[test]
@@ -49,12 +48,12 @@ fn figures_do_not_depend_on_how_many_type() {
     let folder = tempfile::tempdir().unwrap();
     let path = write(folder.path());
     let one = run(&path, |_| {});
-    assert_eq!(run(&path, |plan| plan.jobs = Some(3)), one);
+    assert_eq!(run(&path, |setup| setup.jobs = Some(3)), one);
     assert_eq!(one.characters, 3 * (56 + 36));
     assert!(one.used["personal"] > 0.9 && one.net < one.ksr, "{one:?}");
-    let stranger = run(&path, |plan| plan.no_personal = true);
+    let stranger = run(&path, |setup| setup.no_personal = true);
     assert!(one.ksr > stranger.ksr + 0.1, "{} is not above {}", one.ksr, stranger.ksr);
-    assert_eq!(run(&path, |plan| plan.limit = Some(1)).characters, 3 * 56);
+    assert_eq!(run(&path, |setup| setup.limit = Some(1)).characters, 3 * 56);
 }
 
 #[test]
@@ -62,6 +61,27 @@ fn a_line_that_is_no_stream_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bad.jsonl");
     fs::write(&path, "{\"messages\":[]}\n{\"text\":\"x\"}\n").unwrap();
-    let error = format!("{:#}", quality::streams(&path).unwrap_err());
+    let error = format!("{:#}", streams(&path).unwrap_err());
     assert!(error.contains("line 2"), "{error}");
+}
+
+#[test]
+fn every_key_by_hand_has_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path());
+    let setup = setup();
+    let report = wrong::run(&setup, &streams(&path).unwrap(), 5).unwrap();
+    let words = report.words();
+    let by_hand: usize = words.iter().map(|word| word.keys.len()).sum();
+    let figures = quality::run(&setup, &streams(&path).unwrap()).unwrap();
+    let keys = ((1.0 - figures.ksr) * figures.characters as f64).round() as usize;
+    assert!(
+        by_hand < keys && keys <= by_hand + words.len(),
+        "{by_hand} of {keys} by hand, the others accept"
+    );
+    // What its writer had written four times.
+    let name = words.iter().find(|word| word.word == " gateway").unwrap();
+    assert!(name.foreseen["personal"] > 0.3, "{name:?}");
+    let shown = report.to_string();
+    assert!(shown.contains("100 characters take") && shown.contains("domain"), "{shown}");
 }

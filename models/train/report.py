@@ -190,7 +190,8 @@ def main() -> None:
         rows = [json.loads(line) for line in given.results.read_text().splitlines()]
     except (OSError, ValueError) as error:
         sys.exit(f"report: {given.results} cannot be read: {error}")
-    parts = ["# What was measured of the GPT-2", "By `models/train/experiments.py`; this page by `models/train/report.py`. The figures are explained in models/README.md."]
+    parts = ["# What was measured of the GPT-2", "By `models/train/experiments.py`; this page by `models/train/report.py`. The figures are explained in models/README.md. Milliseconds are of cores that other "
+        "work shared; models/README.md has them of quiet ones."]
     absent = []
     for name, (title, section) in SECTIONS.items():
         of = [row for row in rows if row["experiment"] == name]

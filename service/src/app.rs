@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 use crate::answers::{Answers, Given};
-use crate::engine::{Completion, Deadline, Engine, Outcome, Request, SessionKey, Turn};
+use crate::engine::{Completion, Deadline, Effort, Engine, Outcome, Request, SessionKey, Turn};
 use crate::ensemble::weights::{BUCKETS, MEMBERS, Weights};
 use crate::error::ApiError;
 use crate::metrics::Metrics;
@@ -186,7 +186,8 @@ impl App {
         let key = key(&lesson.writer);
         let memory = self.writers.get(&key).await?.memory();
         // Before it is learned: what each predictor would have thought of it is what the weights learn from.
-        let losses = self.engine.losses(&text, lesson.role, &lesson.context, Some(&memory)).await;
+        let losses =
+            self.engine.losses(&text, lesson.role, &lesson.context, Some(&memory), Effort::SENDING).await;
         let content = Content::Learned(Learned { text, role: lesson.role, losses });
         let seq = self.writers.record(&key, &content, lesson.at, lesson.idempotency_key).await?;
         self.metrics.learned();

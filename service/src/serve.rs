@@ -34,11 +34,29 @@ pub fn run(serve: &Serve) -> Result<()> {
             public: bind(serve.listen, "--listen").await?,
             admin: bind(serve.admin_listen, "--admin-listen").await?,
         };
-        let app = load(serve)?;
+        let settings = Settings {
+            max_writers: usize::try_from(serve.warm_writers)?,
+            max_bytes: usize::try_from(serve.warm_mib << 20)?,
+            ..Settings::default()
+        };
+        let app = open_app(&serve.models, settings, Duration::from_millis(serve.budget_ms))?;
         app.engine.warm_up().await;
         announce(serve, &listeners, &app, started.elapsed())?;
         server::run(listeners, app, shutdown()).await.context("serving")
     })
+}
+
+/// Everything but the network: models, store and writers.
+pub fn open_app(models: &Models, settings: Settings, budget: Duration) -> Result<App> {
+    let metrics = Arc::new(Metrics::default());
+    let folder = data_folder(models)?;
+    let count = Arc::clone(&metrics);
+    let store: Arc<dyn Store> =
+        Arc::new(Sqlite::open(&folder, Box::new(move |writes, took| count.committed(writes, took)))?);
+    let engine = Arc::new(open_engine(models)?);
+    let blank = Arc::clone(&engine);
+    let writers = Writers::new(store, settings, Box::new(move || blank.new_memory()));
+    Ok(App::new(engine, writers, metrics, budget))
 }
 
 /// Opens the engine with the models these options name.
@@ -58,23 +76,6 @@ pub fn data_folder(models: &Models) -> Result<PathBuf> {
         || directories::ProjectDirs::from("", "", "foretype").map(|folders| folders.data_local_dir().into());
     let folder = models.data.clone().or_else(platform);
     folder.context("this account has no home folder to keep data in: name one with --data or FORETYPE_DATA")
-}
-
-fn load(serve: &Serve) -> Result<App> {
-    let metrics = Arc::new(Metrics::default());
-    let folder = data_folder(&serve.models)?;
-    let count = Arc::clone(&metrics);
-    let store: Arc<dyn Store> =
-        Arc::new(Sqlite::open(&folder, Box::new(move |writes, took| count.committed(writes, took)))?);
-    let engine = Arc::new(open_engine(&serve.models)?);
-    let settings = Settings {
-        max_writers: usize::try_from(serve.warm_writers)?,
-        max_bytes: usize::try_from(serve.warm_mib << 20)?,
-        ..Settings::default()
-    };
-    let blank = Arc::clone(&engine);
-    let writers = Writers::new(store, settings, Box::new(move || blank.new_memory()));
-    Ok(App::new(engine, writers, metrics, Duration::from_millis(serve.budget_ms)))
 }
 
 fn bundle_folder(models: &Models) -> Result<PathBuf> {

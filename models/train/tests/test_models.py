@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
 import shutil
@@ -9,9 +10,11 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 
 import numpy as np
+import options
 import quantize
 import torch
 from data import Data, Sampler
@@ -96,9 +99,9 @@ class Pipeline(unittest.TestCase):
         self.assertIn("held_out", log[-1])
         # Half of it, and then the rest: the same weights to the last bit.
         half = ("--workers", 1, "--tokens", 30_720, "--decay", 0.5)
-        options = ("--data", self.folder / "data", "--out", self.folder / "parts", *self.small, *half)
+        given = ("--data", self.folder / "data", "--out", self.folder / "parts", *self.small, *half)
         stopped = subprocess.run(
-            [sys.executable, "-c", STOP_AFTER_30, str(TRAIN), *map(str, options)], capture_output=True, text=True, timeout=300
+            [sys.executable, "-c", STOP_AFTER_30, str(TRAIN), *map(str, given)], capture_output=True, text=True, timeout=300
         )
         self.assertIn("stopped: the same command goes on from here", stopped.stdout, stopped.stderr)
         # The options are those of then.
@@ -281,6 +284,21 @@ if __name__ == "__main__":
 
 class Parts(unittest.TestCase):
     """The mathematics, beside naive twins."""
+
+    def test_another_optimizer_or_batch_is_fitted_anew(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+
+            def parsed(*given: str) -> argparse.Namespace:
+                with unittest.mock.patch.object(sys, "argv", ["train", "--data", "data", "--out", folder, *given]):
+                    return options.parsed(None)[0]
+
+            former = parsed("--optimizer", "muon", "--rate", "0.01", "--batch", "12", "--micro", "4", "--seed", "7")
+            torch.save({"version": options.VERSION, "options": vars(former)}, Path(folder) / "last.pt")
+            same = parsed()
+            self.assertEqual((same.optimizer, same.rate, same.batch, same.micro, same.seed), ("muon", 0.01, 12, 4, 7))
+            other = parsed("--optimizer", "adamw")
+            self.assertEqual((other.rate, other.weight_decay, other.micro), (None, None, 4))
+            self.assertEqual((parsed("--optimizer", "adamw", "--rate", "0.002").rate, parsed("--batch", "15").micro), (0.002, 0))
 
     def test_softmax1_is_softmax_with_a_key_of_zero(self) -> None:
         torch.manual_seed(0)

@@ -24,16 +24,16 @@ const PIECE: usize = 32;
 
 /// Effort spent on the GPT-2's part.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Effort {
+pub struct Effort {
     /// Decoding steps on one message: about its first words.
-    pub(crate) steps: usize,
+    pub steps: usize,
     /// How long to wait for them.
-    pub(crate) patience: Duration,
+    pub patience: Duration,
 }
 
 impl Effort {
     /// What a message that is being sent can wait for.
-    const SENDING: Self = Self { steps: 32, patience: Duration::from_millis(60) };
+    pub const SENDING: Self = Self { steps: 32, patience: Duration::from_millis(60) };
 }
 
 impl Engine {
@@ -45,24 +45,12 @@ impl Engine {
         role: Role,
         context: &[Turn],
         memory: Option<&Arc<RwLock<Memory>>>,
-    ) -> Losses {
-        self.weigh(text, role, context, memory, Effort::SENDING).await
-    }
-
-    /// The same with a given effort; `foretype build` takes its time.
-    pub(crate) async fn weigh(
-        &self,
-        text: &str,
-        role: Role,
-        context: &[Turn],
-        memory: Option<&Arc<RwLock<Memory>>>,
         effort: Effort,
     ) -> Losses {
         let normal = segment::normalise(text);
         let surfaces: Vec<&str> = segment::surfaces(&normal).take(WORDS).collect();
-        let neural = self
-            .neural_losses(&surfaces, role, super::neural_turns(context, memory.map(Arc::as_ref)), effort)
-            .await;
+        let turns = super::neural_turns(context, memory.map(Arc::as_ref));
+        let neural = self.neural_losses(&surfaces, role, turns, effort).await;
         let turns = recent_turns(context);
         let mut losses = Vec::with_capacity(surfaces.len());
         let mut sent = 0;

@@ -56,7 +56,7 @@ pub fn bucket(personal: Option<(Matched, u64)>, domain: Option<Matched>) -> usiz
 }
 
 /// What each member lost on one word.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Loss {
     /// Where the word stood: an index below [`BUCKETS`].
     pub bucket: u8,

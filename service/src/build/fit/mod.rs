@@ -120,7 +120,7 @@ async fn weigh(engine: &Engine, streams: &[Stream<'_>], bar: &ProgressBar) -> Ve
     for stream in streams {
         let memory = remember(engine, stream);
         for Message { context, turn } in &stream.measured {
-            losses.extend(engine.weigh(&turn.text, turn.role, context, memory.as_ref(), EFFORT).await.0);
+            losses.extend(engine.losses(&turn.text, turn.role, context, memory.as_ref(), EFFORT).await.0);
             learn(memory.as_ref(), turn);
             bar.inc(1);
         }

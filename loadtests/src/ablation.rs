@@ -1,0 +1,201 @@
+//! What each part is worth: the same typist before the ensemble, before each predictor alone, and with each part left out.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::desk::{self, Setup};
+use crate::quality;
+use crate::score::Figures;
+
+/// Rows whose details are told.
+const EVERYTHING: &str = "ensemble, personal";
+const SHOWN: &str = "ensemble, personal, default threshold";
+
+/// A figure as it is shown.
+type Show = fn(&Figures) -> String;
+
+/// A row of the table.
+struct Row {
+    name: String,
+    setup: Setup,
+}
+
+/// The rows, each a change of `base`: everything is shown in all but the one that says otherwise.
+fn rows(base: &Setup) -> Vec<Row> {
+    let shown = Setup { min_confidence: Some(0.0), ..base.clone() };
+    let mut rows = Vec::new();
+    let mut row = |name: String, setup: Setup| rows.push(Row { name, setup });
+    row(EVERYTHING.into(), shown.clone());
+    row(SHOWN.into(), Setup { min_confidence: None, ..base.clone() });
+    row("ensemble, personal, list of 3".into(), Setup { k: 3, ..shown.clone() });
+    row("ensemble, not personal".into(), Setup { no_personal: true, ..shown.clone() });
+    row("ensemble, without the conversation".into(), Setup { no_context: true, ..shown.clone() });
+    row("ensemble, without feedback".into(), Setup { no_feedback: true, ..shown.clone() });
+    for left_out in base.predictors.iter().filter(|_| base.predictors.len() > 1) {
+        let predictors = base.predictors.iter().copied().filter(|who| who != left_out).collect();
+        row(format!("without {}", left_out.name()), Setup { predictors, ..shown.clone() });
+    }
+    for alone in &base.predictors {
+        row(format!("{} alone", alone.name()), Setup { predictors: vec![*alone], ..shown.clone() });
+    }
+    rows
+}
+
+/// A row on a set, as it is kept between runs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Cell {
+    configuration: String,
+    set: String,
+    limit: Option<usize>,
+    #[serde(flatten)]
+    figures: Figures,
+}
+
+/// What was measured.
+#[derive(Debug, Default)]
+pub struct Table {
+    /// In the order of the table.
+    rows: Vec<String>,
+    sets: Vec<String>,
+    cells: BTreeMap<(String, String), Figures>,
+}
+
+/// Measures what is not in `results` yet, a line for each as soon as it is known; rows of others that are there (a peer's)
+/// come last in the table.
+///
+/// # Errors
+/// When a file cannot be read or written, the models not be opened, or a request is refused.
+pub fn run(base: &Setup, files: &[PathBuf], only: &[String], results: &Path) -> Result<Table> {
+    let mut table = Table { sets: files.iter().map(|file| desk::set(file)).collect(), ..Table::default() };
+    let mut others = Vec::new();
+    for cell in kept(results)?.into_iter().filter(|cell| cell.limit == base.limit) {
+        others.push(cell.configuration.clone());
+        table.cells.insert((cell.configuration, cell.set), cell.figures);
+    }
+    if let Some(folder) = results.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    for Row { name, setup } in rows(base) {
+        if !only.is_empty() && !only.iter().any(|part| name.contains(part.as_str())) {
+            continue;
+        }
+        for file in files {
+            let at = (name.clone(), desk::set(file));
+            if table.cells.contains_key(&at) {
+                continue;
+            }
+            writeln!(std::io::stderr(), "{name}, {}", at.1)?;
+            let figures = quality::run(&setup, &desk::streams(file)?)?;
+            let cell = Cell { configuration: at.0, set: at.1, limit: base.limit, figures };
+            let mut out = OpenOptions::new().create(true).append(true).open(results)?;
+            writeln!(out, "{}", serde_json::to_string(&cell)?)?;
+            table.cells.insert((cell.configuration, cell.set), cell.figures);
+        }
+        table.rows.push(name);
+    }
+    others.retain(|name| !table.rows.contains(name) && only.is_empty());
+    others.dedup();
+    table.rows.extend(others);
+    Ok(table)
+}
+
+/// The lines of earlier runs.
+fn kept(results: &Path) -> Result<Vec<Cell>> {
+    if !results.exists() {
+        return Ok(Vec::new());
+    }
+    let file = File::open(results).with_context(|| format!("cannot open {}", results.display()))?;
+    let lines = BufReader::new(file).lines().enumerate();
+    let read = |(number, line): (usize, std::io::Result<String>)| {
+        serde_json::from_str(&line?).with_context(|| format!("{}, line {}", results.display(), number + 1))
+    };
+    lines.map(read).collect()
+}
+
+impl Table {
+    fn line(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        label: &str,
+        cell: impl Fn(&str) -> Option<String>,
+    ) -> fmt::Result {
+        let cells: Vec<_> = self.sets.iter().map(|set| cell(set).unwrap_or_else(|| "–".into())).collect();
+        writeln!(f, "| {label} | {} |", cells.join(" | "))
+    }
+}
+
+/// Markdown: KSR of every row, and what else there is to know of the ensemble.
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rule = "---|".repeat(self.sets.len() + 1);
+        writeln!(f, "| KSR | {} |\n|{rule}", self.sets.join(" | "))?;
+        let of = |row: &str, set: &str| self.cells.get(&(row.to_owned(), set.to_owned()));
+        for row in &self.rows {
+            self.line(f, row, |set| Some(format!("{:.3}", of(row, set)?.ksr)))?;
+        }
+        let details: [(&str, &str, Show); 6] = [
+            ("net, default threshold", SHOWN, |figures| format!("{:.3}", figures.net)),
+            ("precision, default threshold", SHOWN, |figures| format!("{:.3}", figures.precision)),
+            ("coverage, default threshold", SHOWN, |figures| format!("{:.2}", figures.coverage)),
+            ("words a suggestion that is taken", SHOWN, |figures| format!("{:.2}", figures.accept_words)),
+            ("net, everything shown", EVERYTHING, |figures| format!("{:.3}", figures.net)),
+            ("ece, everything shown", EVERYTHING, |figures| format!("{:.3}", figures.ece)),
+        ];
+        writeln!(f, "\n| | {} |\n|{rule}", self.sets.join(" | "))?;
+        for (label, row, show) in details {
+            self.line(f, label, |set| of(row, set).map(show))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foretype::engine::Predictor;
+
+    use super::*;
+
+    #[test]
+    fn every_predictor_is_alone_and_left_out_once() {
+        let base = Setup { predictors: Predictor::ALL.to_vec(), ..Setup::default() };
+        let rows = rows(&base);
+        for who in Predictor::ALL {
+            let alone = rows.iter().filter(|row| row.setup.predictors == [who]).count();
+            let left_out = rows
+                .iter()
+                .filter(|row| !row.setup.predictors.contains(&who) && row.setup.predictors.len() == 3);
+            assert_eq!((alone, left_out.count()), (1, 1));
+        }
+        let mut names: Vec<_> = rows.iter().map(|row| &row.name).collect();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), rows.len());
+    }
+
+    #[test]
+    fn rows_of_others_come_last_and_what_is_missing_is_a_dash() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let results = folder.path().join("rows.jsonl");
+        fs::write(&results, "{\"configuration\":\"a peer\",\"set\":\"x\",\"limit\":null,\"ksr\":0.25}\n")
+            .expect("written");
+        let table =
+            run(&Setup::default(), &["x.jsonl".into(), "y.jsonl".into()], &["nothing".into()], &results);
+        assert_eq!(table.expect("read").rows, Vec::<String>::new());
+        let table = Table {
+            rows: vec!["a peer".into()],
+            sets: vec!["x".into(), "y".into()],
+            cells: kept(&results)
+                .expect("read")
+                .into_iter()
+                .map(|c| ((c.configuration, c.set), c.figures))
+                .collect(),
+        };
+        assert!(table.to_string().contains("| a peer | 0.250 | – |"), "{table}");
+    }
+}
