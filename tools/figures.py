@@ -6,12 +6,16 @@
 
 Every configuration runs against a service of its own with a fresh data folder. Rows are appended to target/figures.jsonl and
 not measured again, so a run that was cut off goes on where it stopped (--fresh starts over).
+
+The row "presage" is Presage trained on the baseline's text (Debian: presage libpresage1v5); without it the row is left out.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes.util
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,16 +30,17 @@ SETS = ["support-chat", "customer-care", "finance-meetings", "engineer-notes", "
 # Name of the row: (predictors served, arguments of the measuring script).
 EVERYTHING = ["--min-confidence", "0"]
 CONFIGURATIONS = {
-    "ensemble, personal": ("gpt2,personal,domain,charlm", EVERYTHING),
-    "ensemble, personal, default threshold": ("gpt2,personal,domain,charlm", []),
-    "ensemble, not personal": ("gpt2,personal,domain,charlm", [*EVERYTHING, "--no-personal"]),
+    "ensemble, personal": ("gpt2,personal,domain,charlm,recall", EVERYTHING),
+    "ensemble, personal, default threshold": ("gpt2,personal,domain,charlm,recall", []),
+    "ensemble, not personal": ("gpt2,personal,domain,charlm,recall", [*EVERYTHING, "--no-personal"]),
     "gpt2 alone": ("gpt2", EVERYTHING),
     "personal alone": ("personal", EVERYTHING),
     "domain alone": ("domain", EVERYTHING),
     "charlm alone": ("charlm", EVERYTHING),
 }
 BASELINE = "baseline"
-# What the baseline of each set is trained on.
+PRESAGE = "presage"
+# What the baseline and Presage are trained on for each set.
 BASELINE_TEXT = {
     "support-chat": ["sgd"],
     "customer-care": ["sgd"],
@@ -64,6 +69,22 @@ def served(predictors: str, port: int) -> tuple[subprocess.Popen[bytes], tempfil
     sys.exit("the service did not become ready in 10 s")
 
 
+def presage_missing() -> list[str]:
+    """What Presage needs and is not installed."""
+    found = {"libpresage": ctypes.util.find_library("presage"), "text2ngram": shutil.which("text2ngram")}
+    return [name for name, path in found.items() if not path]
+
+
+def presage(texts: list[Path], port: int) -> subprocess.Popen[bytes]:
+    """Presage trained on `texts` (once: its database is kept under target/), ready to answer on `port`."""
+    folder = ROOT / "target/presage" / "+".join(text.name.split(".")[0] for text in texts)
+    command = [sys.executable, ROOT / "tools/presage_server.py", "--train", *texts, "--data", folder, "--port", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE)
+    if not server.stdout.readline():
+        sys.exit("tools/presage_server.py did not start")
+    return server
+
+
 def resident_mib(service: subprocess.Popen[bytes]) -> float:
     """The largest resident set the service has had, MiB."""
     status = Path(f"/proc/{service.pid}/status").read_text()
@@ -84,13 +105,20 @@ def measure(kit: Path, name: str, stream: str, limit: int | None, port: int) -> 
     """One row: a configuration on a set."""
     script = [sys.executable, kit / "eval/measure.py", kit / f"data/dev/{stream}.jsonl", "--k", "1"]
     script += ["--limit", str(limit)] if limit else []
+    texts = [kit / f"data/train/{text}.jsonl.gz" for text in BASELINE_TEXT[stream]]
+    url = f"http://127.0.0.1:{port}"
     if name == BASELINE:
-        texts = [kit / f"data/train/{text}.jsonl.gz" for text in BASELINE_TEXT[stream]]
         return json.loads(subprocess.run([*script, "--baseline", "--train", *texts], check=True, capture_output=True).stdout)
+    if name == PRESAGE:
+        server = presage(texts, port)
+        try:
+            return json.loads(subprocess.run([*script, "--url", url, *EVERYTHING], check=True, capture_output=True).stdout)
+        finally:
+            server.terminate()
+            server.wait()
     predictors, arguments = CONFIGURATIONS[name]
     service, data = served(predictors, port)
     try:
-        url = f"http://127.0.0.1:{port}"
         row = json.loads(subprocess.run([*script, "--url", url, *arguments], check=True, capture_output=True).stdout)
         row["resident_mib"] = round(resident_mib(service))
         row["fast_within_1ms"] = round(fast_tier_within(port + 1, 0.001), 4)
@@ -104,7 +132,7 @@ def measure(kit: Path, name: str, stream: str, limit: int | None, port: int) -> 
 def table(rows: dict[tuple[str, str], dict[str, object]]) -> str:
     """README.md's tables."""
     lines = ["| KSR, k = 1 | " + " | ".join(SETS) + " |", "|---|" + "---|" * len(SETS)]
-    for name in [*CONFIGURATIONS, BASELINE]:
+    for name in [*CONFIGURATIONS, BASELINE, PRESAGE]:
         cells = [f"{rows[name, s]['KSR']:.3f}" if (name, s) in rows else "–" for s in SETS]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     lines += ["", "| | " + " | ".join(SETS) + " |", "|---|" + "---|" * len(SETS)]
@@ -143,9 +171,14 @@ def main() -> None:
         row = json.loads(line)
         rows[row["configuration"], row["set"]] = row
     wanted = [part.strip() for part in given.only.split(",") if part.strip()]
-    for name in [*CONFIGURATIONS, BASELINE]:
+    for name in [*CONFIGURATIONS, BASELINE, PRESAGE]:
+        if wanted and not any(part in name for part in wanted):
+            continue
+        if name == PRESAGE and (missing := presage_missing()):
+            print(f"{name}: left out, not installed: {', '.join(missing)}", file=sys.stderr)
+            continue
         for stream in SETS:
-            if (name, stream) in rows or (wanted and not any(part in name for part in wanted)):
+            if (name, stream) in rows:
                 continue
             started = time.monotonic()
             row = measure(given.kit, name, stream, given.limit, given.port)

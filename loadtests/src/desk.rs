@@ -37,7 +37,7 @@ pub struct Setup {
     #[arg(long, value_name = "FILE")]
     pub runtime: Option<PathBuf>,
     /// Who predicts
-    #[arg(long, value_delimiter = ',', default_values = ["gpt2", "personal", "domain", "charlm"])]
+    #[arg(long, value_delimiter = ',', default_values = ["gpt2", "personal", "domain", "charlm", "recall"])]
     #[arg(value_parser = predictor)]
     pub predictors: Vec<Predictor>,
     /// How many suggestions the typist reads: 1 is ghost text, 3 a list
@@ -70,7 +70,7 @@ pub struct Setup {
 }
 
 fn predictor(name: &str) -> Result<Predictor, String> {
-    Predictor::from_name(name.trim()).ok_or_else(|| "one of gpt2, personal, domain, charlm".into())
+    Predictor::from_name(name.trim()).ok_or_else(|| "one of gpt2, personal, domain, charlm, recall".into())
 }
 
 /// That of the command line, without a predictor.

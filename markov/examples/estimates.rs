@@ -31,6 +31,8 @@ enum Discounting {
     WittenBell(f64),
     /// Absolute: so much of every word's newest weight, and a strength.
     Absolute(f64, f64),
+    /// The same, less after contexts of more than four words.
+    ByLength,
 }
 
 #[derive(Clone, Copy)]
@@ -52,7 +54,7 @@ const BEFORE: Estimate = Estimate {
 };
 const ABSOLUTE: Discounting = Discounting::Absolute(0.8, 0.3);
 
-const TRIED: [Estimate; 9] = [
+const TRIED: [Estimate; 10] = [
     Estimate { name: "Witten-Bell (T), order 4", discounting: Discounting::WittenBell(1.0), ..BEFORE },
     BEFORE,
     Estimate { name: "absolute discounting, order 4", discounting: ABSOLUTE, ..BEFORE },
@@ -67,6 +69,14 @@ const TRIED: [Estimate; 9] = [
         draft: true,
         conversation: true,
         ..DISCOUNTED
+    },
+    Estimate {
+        name: "… order 9, long contexts discounted less",
+        context: 8,
+        discounting: Discounting::ByLength,
+        fading: Fading::Power,
+        draft: true,
+        conversation: true,
     },
 ];
 const DISCOUNTED: Estimate = Estimate { discounting: ABSOLUTE, context: 5, ..BEFORE };
@@ -186,6 +196,11 @@ fn predict(text: &[String], begun: usize, word: &str, estimate: &Estimate, resul
             _ if words == 0 => (0.0, 1.5 * tops + 1.0, all + 1.5 * tops + 1.0),
             Discounting::WittenBell(new) => (0.0, new * tops, all + new * tops),
             Discounting::Absolute(discount, strength) => {
+                (discount, discount * tops + strength, all + strength)
+            }
+            Discounting::ByLength => {
+                let (discount, strength) =
+                    [(0.8, 0.3), (0.7, 0.2), (0.5, 0.2), (0.4, 0.2), (0.3, 0.2)][words.max(4) - 4];
                 (discount, discount * tops + strength, all + strength)
             }
         };

@@ -15,5 +15,5 @@ mod static_model;
 pub use builder::{BuildOptions, Builder, Stats};
 pub use error::Error;
 pub use next_word::{Event, Matched, NextWord, Role, Score};
-pub use personal::{Conversation, Limits, PersonalHistory, PersonalModel};
+pub use personal::{Conversation, Limits, PersonalHistory, PersonalModel, Recall};
 pub use static_model::{StaticHistory, StaticModel};

@@ -204,7 +204,8 @@ impl App {
         }
         if let Some(key) = &given.writer {
             let index = u16::try_from(verdict.index).unwrap_or(u16::MAX);
-            let judged = Judged { outcome: verdict.outcome, index, chars: verdict.chars };
+            let passed = given.record.passed.get(verdict.index).copied().unwrap_or(0);
+            let judged = Judged { outcome: verdict.outcome, index, chars: verdict.chars, passed };
             self.writers.record(key, &Content::Judged(judged), crate::clock::now_ms(), None).await?;
         }
         self.engine.outcome(&given.record, verdict.index, verdict.outcome);

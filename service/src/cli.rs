@@ -118,9 +118,9 @@ pub struct Models {
     #[arg(long, env = "FORETYPE_RUNTIME", value_name = "FILE")]
     pub runtime: Option<PathBuf>,
 
-    /// Who predicts: gpt2, personal, domain, charlm. Leave some out to save memory or to see what each is worth.
+    /// Who predicts: gpt2, personal, domain, charlm, recall. Leave some out to save memory or to see what each is worth.
     #[arg(long, env = "FORETYPE_PREDICTORS", value_name = "LIST", value_delimiter = ',')]
-    #[arg(default_values = ["gpt2", "personal", "domain", "charlm"], value_parser = predictor)]
+    #[arg(default_values = ["gpt2", "personal", "domain", "charlm", "recall"], value_parser = predictor)]
     pub predictors: Vec<Predictor>,
 
     /// Mebibytes of GPT-2 caches kept for open drafts; the least recently typed in go first.
@@ -163,7 +163,7 @@ pub struct Complete {
 }
 
 fn predictor(name: &str) -> std::result::Result<Predictor, String> {
-    Predictor::from_name(name.trim()).ok_or_else(|| "one of gpt2, personal, domain, charlm".into())
+    Predictor::from_name(name.trim()).ok_or_else(|| "one of gpt2, personal, domain, charlm, recall".into())
 }
 
 /// One core is the inference thread's.

@@ -9,6 +9,8 @@ use foretype_markov::segment;
 use quick_cache::sync::Cache;
 
 use crate::engine::{Record, SessionKey, Suggestion};
+use crate::ensemble::expected::Expected;
+use crate::writer::{SLOTS, slot};
 
 /// Sessions that are remembered; the least useful are dropped first.
 const SESSIONS: usize = 4_096;
@@ -28,6 +30,20 @@ pub struct Offer {
     pub words: Vec<(usize, f32)>,
 }
 
+impl Offer {
+    /// What its first word inserts.
+    pub fn first_word(&self) -> &str {
+        let end = self.words.first().map_or(0, |word| word.0);
+        self.suggestion.text.get(..end).unwrap_or(&self.suggestion.text)
+    }
+
+    /// Whether typing this went along its first word by hand. A whole word at once was taken, not typed.
+    pub fn is_passed_by(&self, typed: &str) -> bool {
+        let word = self.first_word();
+        self.suggestion.replace == 0 && word.len() > typed.len() && word.starts_with(typed)
+    }
+}
+
 /// What was shown last, and where.
 #[derive(Clone, Debug)]
 pub struct Shown {
@@ -37,7 +53,12 @@ pub struct Shown {
     pub surroundings: u64,
     /// The suggestions, best first.
     pub suggestions: Vec<Offer>,
+    /// What may come next, shown or not.
+    pub expected: Expected,
 }
+
+/// How often something happened in each slot.
+pub type Times = [u8; SLOTS];
 
 /// One session.
 #[derive(Debug, Default)]
@@ -45,9 +66,37 @@ pub struct Session {
     /// The last answer.
     pub shown: Option<Shown>,
     rejected: VecDeque<u64>,
+    /// Drafts as they would have been with a word that was shown and not taken, and how often it was, by slot.
+    passed: Vec<(String, Times)>,
 }
 
 impl Session {
+    /// Notes what was shown and not taken when the writer typed on by hand.
+    pub fn pass(&mut self, draft: &str, surroundings: u64) {
+        self.passed.retain(|(target, _)| target.starts_with(draft));
+        let Some(shown) = self.shown.as_ref().filter(|shown| shown.surroundings == surroundings) else {
+            return;
+        };
+        let Some(typed) = draft.strip_prefix(&shown.draft).filter(|typed| !typed.is_empty()) else { return };
+        for (index, offer) in
+            shown.suggestions.iter().enumerate().filter(|(_, offer)| offer.is_passed_by(typed))
+        {
+            let target = format!("{}{}", shown.draft, offer.first_word());
+            let at = self.passed.iter().position(|(passed, _)| *passed == target).unwrap_or_else(|| {
+                self.passed.push((target, Times::default()));
+                self.passed.len() - 1
+            });
+            let times = &mut self.passed[at].1[slot(index)];
+            *times = times.saturating_add(1);
+        }
+    }
+
+    /// What is left to type of the words that were passed over at this draft, and how often they were.
+    pub fn passed(&self, draft: &str) -> Vec<(String, Times)> {
+        let left = |(target, times): &(String, Times)| Some((target.strip_prefix(draft)?.to_owned(), *times));
+        self.passed.iter().filter_map(left).collect()
+    }
+
     /// Whether a suggestion that lands there was rejected.
     pub fn was_rejected(&self, landing: u64) -> bool {
         self.rejected.contains(&landing)
@@ -139,11 +188,50 @@ mod tests {
     }
 
     #[test]
+    fn what_is_typed_out_was_passed_over() {
+        let suggestion = Suggestion {
+            text: "lp you ".to_owned(),
+            replace: 0,
+            confidence: 0.9,
+            predictor: crate::engine::Predictor::Gpt2,
+            kind: crate::engine::Kind::Phrase,
+        };
+        let offer = Offer { suggestion, words: vec![(2, 0.9), (4, 0.7)] };
+        let shown = |draft: &str| Shown {
+            draft: draft.to_owned(),
+            surroundings: 1,
+            suggestions: vec![offer.clone()],
+            expected: Expected::default(),
+        };
+        let after = |draft: &str| {
+            let mut session = Session { shown: Some(shown("I can he")), ..Session::default() };
+            session.pass(draft, 1);
+            session.passed(draft)
+        };
+        assert_eq!(after("I can hel"), [("p".to_owned(), [1, 0, 0])]);
+        assert_eq!(after("I can help"), [], "taken");
+        assert_eq!(after("I can help "), [], "taken");
+        assert_eq!(after("I can hea"), [], "something else");
+        assert_eq!(after("I can he"), [], "asked again");
+        let mut session = Session { shown: Some(shown("I can he")), ..Session::default() };
+        session.pass("I can hel", 1);
+        session.pass("I can hel", 2);
+        assert_eq!(session.passed("I can hel"), [("p".to_owned(), [1, 0, 0])], "another place");
+        session.pass("I can ", 1);
+        assert_eq!(session.passed("I can he"), [("lp".to_owned(), [1, 0, 0])], "still so after going back");
+        session.pass("I could", 1);
+        assert_eq!(session.passed("I can he"), []);
+    }
+
+    #[test]
     fn rejections_are_remembered_and_bounded() {
         let key = SessionKey { tenant: "t".into(), writer: None, session: "s".into() };
         let sessions = Sessions::default();
         for landing in 0..REJECTIONS as u64 + 1 {
-            sessions.reject(&Record { session: Some(key.clone()), landings: vec![landing] }, 0);
+            sessions.reject(
+                &Record { session: Some(key.clone()), landings: vec![landing], ..Record::default() },
+                0,
+            );
         }
         assert!(sessions.with(&key, |s| s.was_rejected(REJECTIONS as u64) && !s.was_rejected(0)));
     }

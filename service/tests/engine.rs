@@ -34,11 +34,15 @@ fn complete(engine: &Engine, request: Request) -> Completion {
 }
 
 fn small() -> Engine {
+    thin(&[(" help", 0.12), (" hello", 0.04), (" you", 0.13), (" with", 0.1), (".", 0.01)])
+}
+
+/// Some words, and the rest of the mass thinly spread: nothing is likely enough to go on with.
+fn thin(words: &[(&str, f32)]) -> Engine {
     let fillers: Vec<_> = (0..60).map(|i| format!(" f{i}")).collect();
-    let mut words = vec![(" help", 0.12), (" hello", 0.04), (" you", 0.13), (" with", 0.1), (".", 0.01)];
-    // The rest of the mass, thinly spread: nothing is likely enough to go on with.
-    words.extend(fillers.iter().map(|word| (word.as_str(), 0.01)));
-    Engine::fixed(&words)
+    let left = (1.0 - words.iter().map(|(_, p)| p).sum::<f32>()) / fillers.len() as f32;
+    let fillers = fillers.iter().map(|word| (word.as_str(), left));
+    Engine::fixed(&words.iter().copied().chain(fillers).collect::<Vec<_>>())
 }
 
 /// What the small engine says at the cursor, or why it is silent.
@@ -95,6 +99,45 @@ fn typing_what_it_said_keeps_the_rest() {
     assert_eq!((second.source, second.suggestions[0].text.as_str()), (Source::TypeThrough, "p "));
     // The rest may be empty of words: then the models are asked again.
     assert_eq!(ask("I can help ").source, Source::Models);
+}
+
+#[test]
+fn what_was_seen_and_typed_out_makes_way() {
+    let engine = thin(&[(" help", 0.12), (" hello", 0.1)]);
+    let ask = |name: &str, text: &str| {
+        complete(&engine, Request { session: session(name), max_suggestions: 1, ..request(text) })
+    };
+    let said = |completion: &Completion| completion.suggestions[0].text.trim_end().to_owned();
+    assert_eq!(said(&ask("typed", "I can he")), "lp");
+    let second = ask("typed", "I can hel");
+    assert_eq!((second.source, said(&second).as_str()), (Source::Models, "lo"), "0.12 · 0.4 against 0.1");
+    let third = ask("typed", "I can hell");
+    assert_eq!((said(&third).as_str(), &third.record.passed[..]), ("o", &[1][..]));
+    // Asked for without having seen it, or after taking a word, it is as likely as ever.
+    assert_eq!(said(&ask("fresh", "I can hel")), "p");
+    assert_eq!(said(&ask("typed", "And he")), "lp");
+}
+
+#[test]
+fn who_takes_everything_right_is_believed_to_have_meant_something_else() {
+    let engine = thin(&[(" help", 0.12), (" hello", 0.04)]);
+    let second = |took: &[u8]| {
+        let mut memory = engine.new_memory();
+        took.iter().for_each(|passed| memory.attention.took(0, *passed));
+        let memory = Some(Arc::new(RwLock::new(memory)));
+        let ask = |text: &str| {
+            let session = session(&format!("{took:?}"));
+            complete(
+                &engine,
+                Request { session, memory: memory.clone(), max_suggestions: 1, ..request(text) },
+            )
+        };
+        ask("I can he");
+        ask("I can hel").suggestions[0].text.trim_end().to_owned()
+    };
+    assert_eq!(second(&[]), "p");
+    assert_eq!(second(&[0; 60]), "lo");
+    assert_eq!(second(&[3; 60]), "p", "who looks up now and then may have missed it");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use axum::http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 
 use common::Service;
+use foretype::engine::Predictor;
 
 /// The service, and the folder it writes for as long as the test runs.
 struct Started {
@@ -41,7 +42,7 @@ async fn a_keystroke_is_answered() {
     assert_eq!(answer["silence"], Value::Null);
     assert_eq!((&answer["source"], &answer["budget_ms"]), (&json!("models"), &json!(20)));
     assert!(answer["elapsed_ms"].as_f64().unwrap() > 0.0);
-    assert_eq!(answer["predictors"].as_object().unwrap().len(), 4);
+    assert_eq!(answer["predictors"].as_object().unwrap().len(), Predictor::ALL.len());
     assert!(answer.get("stale").is_none() && answer.get("debug").is_none());
     assert_eq!(reply.headers["cache-control"], "no-store");
     assert_eq!(reply.headers["x-content-type-options"], "nosniff");
@@ -211,7 +212,7 @@ async fn learning_counts_and_is_known_at_once() {
     let about = service.get("/v1/writers/anna").await.json();
     assert_eq!((&about["seq"], &about["messages"], &about["last_at"]), (&json!(3), &json!(3), &json!(3)));
     assert_eq!((&about["stored_events"], &about["characters"]), (&json!(3), &json!(90)));
-    assert_eq!(about["weights"].as_object().unwrap().len(), 4);
+    assert_eq!(about["weights"].as_object().unwrap().len(), Predictor::ALL.len());
     for (min_seq, stale) in [(3, Value::Null), (4, json!(true))] {
         let body = json!({"text": "I", "writer": "anna", "min_seq": min_seq});
         let answer = service.post("/v1/complete", body.to_string()).await.json();

@@ -76,7 +76,7 @@ async fn snapshot_and_later_events_equal_the_whole_fold() {
     for n in 0..11 {
         writers.record(&key("anna"), &message(&format!("I can help {n}")), n, None).await.unwrap();
     }
-    let rejected = Content::Judged(Judged { outcome: Outcome::Rejected, index: 0, chars: 0 });
+    let rejected = Content::Judged(Judged { outcome: Outcome::Rejected, index: 0, chars: 0, passed: 0 });
     writers.record(&key("anna"), &rejected, 12, None).await.unwrap();
     writers.save_all().await;
     writers.record(&key("anna"), &message("and after the snapshot"), 13, None).await.unwrap();
@@ -122,20 +122,42 @@ async fn unlisted_words_survive_a_restart_and_go_with_their_writer() {
     assert_eq!(delta(&again, "anna").await, Delta::default());
 }
 
+/// What stands before the parts of a snapshot: its mark, and nine numbers.
+const HEAD: usize = 4 + 9 * 8;
+
+/// The parts of a snapshot that say how long they are, and the personal model.
+fn parts(blob: &[u8]) -> ([&[u8]; 4], &[u8]) {
+    let mut rest = &blob[HEAD..];
+    let parts = std::array::from_fn(|_| {
+        let (length, tail) = rest.split_first_chunk::<4>().unwrap();
+        let (part, tail) = tail.split_at(u32::from_le_bytes(*length) as usize);
+        rest = tail;
+        part
+    });
+    (parts, rest)
+}
+
+/// A snapshot of these parts.
+fn joined(blob: &[u8], parts: &[&[u8]], personal: &[u8]) -> Vec<u8> {
+    let part = |part: &&[u8]| [&u32::try_from(part.len()).unwrap().to_le_bytes()[..], part].concat();
+    [&blob[..HEAD], &parts.iter().flat_map(part).collect::<Vec<_>>(), personal].concat()
+}
+
 #[test]
-fn a_snapshot_without_unlisted_words_gives_those_of_the_vocabulary() {
+fn snapshots_of_earlier_versions_are_read() {
     let engine = spelling();
     let mut state = WriterState::new(engine.new_memory());
     let content = message("Restart nova_compute_driver and cinder_volume");
     state.apply(&Event { seq: 1, at: 1, kind: content.kind(), payload: content.encode() });
     let (snapshot, live) = (state.snapshot(1), state.memory.read().unwrap().unlisted.clone());
-    // Version 2 is version 3 without their length and bytes.
-    let words = live.to_bytes();
-    let mut part = u32::try_from(words.len()).unwrap().to_le_bytes().to_vec();
-    part.extend_from_slice(&words);
-    let at = snapshot.blob.windows(part.len()).position(|bytes| bytes == part).unwrap();
-    let blob = [&snapshot.blob[..at], &snapshot.blob[at + part.len()..]].concat();
-    for stored in [Snapshot { format: 2, blob, ..snapshot.clone() }, snapshot] {
+    let ([_, recent, unlisted, _], personal) = parts(&snapshot.blob);
+    // Version 3 had weights of four members in sixty buckets and no attention, version 2 no unlisted words either.
+    let weights: Vec<u8> = [1.0_f32; 240].iter().flat_map(|factor| factor.to_le_bytes()).collect();
+    let third = joined(&snapshot.blob, &[&weights, recent, unlisted], personal);
+    let second = joined(&snapshot.blob, &[&weights, recent], personal);
+    let earlier =
+        [(2, second), (3, third)].map(|(format, blob)| Snapshot { format, blob, ..snapshot.clone() });
+    for stored in earlier.into_iter().chain([snapshot]) {
         let restored = WriterState::restore(&stored, engine.new_memory()).unwrap();
         assert_eq!(
             restored.memory.read().unwrap().unlisted.delta(),
@@ -144,6 +166,24 @@ fn a_snapshot_without_unlisted_words_gives_those_of_the_vocabulary() {
             stored.format
         );
     }
+}
+
+#[test]
+fn what_was_taken_is_remembered_with_what_was_passed_over() {
+    let engine = spelling();
+    let mut state = WriterState::new(engine.new_memory());
+    let outcomes = [(Outcome::Accepted, 0), (Outcome::Partial, 2), (Outcome::Rejected, 7)];
+    for (seq, (outcome, passed)) in (1..).zip(outcomes) {
+        let content = Content::Judged(Judged { outcome, index: 0, chars: 3, passed });
+        state.apply(&Event { seq, at: 1, kind: content.kind(), payload: content.encode() });
+    }
+    let untaken = |state: &WriterState| state.memory.read().unwrap().attention.untaken()[0];
+    assert!(
+        (untaken(&state) - 6.0 / 14.0).abs() < 1e-6,
+        "four and six were assumed; a rejection says something else"
+    );
+    let restored = WriterState::restore(&state.snapshot(1), engine.new_memory()).unwrap();
+    assert!((untaken(&restored) - untaken(&state)).abs() < f32::EPSILON);
 }
 
 #[tokio::test]

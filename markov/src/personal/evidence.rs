@@ -94,7 +94,7 @@ impl Index {
 }
 
 impl Tallies {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             all: Vec::with_capacity(512),
             sums: [0.0; LEVELS],
@@ -118,7 +118,7 @@ impl Tallies {
 
     /// Counts a place where `id` came after `levels` of the context's words. Places come newest first, so the first
     /// weight a word gets is its largest.
-    fn add(&mut self, id: WordId, levels: std::ops::Range<usize>, weight: f32) {
+    pub(super) fn add(&mut self, id: WordId, levels: std::ops::Range<usize>, weight: f32) {
         let tally = self.of(id);
         let mut tops = [0.0; LEVELS];
         for level in levels.clone() {
@@ -135,7 +135,7 @@ impl Tallies {
         }
     }
 
-    fn add_recent(&mut self, id: WordId, weight: f32, seen: u8) {
+    pub(super) fn add_recent(&mut self, id: WordId, weight: f32, seen: u8) {
         let tally = self.of(id);
         let first = tally.recent == 0.0;
         tally.recent += weight;

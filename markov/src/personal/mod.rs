@@ -1,7 +1,7 @@
 //! A model of one writer, learned message by message within a fixed number of bytes.
 //!
 //! The model is the writer's text itself, indexed: the places where the words before the cursor came before are looked
-//! up, and what followed there votes for the next word (as in Infini-gram, Liu et al. 2024, for contexts of up to five
+//! up, and what followed there votes for the next word (as in Infini-gram, Liu et al. 2024, for contexts of up to eight
 //! words). A vote counts the less the longer ago it was cast, and the conversation at hand votes as well, so one formula
 //! is n-gram model, recency and cache (Kuhn and De Mori 1990). Let w(i) be the weight of a place i by its age, and of the
 //! places where context h came before
@@ -11,7 +11,7 @@
 //! P(w | h) = [c(h, w) − d·t(h, w) + (θ + d·T(h)) · P(w | shorter h)] / (N(h) + θ)
 //! ```
 //!
-//! which is a Pitman-Yor process with one table a word (Teh 2006: interpolated absolute discounting) if all weights are
+//! with d and θ by the length of h, which is a Pitman-Yor process with one table a word (Teh 2006: interpolated absolute discounting) if all weights are
 //! one. Whatever was forgotten, what is summed over is what is there, so the distribution sums to one.
 
 mod conversation;
@@ -19,6 +19,7 @@ mod evidence;
 mod forget;
 mod fresh;
 mod predict;
+mod recall;
 mod snapshot;
 mod text;
 mod vocabulary;
@@ -26,11 +27,12 @@ mod vocabulary;
 use crate::{Role, segment};
 pub use conversation::Conversation;
 pub use predict::PersonalHistory;
+pub use recall::Recall;
 use text::Text;
 use vocabulary::{NONE, Vocabulary, WordId};
 
-/// The length of its longest n-grams: five words of history and the next one.
-const ORDER: usize = 6;
+/// The length of its longest n-grams: eight words of history and the next one. What agrees so far is being copied.
+const ORDER: usize = 9;
 
 /// How much a personal model may hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

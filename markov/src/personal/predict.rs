@@ -9,11 +9,12 @@ use super::vocabulary::{END, FRESH, MAX_SURFACE, NONE, WordId, is_start};
 use super::{PersonalModel, start_id};
 use crate::{Event, Matched, NextWord, Role, Score};
 
-/// What every word is discounted by, in shares of its newest place after the context.
-const DISCOUNT: f32 = 0.8;
+/// What every word is discounted by, in shares of its newest place after the context, by the context's length: a long one
+/// that came before is likely to go on as it did.
+const DISCOUNT: [f32; LEVELS] = [0.8, 0.8, 0.8, 0.8, 0.7, 0.5, 0.4, 0.3];
 
 /// What the shorter context has beside the discounts (the strength of a Pitman-Yor process).
-const STRENGTH: f32 = 0.3;
+const STRENGTH: [f32; LEVELS] = [0.3, 0.3, 0.3, 0.3, 0.2, 0.2, 0.2, 0.2];
 
 /// The same for new words, in shares of what each word's newest sighting counts: a writer's next word is new more often
 /// than a place's next word is new there.
@@ -58,13 +59,28 @@ impl PersonalHistory {
 impl PersonalModel {
     /// Resolves the place where a conversation stands.
     pub fn history_in(&self, conversation: &Conversation<'_>) -> PersonalHistory {
+        let (tokens, fresh) = self.tokens(conversation);
+        self.resolve(tokens, fresh)
+    }
+
+    /// What was said, as ids, with the words that are not known.
+    pub(super) fn tokens(&self, conversation: &Conversation<'_>) -> (Vec<Token>, FreshWords) {
         let mut fresh = FreshWords::default();
         let tokens = conversation.spoken().iter().map(|&spoken| match spoken {
             Spoken::Start(role) => (start_id(role), true),
             Spoken::Surface(surface, sent) => (self.token(surface, &mut fresh), sent),
         });
-        let tokens = tokens.collect();
-        self.resolve(tokens, fresh)
+        (tokens.collect(), fresh)
+    }
+
+    /// The same one surface later.
+    pub(super) fn with(&self, history: &PersonalHistory, surface: &str) -> (Vec<Token>, FreshWords) {
+        let mut fresh = history.fresh.clone();
+        let id = self.token(surface, &mut fresh);
+        let mut tokens = Vec::with_capacity(history.tokens.len() + 1);
+        tokens.extend_from_slice(&history.tokens[(history.tokens.len() + 1).saturating_sub(LONGEST)..]);
+        tokens.push((id, false));
+        (tokens, fresh)
     }
 
     /// The id of a word of the conversation, a fresh one if need be.
@@ -78,17 +94,27 @@ impl PersonalModel {
     }
 
     fn resolve(&self, tokens: Vec<Token>, fresh: FreshWords) -> PersonalHistory {
-        let tallies = self.tallies(&tokens);
+        let sighting = sighting(self.vocabulary.total());
+        self.settle(self.tallies(&tokens), sighting, tokens, fresh)
+    }
+
+    /// The estimate from what was tallied. `sighting`: what a word counts for each time it was seen, wherever.
+    pub(super) fn settle(
+        &self,
+        tallies: Tallies,
+        sighting: f32,
+        tokens: Vec<Token>,
+        fresh: FreshWords,
+    ) -> PersonalHistory {
         // What each level's weights are multiplied by, longest context first; the rest is left to shorter ones.
         let mut factors = [0.0; LEVELS];
         let mut left = 1.0;
         for level in (0..LEVELS).rev().filter(|&level| tallies.places[level] > 0) {
-            let all = tallies.sums[level] + STRENGTH;
+            let all = tallies.sums[level] + STRENGTH[level];
             factors[level] = left / all;
-            left *= (STRENGTH + DISCOUNT * tallies.tops[level]) / all;
+            left *= (STRENGTH[level] + DISCOUNT[level] * tallies.tops[level]) / all;
         }
         let total = self.vocabulary.total();
-        let sighting = sighting(total);
         let types = self.vocabulary.sorted().len() + usize::from(self.vocabulary.count(END) > 0);
         let new = NOVELTY * (sighting * types as f32 + tallies.recent_tops) + UNKNOWN;
         let base = left / (sighting * total as f32 + tallies.recent + new);
@@ -97,8 +123,8 @@ impl PersonalModel {
             let count = self.count(tally.id);
             let mut prob = base * tally.recent + per_sighting * count as f32;
             let order = tally.sums.iter().rposition(|&sum| sum > 0.0).map_or(0, |level| level as u8 + 1);
-            for (factor, (sum, top)) in factors.iter().zip(tally.sums.iter().zip(&tally.tops)) {
-                prob += factor * (sum - DISCOUNT * top);
+            for level in 0..LEVELS {
+                prob += factors[level] * (tally.sums[level] - DISCOUNT[level] * tally.tops[level]);
             }
             Evidence { id: tally.id, order, count, sightings: count.saturating_add(tally.seen.into()), prob }
         });
@@ -195,7 +221,7 @@ impl PersonalModel {
     ) -> Vec<(&'a str, f32)> {
         let mut found: Vec<(f32, WordId)> = Vec::with_capacity(history.evidence.len() + k.min(64));
         found.extend(self.evident(history, prefix).map(|evidence| (evidence.prob, evidence.id)));
-        let frequent = frequent.filter(|&id| history.of(id).is_none());
+        let frequent = frequent.filter(|&id| history.per_sighting > 0.0 && history.of(id).is_none());
         found.extend(frequent.map(|id| (history.per_sighting * self.vocabulary.count(id) as f32, id)));
         let better = |a: &(f32, WordId), b: &(f32, WordId)| {
             let surface = |id| self.surface(history, id);
@@ -255,11 +281,7 @@ impl NextWord for PersonalModel {
     }
 
     fn advance(&self, history: &PersonalHistory, surface: &str) -> PersonalHistory {
-        let mut fresh = history.fresh.clone();
-        let id = self.token(surface, &mut fresh);
-        let mut tokens = Vec::with_capacity(history.tokens.len() + 1);
-        tokens.extend_from_slice(&history.tokens[(history.tokens.len() + 1).saturating_sub(LONGEST)..]);
-        tokens.push((id, false));
+        let (tokens, fresh) = self.with(history, surface);
         self.resolve(tokens, fresh)
     }
 

@@ -50,9 +50,16 @@ fn agrees_with_the_estimate_word_by_word() {
     let messages = prose(180, 12, 5);
     let model = model(&messages);
     let naive = Naive::new(&messages);
-    for draft in
-        [&[][..], &["w1"], &["w3", " w2"], &["w2", " w1", " w7"], &["w9", " new", " w1", " w7", " new"]]
-    {
+    // What was written before, so that the longest contexts match.
+    let copied: Vec<&str> = segment::surfaces(&messages[2]).collect();
+    for draft in [
+        &[][..],
+        &["w1"],
+        &["w3", " w2"],
+        &["w2", " w1", " w7"],
+        &["w9", " new", " w1", " w7", " new"],
+        &copied[..copied.len().min(12)],
+    ] {
         let history = model.history(draft, Some(Role::Author));
         for (event, prob) in model.distribution(&history) {
             let word = match &event {
@@ -182,7 +189,65 @@ fn a_forgotten_word_is_gone() {
     sums_to_one(&model, &model.history(&[" pass", " is"], None));
 }
 
-fn sums_to_one(model: &PersonalModel, history: &PersonalHistory) {
+/// Topics in turn, each with a word of its own in every message.
+fn topics() -> PersonalModel {
+    let mut model = PersonalModel::new(Limits::default());
+    for round in 0..40 {
+        for topic in ["boiler", "fence", "invoice"] {
+            model.learn(&format!("About the {topic}: the {topic} was seen to on day {round}"), Role::Agent);
+            model.learn("Thanks", Role::Author);
+        }
+    }
+    model
+}
+
+#[test]
+fn the_nearest_messages_are_recalled() {
+    let model = topics();
+    let asked = |text: &'static str| Conversation::new([(Role::Customer, text)], Role::Agent, "About the");
+    let conversation = asked("Is my fence done?");
+    let recall = model.recall(&conversation).unwrap();
+    let history = recall.history_in(&conversation);
+    sums_to_one(&recall, &history);
+    assert_eq!(recall.top(&history, " ", 1)[0].0, " fence");
+    let [near, far] = [" fence", " boiler"].map(|word| recall.score(&history, word).prob);
+    assert!(near > 0.5 && far < 0.05, "{near} {far}");
+    let later = recall.advance(&history, " fence");
+    sums_to_one(&recall, &later);
+    assert_eq!(recall.top(&later, "", 1)[0].0, ":");
+    assert!(model.recall(&asked("Hello!")).is_some(), "the draft is looked for too");
+    let nothing = Conversation::new([(Role::Customer, "Hello!")], Role::Agent, "Nobody");
+    assert!(model.recall(&nothing).is_none());
+    assert!(PersonalModel::new(Limits::default()).recall(&conversation).is_none());
+}
+
+/// BM25 by the book, of every message, with nothing but strings.
+#[test]
+fn recall_agrees_with_bm25() {
+    let messages = prose(1_500, 300, 9);
+    let model = model(&messages);
+    let said = ["w3", " w20", " w41", " w150", " w7"];
+    let conversation = Conversation::of(&said, None);
+    let (tokens, _) = model.tokens(&conversation);
+    let words = model.rarest(&tokens);
+    let found: Vec<u32> = model.nearest(&words).iter().map(|near| near.from).collect();
+    let texts: Vec<Vec<&str>> = messages.iter().map(|message| segment::surfaces(message).collect()).collect();
+    let usual = texts.iter().map(|text| text.len() + 1).sum::<usize>() as f64 / texts.len() as f64;
+    let score = |text: &Vec<&str>| -> f64 {
+        let of = |word: &&str| {
+            let times = text.iter().filter(|surface| surface == &word).count() as f64;
+            let holding = texts.iter().filter(|text| text.contains(word)).count() as f64;
+            let rarity = (1.0 + (texts.len() as f64 - holding + 0.5) / (holding + 0.5)).ln();
+            rarity * times * 2.2 / (times + 1.2 * (0.25 + 0.75 * (text.len() + 1) as f64 / usual))
+        };
+        said.iter().map(of).sum()
+    };
+    let best = texts.iter().enumerate().max_by(|a, b| score(a.1).total_cmp(&score(b.1))).unwrap().0;
+    let before: usize = texts[..best].iter().map(|text| text.len() + 1).sum();
+    assert_eq!(found[0] as usize, before + 1, "the message that has the rarest of these words");
+}
+
+fn sums_to_one<M: NextWord>(model: &M, history: &M::History) {
     let total: f32 = model.distribution(history).iter().map(|(_, prob)| prob).sum();
     assert!((total - 1.0).abs() < 1e-4, "sums to {total}");
 }

@@ -120,9 +120,11 @@ impl NextWord for StaticModel {
     }
 
     /// The count is estimated: with T continuations and about three quarters taken from the count of each, a context that
-    /// was seen N times backs off with 3T / 4N. Without any context it is that of nothing, 0.
+    /// was seen N times backs off with 3T / 4N. Without any context it is that of nothing, 0. A context with a word that is
+    /// not known is that of any such word: it says little.
     fn matched(&self, history: &StaticHistory) -> Matched {
-        match history.levels.iter().flatten().next_back() {
+        let known = history.recent.iter().rev().take_while(|&&id| id != NONE && id != UNKNOWN).count();
+        match history.levels[..known].iter().flatten().next_back() {
             Some(level) => {
                 let count = (0.75 * level.children.len() as f32 / level.backoff).round() as u32;
                 Matched { order: level.order as u8 - 1, count: count.max(1) }

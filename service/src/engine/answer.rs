@@ -16,11 +16,13 @@ pub enum Predictor {
     Domain,
     /// Spelling: lexicon and character n-gram.
     Charlm,
+    /// The writer's messages that are nearest to this one.
+    Recall,
 }
 
 impl Predictor {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 4] = [Self::Gpt2, Self::Personal, Self::Domain, Self::Charlm];
+    pub const ALL: [Self; 5] = [Self::Gpt2, Self::Personal, Self::Domain, Self::Charlm, Self::Recall];
 
     /// The name the API and the configuration use.
     pub const fn name(self) -> &'static str {
@@ -29,6 +31,7 @@ impl Predictor {
             Self::Personal => "personal",
             Self::Domain => "domain",
             Self::Charlm => "charlm",
+            Self::Recall => "recall",
         }
     }
 
@@ -185,7 +188,7 @@ pub struct Completion {
     /// Models or type-through.
     pub source: Source,
     /// One entry for every predictor, enabled or not.
-    pub predictors: [(Predictor, Status); 4],
+    pub predictors: [(Predictor, Status); Predictor::ALL.len()],
     /// What the fast tier took.
     pub fast: Duration,
     /// What the neural tier took, queueing included; `None`: not asked.
@@ -203,6 +206,8 @@ pub struct Record {
     pub session: Option<SessionKey>,
     /// Where each suggestion leads (see `session::landing`): hashes, no text is kept.
     pub landings: Vec<u64>,
+    /// How often each had been passed over when it was shown.
+    pub passed: Vec<u8>,
 }
 
 /// What became of a suggestion.

@@ -8,15 +8,17 @@ use serde_json::json;
 use super::place::{Place, recent_turns};
 use super::tables::after;
 use super::{
-    Completion, Engine, Kind, Predictor, Record, Request, Silence, Source, Status, Suggestion, Tables,
+    Completion, Engine, Kind, Predictor, Record, Request, Silence, Source, Status, Suggestion, Tables, read,
 };
+use crate::ensemble::expected::Expected;
 use crate::ensemble::mixture::Views;
 use crate::ensemble::phrase::Extension;
 use crate::ensemble::rank::{Ranked, by_urgency, rank};
 use crate::ensemble::weights::{MEMBERS, Weights};
 use crate::ensemble::{silence, worth};
 use crate::inference::Question;
-use crate::session::{self, Offer, Shown};
+use crate::session::{self, Offer, Shown, Times};
+use crate::writer::{Attention, SLOTS};
 
 /// How many of the best first words are tried as phrases.
 const EXTENDED: usize = 2;
@@ -34,6 +36,7 @@ impl Engine {
         if let Some(reason) = silence::before(&place.cut, &request) {
             return self.silent(reason, &request, started.elapsed());
         }
+        self.pass(&request);
         let mut tables = self.fast(&place, &request);
         let mut statuses = self.fast_statuses(&tables);
         if let Some(completion) = self.type_through(&request, &place.cut, &tables, statuses, started) {
@@ -45,7 +48,7 @@ impl Engine {
         statuses[Predictor::Gpt2 as usize] = self.ask(&place, question, &mut tables, &request).await;
         let neural = self.inference.as_ref().map(|_| asked.elapsed());
         let deciding = Instant::now();
-        let (mut completion, offers) = self.decide(&request, &place, &tables, statuses);
+        let (mut completion, offers, expected) = self.decide(&request, &place, &tables, statuses);
         // What an answer takes without the neural tier: its tables, and the decision.
         completion.fast = fast + deciding.elapsed();
         completion.neural = neural;
@@ -53,7 +56,7 @@ impl Engine {
             debug["fast_ms"] = json!(completion.fast.as_secs_f64() * 1e3);
             debug["neural_ms"] = json!(neural.map(|neural| neural.as_secs_f64() * 1e3));
         }
-        self.remember(&request, offers);
+        self.remember(&request, offers, expected);
         completion
     }
 
@@ -80,11 +83,13 @@ impl Engine {
         place: &Place<'_>,
         tables: &Tables,
         statuses: [Status; MEMBERS],
-    ) -> (Completion, Vec<Offer>) {
+    ) -> (Completion, Vec<Offer>, Expected) {
         let ensemble = &self.bundle.ensemble;
         let prefix = place.cut.prefix;
         let mut ranked = rank(&tables.here, tables.next.as_ref(), &ensemble.calibration);
         ranked.extend(tables.meant.iter().filter_map(|meant| meant.ranked(&tables.here)));
+        let passed = self.passed(request);
+        let expected = self.pass_over(&mut ranked, &passed, request, prefix);
         ranked.sort_by(by_urgency);
         ranked.truncate(request.max_suggestions.max(EXTENDED) + 4);
         // Far behind the best, a longer candidate would not be shown either.
@@ -127,7 +132,8 @@ impl Engine {
         let silence = offers
             .is_empty()
             .then(|| against.unwrap_or_else(|| silence::none_shown(&place.cut, &ranked, tables.here.done())));
-        let record = Record { session: request.session.clone(), landings };
+        let seen = offers.iter().map(|offer| times(&passed, offer.first_word())).collect();
+        let record = Record { session: request.session.clone(), landings, passed: seen };
         let suggestions = offers.iter().map(|offer| offer.suggestion.clone()).collect();
         let completion = Completion {
             suggestions,
@@ -139,7 +145,29 @@ impl Engine {
             debug: request.debug.then(|| explain(tables, &ranked)),
             record,
         };
-        (completion, offers)
+        (completion, offers, expected)
+    }
+
+    /// Takes from the words that were shown here and not taken what that says against them; says what may come next now.
+    fn pass_over(
+        &self,
+        ranked: &mut [Ranked],
+        passed: &[(String, Times)],
+        request: &Request,
+        prefix: &str,
+    ) -> Expected {
+        let words = ranked.iter().map(|candidate| (candidate.first_word(prefix), candidate.probs[0]));
+        let mut expected = Expected::new(words.collect());
+        let untaken = untaken(request);
+        for (text, times) in passed {
+            let of_slot = untaken.iter().zip(times).map(|(untaken, times)| untaken.powi(i32::from(*times)));
+            expected.pass(text, of_slot.product());
+        }
+        for (candidate, p) in ranked.iter_mut().zip(expected.probs()) {
+            candidate.probs[0] = p;
+            candidate.reckon(prefix);
+        }
+        expected
     }
 
     /// What speaks against showing a text at the end of `draft` at all.
@@ -189,13 +217,28 @@ impl Engine {
         extension.extend(candidate, &later);
     }
 
+    /// Notes what the writer saw and typed out by hand.
+    fn pass(&self, request: &Request) {
+        if let Some(key) = &request.session {
+            let surroundings = surroundings(request);
+            self.sessions.with(key, |session| session.pass(&request.text, surroundings));
+        }
+    }
+
+    /// What was passed over at this draft, and how often.
+    pub(super) fn passed(&self, request: &Request) -> Vec<(String, Times)> {
+        let key = request.session.as_ref();
+        key.map(|key| self.sessions.with(key, |session| session.passed(&request.text))).unwrap_or_default()
+    }
+
     /// Keeps the answer for type-through.
-    fn remember(&self, request: &Request, offers: Vec<Offer>) {
+    fn remember(&self, request: &Request, offers: Vec<Offer>, expected: Expected) {
         let Some(key) = &request.session else { return };
         let shown = (!offers.is_empty()).then(|| Shown {
             draft: request.text.clone(),
             surroundings: surroundings(request),
             suggestions: offers,
+            expected,
         });
         self.sessions.with(key, |session| session.shown = shown);
     }
@@ -210,9 +253,21 @@ impl Engine {
             fast,
             neural: None,
             debug: None,
-            record: Record { session: request.session.clone(), landings: Vec::new() },
+            record: Record { session: request.session.clone(), landings: Vec::new(), passed: Vec::new() },
         }
     }
+}
+
+/// The share of keys at which this writer does not take what is right, by slot.
+pub(super) fn untaken(request: &Request) -> [f32; SLOTS] {
+    let memory = request.memory.as_deref().map(read);
+    memory.map_or_else(Attention::default, |memory| memory.attention).untaken()
+}
+
+/// How often a text was passed over.
+pub(super) fn times(passed: &[(String, Times)], text: &str) -> u8 {
+    let found = passed.iter().find(|(word, _)| word == text);
+    found.map_or(0, |(_, times)| times.iter().fold(0, |all, times| all.saturating_add(*times)))
 }
 
 /// Everything but the draft that an answer depends on.

@@ -80,8 +80,8 @@ impl Engine {
         memory: Option<&Arc<RwLock<Memory>>>,
     ) -> Vec<Loss> {
         let guard = memory.map(|memory| read(memory));
-        let spells = self.spells(guard.as_deref());
-        let mut views = self.views(query, guard.as_deref(), spells.as_ref());
+        let members = self.members(guard.as_deref(), query.conversation);
+        let mut views = members.views(query);
         let mut losses = Vec::with_capacity(words.len());
         for (word, neural) in words.iter().zip(neural) {
             losses.push(self.loss(&views, word, neural));

@@ -7,6 +7,7 @@ mod answer;
 mod complete;
 mod corrections;
 mod losses;
+mod members;
 mod open;
 mod place;
 mod request;
@@ -27,13 +28,10 @@ pub(crate) use tables::{Probe, Tables};
 pub use crate::ensemble::weights::Losses;
 
 use crate::bundle::Bundle;
-use crate::ensemble::mixture::Views;
 use crate::ensemble::weights::Weights;
 use crate::inference::Inference;
-use crate::predictors::fixed::Fixed;
-use crate::predictors::{Ngram, Query, Spelled, Spells};
 use crate::session::Sessions;
-use crate::writer::{Recent, Unlisted};
+use crate::writer::{Attention, Recent, Unlisted};
 
 /// Everything that predicts.
 #[derive(Debug)]
@@ -70,6 +68,7 @@ impl Engine {
             weights: Weights::new(),
             recent: Recent::default(),
             unlisted: Unlisted::new(self.bundle.spelling.clone()),
+            attention: Attention::default(),
         }
     }
 
@@ -90,41 +89,6 @@ impl Engine {
 
     fn is_enabled(&self, predictor: Predictor) -> bool {
         self.enabled[predictor as usize]
-    }
-
-    /// What the members of the fast tier spell with, for one keystroke of a writer.
-    fn spells<'a>(&'a self, memory: Option<&'a Memory>) -> Option<Spells<'a>> {
-        let delta = memory.map(|memory| memory.unlisted.delta());
-        self.bundle.spelling.as_ref().map(|spelling| Spells::new(spelling, delta))
-    }
-
-    /// The enabled members of the fast tier at one place.
-    fn views<'a>(
-        &'a self,
-        query: &Query<'_>,
-        memory: Option<&'a Memory>,
-        spells: Option<&'a Spells<'a>>,
-    ) -> Views<'a> {
-        let mut views: Views<'a> = Vec::with_capacity(3);
-        if let Some(words) = &self.fixed {
-            views.push((Predictor::Domain, Box::new(Fixed::new(words, query))));
-            return views;
-        }
-        let Some(spells) = spells else { return views };
-        // Of a writer who is not known there is still the conversation.
-        let personal = memory.map_or(&self.nobody, |memory| &memory.personal);
-        let taught = (personal.words_learned() > 0).then_some(personal);
-        let knows = taught.is_some() || !query.conversation.is_empty();
-        if knows && self.is_enabled(Predictor::Personal) {
-            views.push((Predictor::Personal, Box::new(Ngram::new(personal, spells, query))));
-        }
-        if let (Some(domain), true) = (&self.bundle.domain, self.is_enabled(Predictor::Domain)) {
-            views.push((Predictor::Domain, Box::new(Ngram::new(domain, spells, query))));
-        }
-        if self.is_enabled(Predictor::Charlm) {
-            views.push((Predictor::Charlm, Box::new(Spelled::new(spells, taught, query))));
-        }
-        views
     }
 }
 

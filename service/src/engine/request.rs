@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use foretype_markov::{PersonalModel, Role};
 
 use crate::ensemble::weights::Weights;
-use crate::writer::{Recent, Unlisted};
+use crate::writer::{Attention, Recent, Unlisted};
 
 /// When an answer is due. The budget becomes an instant on arrival and only travels down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +44,8 @@ pub struct Memory {
     pub recent: Recent,
     /// The words the lexicon does not have, by their spelling.
     pub unlisted: Unlisted,
+    /// How often the writer takes what is right.
+    pub attention: Attention,
 }
 
 impl Memory {

@@ -53,8 +53,9 @@ impl Engine {
     ) -> T {
         let guard = request.memory.as_deref().map(read);
         let memory: Option<&Memory> = guard.as_deref();
-        let spells = self.spells(memory);
-        f(&self.views(&place.query(), memory, spells.as_ref()), memory.map(|m| &m.weights))
+        let query = place.query();
+        let members = self.members(memory, query.conversation);
+        f(&members.views(&query), memory.map(|m| &m.weights))
     }
 
     /// The fast tier: microseconds, always an answer.

@@ -5,12 +5,14 @@ use std::time::Instant;
 use foretype_markov::segment::Cut;
 use serde_json::json;
 
-use super::complete::surroundings;
+use super::complete::{surroundings, times, untaken};
 use super::{Completion, Engine, Kind, Predictor, Record, Request, Source, Status, Suggestion, Tables};
+use crate::ensemble::expected::Expected;
 use crate::ensemble::rank::rank;
 use crate::ensemble::weights::MEMBERS;
 use crate::ensemble::worth;
 use crate::session::{self, Offer, Shown};
+use crate::writer::slot;
 
 /// The fast tier must find something this many times as urgent as the rest before the rest is given up.
 const CLEARLY: f32 = 1.5;
@@ -34,15 +36,27 @@ impl Engine {
             self.unwanted(request, &request.text, text, session::landing(&request.text, text)).is_none()
         };
         let first = offers.first().filter(|offer| wanted(offer))?;
-        if first.suggestion.confidence < least || self.clearly_better(&first.suggestion, cut, tables) {
+        let word = first.first_word().to_owned();
+        let expected = expected(&shown, request);
+        // Of a word that was begun by taking the one before, nothing else was looked at yet.
+        let (now, other) = match &expected {
+            Some(expected) => (expected.of(&word), expected.best_but(&word)),
+            None => (first.suggestion.confidence, 0.0),
+        };
+        if now < other || now < least || self.clearly_better(&first.suggestion, now, cut, tables) {
             return None;
         }
+        let expected = expected.unwrap_or_else(|| Expected::new(vec![(word, now)]));
+        offers[0].suggestion.confidence = now.clamp(0.0, 1.0);
         offers.retain(wanted);
         offers.truncate(request.max_suggestions);
         let suggestions: Vec<_> = offers.iter().map(|offer| offer.suggestion.clone()).collect();
         let landings: Vec<_> = suggestions.iter().map(|s| session::landing(&request.text, &s.text)).collect();
+        let seen = self.passed(request);
+        let passed = offers.iter().map(|offer| times(&seen, offer.first_word())).collect();
         self.sessions.with(key, |session| {
-            session.shown = Some(Shown { draft: request.text.clone(), suggestions: offers, ..shown });
+            session.shown =
+                Some(Shown { draft: request.text.clone(), suggestions: offers, expected, ..shown });
         });
         Some(Completion {
             suggestions,
@@ -55,22 +69,34 @@ impl Engine {
             fast: started.elapsed(),
             neural: None,
             debug: request.debug.then(|| json!({ "fast_ms": started.elapsed().as_secs_f64() * 1e3 })),
-            record: Record { session: request.session.clone(), landings },
+            record: Record { session: request.session.clone(), landings, passed },
         })
     }
 
     /// Whether the fast tier's best beats the rest by far.
-    fn clearly_better(&self, rest: &Suggestion, cut: &Cut<'_>, tables: &Tables) -> bool {
+    fn clearly_better(&self, rest: &Suggestion, confidence: f32, cut: &Cut<'_>, tables: &Tables) -> bool {
         let ranked = rank(&tables.here, tables.next.as_ref(), &self.bundle.ensemble.calibration);
         let Some(best) = ranked.first() else { return false };
         let first = rest.text.split_whitespace().next().unwrap_or_default();
         let lead = rest.text.len() - rest.text.trim_start().len();
-        let word = [(lead + first.chars().count() + 1, rest.confidence)];
+        let word = [(lead + first.chars().count() + 1, confidence)];
         let urgency = worth::urgency(&word, worth::worth(&word));
         let text = best.text(cut.prefix, "");
         let same = text.split_whitespace().next() == Some(first);
         !same && best.urgency > CLEARLY * urgency.max(0.0)
     }
+}
+
+/// What may come next, now that what was shown was seen and the writer typed on; `None` when its first word is behind.
+fn expected(shown: &Shown, request: &Request) -> Option<Expected> {
+    let typed = request.text.strip_prefix(&shown.draft)?;
+    shown.suggestions.first().filter(|offer| offer.is_passed_by(typed))?;
+    let (mut expected, untaken) = (shown.expected.clone(), untaken(request));
+    for (index, offer) in shown.suggestions.iter().enumerate().filter(|(_, offer)| offer.is_passed_by(typed))
+    {
+        expected.pass(offer.first_word(), untaken[slot(index)]);
+    }
+    Some(expected.typed(typed))
 }
 
 /// What is left of the suggestions that the new draft agrees with; `None` when the first is not among them.

@@ -1,6 +1,7 @@
 //! The mixture of the predictors, its ranking, calibration and silence.
 
 pub mod calibrate;
+pub mod expected;
 pub mod mixture;
 pub mod phrase;
 pub mod rank;

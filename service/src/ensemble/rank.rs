@@ -43,6 +43,11 @@ impl Ranked {
         worth::text(self.typed(prefix), &self.borrowed(), after)
     }
 
+    /// What the first surface inserts.
+    pub fn first_word(&self, prefix: &str) -> String {
+        self.surfaces[0].get(self.typed(prefix).len()..).unwrap_or_default().to_owned()
+    }
+
     /// Keeps the first `count` surfaces.
     pub fn shorten(&mut self, count: usize, prefix: &str) {
         self.surfaces.truncate(count);

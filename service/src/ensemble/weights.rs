@@ -20,9 +20,15 @@ pub const MEMBERS: usize = Predictor::ALL.len();
 /// Evidence buckets: what the writer's model matched times what the domain's matched.
 pub const BUCKETS: usize = PERSONAL_LEVELS * DOMAIN_LEVELS;
 
-/// None at all; seven of a model that has learned little, seven of one that has learned more.
-const PERSONAL_LEVELS: usize = 1 + 2 * 7;
+/// None at all; some of a model that has learned little, as many of one that has learned more.
+const PERSONAL_LEVELS: usize = 1 + 2 * MATCHES;
+/// Levels of how much of a place the writer's model matched.
+pub const MATCHES: usize = 9;
 const DOMAIN_LEVELS: usize = 4;
+
+/// Members, and levels of what the writer's model matched, as the first releases stored them.
+const FIRST_MEMBERS: usize = 4;
+const FIRST_MATCHES: usize = 7;
 
 /// The share of every weight that returns to the prior at each word: writers change topic.
 const SHARE: f32 = 0.01;
@@ -31,7 +37,9 @@ const SHARE: f32 = 0.01;
 const RATE: f32 = 0.05;
 
 /// What one loss takes when stored: bucket, priors, log-probabilities.
-const STORED: usize = 1 + MEMBERS + 2 * MEMBERS;
+const fn stored(members: usize) -> usize {
+    1 + members + 2 * members
+}
 
 /// The log-probability that is stored for a sleeping member.
 const ASLEEP: i16 = i16::MIN;
@@ -47,12 +55,20 @@ pub fn bucket(personal: Option<(Matched, u64)>, domain: Option<Matched>) -> usiz
             Matched { order: 0, .. } => 0,
             Matched { order: 1, count } => 1 + usize::from(count >= 8),
             Matched { order: 2, count } => 3 + usize::from(count >= 3),
-            Matched { count, .. } => 5 + usize::from(count >= 2),
+            Matched { order: 3 | 4, count } => 5 + usize::from(count >= 2),
+            // What agrees with so many words is likely a copy of them.
+            Matched { order, .. } => 7 + usize::from(order >= 8),
         };
-        1 + level + if words >= GROWN { 7 } else { 0 }
+        1 + level + if words >= GROWN { MATCHES } else { 0 }
     });
     let domain = domain.map_or(0, |m| usize::from(m.order).min(DOMAIN_LEVELS - 1));
     personal * DOMAIN_LEVELS + domain
+}
+
+/// How much the writer's model matched in a bucket: 0 if it was not there, else one of [`MATCHES`] levels, from 1.
+pub fn matched(bucket: usize) -> usize {
+    let personal = bucket / DOMAIN_LEVELS;
+    if personal > MATCHES { personal - MATCHES } else { personal }
 }
 
 /// What each member lost on one word.
@@ -70,10 +86,19 @@ pub struct Loss {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Losses(pub Vec<Loss>);
 
+/// The bucket of today for one of the first releases', which told no long matches from longer ones.
+fn bucket_of_first(bucket: usize) -> usize {
+    let (personal, domain) = (bucket / DOMAIN_LEVELS, bucket % DOMAIN_LEVELS);
+    let grown = personal > FIRST_MATCHES;
+    (personal + if grown { MATCHES - FIRST_MATCHES } else { 0 }) * DOMAIN_LEVELS + domain
+}
+
 impl Losses {
-    /// The stored form: per word the bucket, the prior and log-probabilities in hundredths of a nat.
+    /// The stored form: the number of members, then per word the bucket, the prior and log-probabilities in hundredths of a
+    /// nat.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.0.len() * STORED);
+        let mut out = Vec::with_capacity(1 + self.0.len() * stored(MEMBERS));
+        out.push(MEMBERS as u8);
         for loss in &self.0 {
             out.push(loss.bucket);
             out.extend(loss.prior);
@@ -86,21 +111,31 @@ impl Losses {
         out
     }
 
-    /// `None`: not a stored form.
+    /// `None`: not a stored form. Members that came after it was written slept.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        if !bytes.len().is_multiple_of(STORED) {
+        let (members, words) = bytes.split_first()?;
+        Self::read(words, usize::from(*members), |bucket| bucket)
+    }
+
+    /// The same of version 1 of the events.
+    pub fn from_first(bytes: &[u8]) -> Option<Self> {
+        Self::read(bytes, FIRST_MEMBERS, bucket_of_first)
+    }
+
+    fn read(bytes: &[u8], members: usize, bucket_of: impl Fn(usize) -> usize) -> Option<Self> {
+        if members > MEMBERS || !bytes.len().is_multiple_of(stored(members)) {
             return None;
         }
-        let losses = bytes.chunks_exact(STORED).map(|chunk| {
-            let (head, tail) = chunk.split_at(1 + MEMBERS);
-            let mut log_probs = [None; MEMBERS];
+        let losses = bytes.chunks_exact(stored(members)).map(|chunk| {
+            let (head, tail) = chunk.split_at(1 + members);
+            let (mut prior, mut log_probs) = ([0; MEMBERS], [None; MEMBERS]);
+            prior[..members].copy_from_slice(&head[1..]);
             for (slot, pair) in log_probs.iter_mut().zip(tail.chunks_exact(2)) {
                 let centi = i16::from_le_bytes([pair[0], pair[1]]);
                 *slot = (centi != ASLEEP && centi <= 0).then(|| f32::from(centi) / 100.0);
             }
-            let mut prior = [0; MEMBERS];
-            prior.copy_from_slice(&head[1..]);
-            (usize::from(head[0]) < BUCKETS).then_some(Loss { bucket: head[0], prior, log_probs })
+            let bucket = bucket_of(usize::from(head[0]));
+            (bucket < BUCKETS).then_some(Loss { bucket: bucket as u8, prior, log_probs })
         });
         losses.collect::<Option<Vec<_>>>().map(Self)
     }
@@ -172,21 +207,47 @@ impl Weights {
         }
     }
 
-    /// The stored form: the factors as little-endian f32.
+    /// The stored form: the number of members, then the factors as little-endian f32.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.factors.iter().flatten().flat_map(|f| f.to_le_bytes()).collect()
+        let factors = self.factors.iter().flatten().flat_map(|f| f.to_le_bytes());
+        std::iter::once(MEMBERS as u8).chain(factors).collect()
     }
 
     /// `None`: not a stored form.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        if bytes.len() != BUCKETS * MEMBERS * 4 {
+        let (members, factors) = bytes.split_first()?;
+        Self::read(factors, usize::from(*members), BUCKETS, |bucket| bucket)
+    }
+
+    /// The same of the first versions of the snapshots. What is new takes the factors of what it was part of.
+    pub fn from_first(bytes: &[u8]) -> Option<Self> {
+        let buckets = (1 + 2 * FIRST_MATCHES) * DOMAIN_LEVELS;
+        Self::read(bytes, FIRST_MEMBERS, buckets, |bucket| {
+            let (personal, domain) = (bucket / DOMAIN_LEVELS, bucket % DOMAIN_LEVELS);
+            let Some(level) = personal.checked_sub(1) else { return domain };
+            let (grown, level) = (level / MATCHES, (level % MATCHES).min(FIRST_MATCHES - 1));
+            (1 + grown * FIRST_MATCHES + level) * DOMAIN_LEVELS + domain
+        })
+    }
+
+    /// `stored_at`: where a bucket's factors are among those stored. Members that came later have the bundle's weight.
+    fn read(
+        bytes: &[u8],
+        members: usize,
+        buckets: usize,
+        stored_at: impl Fn(usize) -> usize,
+    ) -> Option<Self> {
+        if members > MEMBERS || bytes.len() != buckets * members * 4 {
             return None;
         }
         let mut weights = Self::new();
-        for (factor, b) in weights.factors.iter_mut().flatten().zip(bytes.chunks_exact(4)) {
-            *factor = f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
-            if !(factor.is_finite() && *factor >= 0.0) {
-                return None;
+        for (bucket, factors) in weights.factors.iter_mut().enumerate() {
+            let from = stored_at(bucket) * members * 4;
+            for (factor, b) in factors.iter_mut().zip(bytes[from..from + members * 4].chunks_exact(4)) {
+                *factor = f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+                if !(factor.is_finite() && *factor >= 0.0) {
+                    return None;
+                }
             }
         }
         Some(weights)
@@ -198,15 +259,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn loss(bucket: u8, log_probs: [Option<f32>; MEMBERS]) -> Loss {
-        Loss { bucket, prior: [64; MEMBERS], log_probs }
+    /// Of four members; the others sleep.
+    fn loss(bucket: u8, four: [Option<f32>; 4]) -> Loss {
+        let mut log_probs = [None; MEMBERS];
+        log_probs[..4].copy_from_slice(&four);
+        Loss { bucket, prior: [51; MEMBERS], log_probs }
     }
 
     #[test]
     fn one_word_is_a_step_towards_the_posterior_and_a_share() {
         let mut weights = Weights::new();
         weights.apply(&Losses(vec![loss(3, [Some(0.5_f32.ln()), Some(0.1_f32.ln()), None, None])]));
-        let [a, b, c, d] = weights.factors(3);
+        let [a, b, c, d, ..] = weights.factors(3);
         let (good, bad) = (2.0 * 0.5 / 0.6, 2.0 * 0.1 / 0.6);
         let step = |posterior: f32| 0.99 * (0.95 + 0.05 * posterior) + 0.01;
         assert!((a - step(good)).abs() < 1e-4, "{a}");
@@ -250,7 +314,7 @@ mod tests {
         let mut weights = Weights::new();
         weights.apply(&Losses(vec![loss(0, [Some(-400.0), Some(-1.0), None, None]); 200]));
         assert!(weights.factors(0).iter().all(|f| f.is_finite() && *f >= 0.0));
-        weights.apply(&Losses(vec![loss(0, [None; MEMBERS])]));
+        weights.apply(&Losses(vec![loss(0, [None; 4])]));
     }
 
     proptest! {
@@ -262,6 +326,18 @@ mod tests {
             let mut weights = Weights::new();
             weights.apply(&reloaded);
             prop_assert_eq!(Weights::from_bytes(&weights.to_bytes()), Some(weights));
+        }
+
+        #[test]
+        fn weights_of_the_first_releases_are_read(words in prop::collection::vec((0_u8..60, 0.0..3.0_f32), 1..40)) {
+            let mut factors = [[1.0_f32; FIRST_MEMBERS]; 60];
+            words.iter().for_each(|&(bucket, factor)| factors[usize::from(bucket)][1] = factor);
+            let bytes: Vec<u8> = factors.iter().flatten().flat_map(|factor| factor.to_le_bytes()).collect();
+            let weights = Weights::from_first(&bytes).expect("their bytes");
+            for (bucket, stored) in factors.iter().enumerate() {
+                prop_assert_eq!(&weights.factors(bucket_of_first(bucket))[..FIRST_MEMBERS], stored);
+            }
+            prop_assert!(Weights::from_first(&bytes[4..]).is_none());
         }
 
         #[test]

@@ -1,10 +1,10 @@
-//! `personal` and `domain`: an n-gram model whose escape mass goes to the spelling model,
+//! `personal`, `recall` and `domain`: an n-gram model whose escape mass goes to the spelling model,
 //! P(w | h) = P_ngram(w | h) + P(new | h) · P_spelling(w).
 
 use std::rc::Rc;
 
 use foretype_charlm::Spelling;
-use foretype_markov::{Matched, NextWord, PersonalModel, StaticModel};
+use foretype_markov::{Matched, NextWord, PersonalModel, Recall, StaticModel};
 
 use super::{Query, Spells, View};
 
@@ -86,6 +86,28 @@ impl Suggest for PersonalModel {
     }
 
     /// A word seen once may be a slip: it is shown if the lexicon has it, or the conversation.
+    fn suggest<'a>(
+        &'a self,
+        history: &'a Self::History,
+        prefix: &str,
+        k: usize,
+        spelling: &Spelling,
+    ) -> Vec<(&'a str, f32)> {
+        let known = |word: &str, sightings: u32| sightings >= SIGHTINGS || spelling.contains(word);
+        self.top_where(history, prefix, k, known)
+    }
+}
+
+/// It has an index of its writer's text for a keystroke only: what it knows, `personal` knows.
+impl Suggest for Recall<'_> {
+    fn experience(&self) -> u64 {
+        self.words_learned()
+    }
+
+    fn place(&self, query: &Query<'_>) -> Self::History {
+        self.history_in(query.conversation)
+    }
+
     fn suggest<'a>(
         &'a self,
         history: &'a Self::History,

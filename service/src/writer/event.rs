@@ -1,17 +1,18 @@
 //! How events are encoded: a version, the body, and a CRC-32 over both.
 //!
 //! ```text
-//! learn    1 | role u8 | losses length u32 | losses | text (UTF-8, filtered) | crc u32
-//! outcome  1 | outcome u8 | index u16 | characters u32                        | crc u32
+//! learn    2 | role u8 | losses length u32 | losses | text (UTF-8, filtered) | crc u32
+//! outcome  2 | outcome u8 | index u16 | characters u32 | passed over u8       | crc u32
 //! ```
-//! Integers are little endian. A change of the body gets a new version; old versions stay readable.
+//! Integers are little endian. A change of the body gets a new version; old versions stay readable. Version 1 had losses of four
+//! members in other buckets, and outcomes that did not say how often the suggestion had been passed over.
 
 use foretype_markov::Role;
 
 use crate::engine::{Losses, Outcome};
 use crate::store::{Event, EventKind};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const CRC: usize = 4;
 
 /// A message that was sent.
@@ -34,6 +35,8 @@ pub struct Judged {
     pub index: u16,
     /// How many of its characters were taken.
     pub chars: u32,
+    /// At how many keys it had been shown and passed over.
+    pub passed: u8,
 }
 
 /// An event's content.
@@ -81,6 +84,7 @@ impl Content {
                 bytes.push(outcome_code(judged.outcome));
                 bytes.extend_from_slice(&judged.index.to_le_bytes());
                 bytes.extend_from_slice(&judged.chars.to_le_bytes());
+                bytes.push(judged.passed);
             }
         }
         let crc = crc32fast::hash(&bytes);
@@ -99,14 +103,14 @@ impl Content {
             return Err(DecodeError::Version(*version));
         }
         match event.kind {
-            EventKind::Learn => learned(body).map(Self::Learned),
-            EventKind::Outcome => judged(body).map(Self::Judged),
+            EventKind::Learn => learned(*version, body).map(Self::Learned),
+            EventKind::Outcome => judged(*version, body).map(Self::Judged),
         }
         .ok_or(DecodeError::Damaged)
     }
 }
 
-fn learned(body: &[u8]) -> Option<Learned> {
+fn learned(version: u8, body: &[u8]) -> Option<Learned> {
     let (role, body) = body.split_first()?;
     let (length, body) = body.split_first_chunk::<4>()?;
     let (losses, text) = body.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
@@ -118,11 +122,13 @@ fn learned(body: &[u8]) -> Option<Learned> {
             2 => Role::Customer,
             _ => return None,
         },
-        losses: Losses::from_bytes(losses)?,
+        losses: if version == 1 { Losses::from_first(losses)? } else { Losses::from_bytes(losses)? },
     })
 }
 
-fn judged(body: &[u8]) -> Option<Judged> {
+fn judged(version: u8, body: &[u8]) -> Option<Judged> {
+    let (passed, body) =
+        if version == 1 { (0, body) } else { body.split_last().map(|(p, rest)| (*p, rest))? };
     let [outcome, i0, i1, c0, c1, c2, c3] = *body else { return None };
     let outcome = match outcome {
         0 => Outcome::Accepted,
@@ -131,7 +137,7 @@ fn judged(body: &[u8]) -> Option<Judged> {
         _ => return None,
     };
     let (index, chars) = (u16::from_le_bytes([i0, i1]), u32::from_le_bytes([c0, c1, c2, c3]));
-    Some(Judged { outcome, index, chars })
+    Some(Judged { outcome, index, chars, passed })
 }
 
 pub(super) fn role_code(role: Role) -> u8 {
@@ -154,7 +160,10 @@ fn outcome_code(outcome: Outcome) -> u8 {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
+    use foretype_markov::Matched;
+
     use super::*;
+    use crate::ensemble::weights::{Loss, bucket};
 
     fn event(content: &Content) -> Event {
         Event { seq: 1, at: 0, kind: content.kind(), payload: content.encode() }
@@ -165,7 +174,7 @@ mod tests {
     }
 
     fn dismissed() -> Content {
-        Content::Judged(Judged { outcome: Outcome::Rejected, index: 3, chars: 12 })
+        Content::Judged(Judged { outcome: Outcome::Rejected, index: 3, chars: 12, passed: 0 })
     }
 
     #[test]
@@ -175,11 +184,32 @@ mod tests {
         }
     }
 
-    /// Golden: an outcome as version 1 wrote it.
+    /// Golden: an outcome and a message of one word as version 1 wrote them.
     #[test]
     fn version_1_stays_readable() {
         let payload = vec![1, 2, 3, 0, 12, 0, 0, 0, 0xc8, 0x03, 0x55, 0xf2];
-        assert_eq!(dismissed().encode(), payload);
+        let outcome = Event { seq: 1, at: 0, kind: EventKind::Outcome, payload };
+        assert_eq!(Content::decode(&outcome).unwrap(), dismissed());
+        // In the bucket of a model that had learned much and matched three words twice; the second member slept.
+        let mut payload = vec![1, 1, 13, 0, 0, 0, 59, 200, 40, 10, 5];
+        for centi in [-150_i16, i16::MIN, -300, -900] {
+            payload.extend_from_slice(&centi.to_le_bytes());
+        }
+        payload.extend_from_slice(b"Hi");
+        let crc = crc32fast::hash(&payload);
+        payload.extend_from_slice(&crc.to_le_bytes());
+        let message = Event { seq: 2, at: 0, kind: EventKind::Learn, payload };
+        let Content::Learned(learned) = Content::decode(&message).unwrap() else { panic!("a message") };
+        assert_eq!((learned.text.as_str(), learned.role), ("Hi", Role::Agent));
+        let Loss { bucket, prior, log_probs } = learned.losses.0[0];
+        assert_eq!(usize::from(bucket), bucket_of((Matched { order: 3, count: 2 }, 5_000), 3));
+        assert_eq!(prior[..4], [200, 40, 10, 5]);
+        assert_eq!(log_probs[..4], [Some(-1.5), None, Some(-3.0), Some(-9.0)]);
+        assert!(log_probs[4..].iter().all(Option::is_none), "who came later slept");
+    }
+
+    fn bucket_of(personal: (Matched, u64), domain: u8) -> usize {
+        bucket(Some(personal), Some(Matched { order: domain, count: 9 }))
     }
 
     #[test]

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+pub use attention::{Attention, SLOTS, slot};
 pub use recent::Recent;
 pub use registry::{Settings, Writers};
 pub use state::{Counts, WriterState};
 pub use unlisted::Unlisted;
 pub use warm::Writer;
 
+mod attention;
 pub mod event;
 mod recent;
 mod registry;

@@ -2,23 +2,26 @@
 //!
 //! ```text
 //! "FTWS" | events u64 | first_at i64 | last_at i64 | 6 counts u64 | weights length u32 | weights
-//!        | recent length u32 | recent | unlisted words length u32 | unlisted words | personal model
+//!        | recent length u32 | recent | unlisted words length u32 | unlisted words | attention length u32 | attention
+//!        | personal model
 //! ```
-//! Little endian; the version and the checksum stand beside it in the store. Version 2 had no unlisted words: those of the
-//! personal model's vocabulary are learned instead.
+//! Little endian; the version and the checksum stand beside it in the store. Versions 2 and 3 had weights of four members in
+//! fewer buckets, and no attention. Version 2 had no unlisted words: those of the personal model's vocabulary are learned instead.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use foretype_markov::{PersonalModel, segment};
 
-use super::Recent;
-use super::event::{Content, Learned};
+use super::event::{Content, Judged, Learned};
+use super::{Attention, Recent};
 use crate::engine::{Memory, Outcome};
 use crate::ensemble::weights::Weights;
 use crate::store::{Event, Snapshot};
 
 /// Version of the snapshot encoding.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
+/// The last one with the first releases' weights.
+const FIRST_WEIGHTS: u32 = 3;
 /// The last one without unlisted words.
 const PLAIN_FORMAT: u32 = 2;
 const MAGIC: &[u8; 4] = b"FTWS";
@@ -70,12 +73,20 @@ impl WriterState {
         self.counts.last_at = self.counts.last_at.max(event.at);
         match Content::decode(event) {
             Ok(Content::Learned(learned)) => self.learn(&learned),
-            Ok(Content::Judged(judged)) => match judged.outcome {
-                Outcome::Accepted => self.counts.accepted += 1,
-                Outcome::Partial => self.counts.partial += 1,
-                Outcome::Rejected => self.counts.rejected += 1,
-            },
+            Ok(Content::Judged(judged)) => self.judge(&judged),
             Err(error) => tracing::error!(%error, seq = event.seq, "an event is left out"),
+        }
+    }
+
+    fn judge(&mut self, judged: &Judged) {
+        match judged.outcome {
+            Outcome::Accepted => self.counts.accepted += 1,
+            Outcome::Partial => self.counts.partial += 1,
+            Outcome::Rejected => self.counts.rejected += 1,
+        }
+        if judged.outcome != Outcome::Rejected {
+            let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
+            memory.attention.took(judged.index.into(), judged.passed);
         }
     }
 
@@ -97,14 +108,15 @@ impl WriterState {
 
     /// The stored form.
     pub fn snapshot(&self, epoch: u64) -> Snapshot {
-        let ([weights, recent, unlisted], personal) = {
+        let (parts, personal) = {
             let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
-            let parts = [memory.weights.to_bytes(), memory.recent.to_bytes(), memory.unlisted.to_bytes()];
+            let [weights, recent] = [memory.weights.to_bytes(), memory.recent.to_bytes()];
+            let parts = [weights, recent, memory.unlisted.to_bytes(), memory.attention.to_bytes()];
             (parts, memory.personal.to_bytes())
         };
         let counts = &self.counts;
-        let mut blob =
-            Vec::with_capacity(100 + weights.len() + recent.len() + unlisted.len() + personal.len());
+        let held = parts.iter().map(Vec::len).sum::<usize>() + personal.len();
+        let mut blob = Vec::with_capacity(128 + held);
         blob.extend_from_slice(MAGIC);
         blob.extend_from_slice(&self.seq.to_le_bytes());
         blob.extend_from_slice(&counts.first_at.to_le_bytes());
@@ -113,7 +125,7 @@ impl WriterState {
         for total in totals.into_iter().chain([counts.rejected]) {
             blob.extend_from_slice(&total.to_le_bytes());
         }
-        for part in [&weights, &recent, &unlisted] {
+        for part in &parts {
             let length = u32::try_from(part.len()).expect("each is a few kilobytes");
             blob.extend_from_slice(&length.to_le_bytes());
             blob.extend_from_slice(part);
@@ -125,7 +137,7 @@ impl WriterState {
     /// Reads the stored form into the memory of a writer nobody knows; `None`: written by another release, or not this writer's
     /// fold.
     pub fn restore(snapshot: &Snapshot, blank: Memory) -> Option<Self> {
-        if ![FORMAT, PLAIN_FORMAT].contains(&snapshot.format) {
+        if !(PLAIN_FORMAT..=FORMAT).contains(&snapshot.format) {
             return None;
         }
         let mut rest = snapshot.blob.strip_prefix(MAGIC)?;
@@ -151,15 +163,18 @@ impl WriterState {
             rest = tail;
             Some(part)
         };
-        let weights = Weights::from_bytes(part()?)?;
+        let weights = part()?;
+        let first = snapshot.format <= FIRST_WEIGHTS;
+        let weights = if first { Weights::from_first(weights)? } else { Weights::from_bytes(weights)? };
         let recent = Recent::from_bytes(part()?)?;
-        let words = if snapshot.format == FORMAT { part()? } else { &[] };
+        let words = if snapshot.format > PLAIN_FORMAT { part()? } else { &[] };
         let mut unlisted = blank.unlisted.restore(words)?;
+        let attention = if first { Attention::default() } else { Attention::from_bytes(part()?)? };
         let personal = PersonalModel::from_bytes(rest).ok()?;
         if snapshot.format == PLAIN_FORMAT {
             unlisted.extend(personal.surfaces());
         }
-        let memory = Arc::new(RwLock::new(Memory { personal, weights, recent, unlisted }));
+        let memory = Arc::new(RwLock::new(Memory { personal, weights, recent, unlisted, attention }));
         (seq == snapshot.seq).then_some(Self { memory, counts, seq })
     }
 }

@@ -55,7 +55,9 @@ impl Naive {
             "escape" => new / base,
             _ => (sighting * known(word) + recent.get(word).map_or(0.0, |r| r.0)) / base,
         };
-        for words in 1..=context.len().min(5) {
+        for words in 1..=context.len().min(8) {
+            let (d, strength) =
+                [(0.8, 0.3), (0.7, 0.2), (0.5, 0.2), (0.4, 0.2), (0.3, 0.2)][words.max(4) - 4];
             let tail = &context[context.len() - words..];
             let mut found: HashMap<&str, (f64, f64)> = HashMap::new();
             for ((before, event, _), age) in weighed.iter().rev() {
@@ -68,8 +70,8 @@ impl Naive {
                 break;
             }
             let (n, t) = found.values().fold((0.0, 0.0), |(n, t), f| (n + f.0, t + f.1));
-            let own = found.get(word).map_or(0.0, |f| f.0 - 0.8 * f.1);
-            prob = (own + (0.3 + 0.8 * t) * prob) / (n + 0.3);
+            let own = found.get(word).map_or(0.0, |f| f.0 - d * f.1);
+            prob = (own + (strength + d * t) * prob) / (n + strength);
         }
         prob
     }

@@ -2,7 +2,7 @@
 
 use crate::engine::{Predictor, Probe};
 use crate::ensemble::mixture::{PREFIX_CLASSES, Prior};
-use crate::ensemble::weights::{BUCKETS, Loss, MEMBERS};
+use crate::ensemble::weights::{BUCKETS, Loss, MATCHES, MEMBERS, matched};
 
 /// Words the overall weights count for in a bucket of few.
 const PSEUDO: f64 = 30.0;
@@ -41,16 +41,25 @@ fn complete(losses: &[Loss]) -> impl Iterator<Item = (usize, [f64; MEMBERS], [bo
     })
 }
 
-/// Expectation maximisation per bucket, drawn towards the overall weights where there are few words.
+/// Expectation maximisation per bucket, drawn to coarser ones where there are few words: those of as long a match whatever
+/// else, and these to the next shorter match's.
 pub(super) fn weights(losses: &[Loss]) -> Vec<[f32; MEMBERS]> {
     let uniform = [1.0 / MEMBERS as f64; MEMBERS];
     // A member that slept through a word was not wrong about it.
     let everybody = complete(losses).filter(|(.., awake)| awake.iter().all(|awake| *awake));
     let overall = em(&everybody.map(|(_, probs, _)| probs), uniform, 0.0);
-    let buckets = (0..BUCKETS).map(|bucket| {
-        let words = complete(losses).filter(|(b, ..)| *b == bucket).map(|(_, probs, _)| probs);
-        em(&words, overall, PSEUDO)
-    });
+    let within = |inside: &dyn Fn(usize) -> bool, start| {
+        let words = complete(losses).filter(|(bucket, ..)| inside(*bucket)).map(|(_, probs, _)| probs);
+        em(&words.collect::<Vec<_>>().iter().copied(), start, PSEUDO)
+    };
+    let mut shorter = overall;
+    let levels: Vec<_> = (0..=MATCHES)
+        .map(|level| {
+            shorter = within(&|bucket| matched(bucket) == level, shorter);
+            shorter
+        })
+        .collect();
+    let buckets = (0..BUCKETS).map(|bucket| within(&|other| other == bucket, levels[matched(bucket)]));
     buckets.map(|weights| normalised(weights.map(|w| w.max(LEAST))).map(|w| w as f32)).collect()
 }
 
@@ -158,8 +167,8 @@ mod tests {
     #[test]
     fn em_finds_the_share_of_each_member() {
         // Two of three words are known to gpt2 only, one to the domain only.
-        let mut losses = vec![loss(5, [0.9, 1e-6, 1e-6, 1e-6]); 200];
-        losses.extend(vec![loss(5, [1e-6, 1e-6, 0.9, 1e-6]); 100]);
+        let mut losses = vec![loss(5, [0.9, 1e-6, 1e-6, 1e-6, 1e-6]); 200];
+        losses.extend(vec![loss(5, [1e-6, 1e-6, 0.9, 1e-6, 1e-6]); 100]);
         let weights = weights(&losses)[5];
         assert!(
             (weights[0] - 2.0 / 3.0).abs() < 0.02 && (weights[2] - 1.0 / 3.0).abs() < 0.02,
@@ -171,7 +180,12 @@ mod tests {
     #[test]
     fn a_member_that_misjudges_prefixes_counts_less_there() {
         let typed: Vec<_> = (0..100)
-            .map(|_| Typed { bucket: 0, class: 2, word: [0.0, 0.0, 0.5, 0.01], prefix: [0.0, 0.0, 0.6, 1.0] })
+            .map(|_| Typed {
+                bucket: 0,
+                class: 2,
+                word: [0.0, 0.0, 0.5, 0.01, 0.0],
+                prefix: [0.0, 0.0, 0.6, 1.0, 0.0],
+            })
             .collect();
         let mut prior = Prior::default();
         let before = typed_loss(&typed, &prior);
