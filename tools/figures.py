@@ -30,9 +30,9 @@ SETS = ["support-chat", "customer-care", "finance-meetings", "engineer-notes", "
 # Name of the row: (predictors served, arguments of the measuring script).
 EVERYTHING = ["--min-confidence", "0"]
 CONFIGURATIONS = {
-    "ensemble, personal": ("gpt2,personal,domain,charlm,recall", EVERYTHING),
-    "ensemble, personal, default threshold": ("gpt2,personal,domain,charlm,recall", []),
-    "ensemble, not personal": ("gpt2,personal,domain,charlm,recall", [*EVERYTHING, "--no-personal"]),
+    "ensemble, personal": ("gpt2,personal,domain,charlm", EVERYTHING),
+    "ensemble, personal, default threshold": ("gpt2,personal,domain,charlm", []),
+    "ensemble, not personal": ("gpt2,personal,domain,charlm", [*EVERYTHING, "--no-personal"]),
     "gpt2 alone": ("gpt2", EVERYTHING),
     "personal alone": ("personal", EVERYTHING),
     "domain alone": ("domain", EVERYTHING),

@@ -1,16 +1,13 @@
 //! What each part is worth: the same typist before the ensemble, before each predictor alone, and with each part left out.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
-use serde::{Deserialize, Serialize};
+use anyhow::Result;
+use foretype::engine::Predictor;
 
 use crate::desk::{self, Setup};
-use crate::quality;
+use crate::results::Results;
 use crate::score::Figures;
 
 /// Rows whose details are told.
@@ -41,81 +38,45 @@ fn rows(base: &Setup) -> Vec<Row> {
         let predictors = base.predictors.iter().copied().filter(|who| who != left_out).collect();
         row(format!("without {}", left_out.name()), Setup { predictors, ..shown.clone() });
     }
+    for added in Predictor::ALL.into_iter().filter(|who| !base.predictors.contains(who)) {
+        let predictors = base.predictors.iter().copied().chain([added]).collect();
+        row(format!("with {}", added.name()), Setup { predictors, ..shown.clone() });
+    }
     for alone in &base.predictors {
         row(format!("{} alone", alone.name()), Setup { predictors: vec![*alone], ..shown.clone() });
     }
     rows
 }
 
-/// A row on a set, as it is kept between runs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Cell {
-    configuration: String,
-    set: String,
-    limit: Option<usize>,
-    #[serde(flatten)]
-    figures: Figures,
-}
-
 /// What was measured.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Table {
     /// In the order of the table.
     rows: Vec<String>,
     sets: Vec<String>,
-    cells: BTreeMap<(String, String), Figures>,
+    results: Results,
 }
 
-/// Measures what is not in `results` yet, a line for each as soon as it is known; rows of others that are there (a peer's)
-/// come last in the table.
+/// Measures what is not in `results` yet; rows of others that are there (a peer's) come last in the table.
 ///
 /// # Errors
 /// When a file cannot be read or written, the models not be opened, or a request is refused.
 pub fn run(base: &Setup, files: &[PathBuf], only: &[String], results: &Path) -> Result<Table> {
-    let mut table = Table { sets: files.iter().map(|file| desk::set(file)).collect(), ..Table::default() };
-    let mut others = Vec::new();
-    for cell in kept(results)?.into_iter().filter(|cell| cell.limit == base.limit) {
-        others.push(cell.configuration.clone());
-        table.cells.insert((cell.configuration, cell.set), cell.figures);
-    }
-    if let Some(folder) = results.parent() {
-        fs::create_dir_all(folder)?;
-    }
+    let mut results = Results::open(results, base.limit)?;
+    let mut names = Vec::new();
     for Row { name, setup } in rows(base) {
         if !only.is_empty() && !only.iter().any(|part| name.contains(part.as_str())) {
             continue;
         }
         for file in files {
-            let at = (name.clone(), desk::set(file));
-            if table.cells.contains_key(&at) {
-                continue;
-            }
-            writeln!(std::io::stderr(), "{name}, {}", at.1)?;
-            let figures = quality::run(&setup, &desk::streams(file)?)?;
-            let cell = Cell { configuration: at.0, set: at.1, limit: base.limit, figures };
-            let mut out = OpenOptions::new().create(true).append(true).open(results)?;
-            writeln!(out, "{}", serde_json::to_string(&cell)?)?;
-            table.cells.insert((cell.configuration, cell.set), cell.figures);
+            results.measure(&name, &setup, file)?;
         }
-        table.rows.push(name);
+        names.push(name);
     }
-    others.retain(|name| !table.rows.contains(name) && only.is_empty());
-    others.dedup();
-    table.rows.extend(others);
-    Ok(table)
-}
-
-/// The lines of earlier runs.
-fn kept(results: &Path) -> Result<Vec<Cell>> {
-    if !results.exists() {
-        return Ok(Vec::new());
-    }
-    let file = File::open(results).with_context(|| format!("cannot open {}", results.display()))?;
-    let lines = BufReader::new(file).lines().enumerate();
-    let read = |(number, line): (usize, std::io::Result<String>)| {
-        serde_json::from_str(&line?).with_context(|| format!("{}, line {}", results.display(), number + 1))
-    };
-    lines.map(read).collect()
+    let others = results.configurations().iter().filter(|name| only.is_empty() && !names.contains(name));
+    let others: Vec<_> = others.cloned().collect();
+    names.extend(others);
+    Ok(Table { rows: names, sets: files.iter().map(|file| desk::set(file)).collect(), results })
 }
 
 impl Table {
@@ -135,7 +96,7 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rule = "---|".repeat(self.sets.len() + 1);
         writeln!(f, "| KSR | {} |\n|{rule}", self.sets.join(" | "))?;
-        let of = |row: &str, set: &str| self.cells.get(&(row.to_owned(), set.to_owned()));
+        let of = |row: &str, set: &str| self.results.get(row, set);
         for row in &self.rows {
             self.line(f, row, |set| Some(format!("{:.3}", of(row, set)?.ksr)))?;
         }
@@ -157,7 +118,7 @@ impl fmt::Display for Table {
 
 #[cfg(test)]
 mod tests {
-    use foretype::engine::Predictor;
+    use std::fs;
 
     use super::*;
 
@@ -172,6 +133,9 @@ mod tests {
                 .filter(|row| !row.setup.predictors.contains(&who) && row.name.starts_with("without"));
             assert_eq!((alone, left_out.count()), (1, 1));
         }
+        let few = Setup { predictors: vec![Predictor::Domain], ..Setup::default() };
+        let added = super::rows(&few).iter().filter(|row| row.name.starts_with("with ")).count();
+        assert_eq!(added, Predictor::ALL.len() - 1);
         let mut names: Vec<_> = rows.iter().map(|row| &row.name).collect();
         names.sort();
         names.dedup();
@@ -184,18 +148,10 @@ mod tests {
         let results = folder.path().join("rows.jsonl");
         fs::write(&results, "{\"configuration\":\"a peer\",\"set\":\"x\",\"limit\":null,\"ksr\":0.25}\n")
             .expect("written");
-        let table =
-            run(&Setup::default(), &["x.jsonl".into(), "y.jsonl".into()], &["nothing".into()], &results);
-        assert_eq!(table.expect("read").rows, Vec::<String>::new());
-        let table = Table {
-            rows: vec!["a peer".into()],
-            sets: vec!["x".into(), "y".into()],
-            cells: kept(&results)
-                .expect("read")
-                .into_iter()
-                .map(|c| ((c.configuration, c.set), c.figures))
-                .collect(),
-        };
+        let files = ["x.jsonl".into(), "y.jsonl".into()];
+        let table = run(&Setup::default(), &files, &["nothing".into()], &results).expect("read");
+        assert_eq!(table.rows, Vec::<String>::new());
+        let table = Table { rows: vec!["a peer".into()], ..table };
         assert!(table.to_string().contains("| a peer | 0.250 | – |"), "{table}");
     }
 }

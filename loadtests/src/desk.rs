@@ -37,7 +37,7 @@ pub struct Setup {
     #[arg(long, value_name = "FILE")]
     pub runtime: Option<PathBuf>,
     /// Who predicts
-    #[arg(long, value_delimiter = ',', default_values = ["gpt2", "personal", "domain", "charlm", "recall"])]
+    #[arg(long, value_delimiter = ',', default_values = ["gpt2", "personal", "domain", "charlm"])]
     #[arg(value_parser = predictor)]
     pub predictors: Vec<Predictor>,
     /// How many suggestions the typist reads: 1 is ghost text, 3 a list
@@ -52,6 +52,9 @@ pub struct Setup {
     /// Nobody is named and nothing is taught
     #[arg(long)]
     pub no_personal: bool,
+    /// Characters of each writer's history that are taught, the newest. Default: all
+    #[arg(long, value_name = "COUNT")]
+    pub taught: Option<usize>,
     /// The conversation is not told
     #[arg(long)]
     pub no_context: bool,
@@ -84,6 +87,7 @@ impl Default for Setup {
             attention: 0.8,
             min_confidence: None,
             no_personal: false,
+            taught: None,
             no_context: false,
             no_feedback: false,
             limit: None,
@@ -201,6 +205,19 @@ pub(crate) fn type_streams<W: Witness + Default + Send>(
 }
 
 impl Stream {
+    /// The newest messages of the history that are not longer together than is to be taught.
+    fn taught(&self, setup: &Setup) -> &[String] {
+        let mut left = setup.taught.unwrap_or(usize::MAX);
+        let fits = |text: &&String| {
+            let length = text.chars().count();
+            let fits = length <= left;
+            left = left.saturating_sub(length);
+            fits
+        };
+        let newest = self.history.iter().rev().take_while(fits).count();
+        &self.history[self.history.len() - newest..]
+    }
+
     fn measured(&self, setup: &Setup) -> &[Message] {
         &self.messages[..setup.limit.unwrap_or(usize::MAX).min(self.messages.len())]
     }
@@ -244,7 +261,7 @@ impl<'a> Desk<'a> {
         witness: &mut W,
     ) -> Result<()> {
         let writer = (!self.setup.no_personal).then(|| format!("writer-{number}"));
-        for text in &stream.history {
+        for text in stream.taught(self.setup) {
             self.learn(writer.as_deref(), text).await?;
         }
         for (at, message) in stream.measured(self.setup).iter().enumerate() {

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use foretype_loadtests::desk::{self, Setup};
 use foretype_loadtests::score::Figures;
-use foretype_loadtests::{ablation, corpus, load, quality, wrong};
+use foretype_loadtests::{ablation, corpus, curve, load, quality, wrong};
 use serde::Serialize;
 
 /// Types, and says what was saved and how long answers took.
@@ -47,6 +47,19 @@ enum Command {
         /// What was measured: a JSON line a row and set
         #[arg(long, value_name = "FILE", default_value = "target/ablation.jsonl")]
         results: PathBuf,
+    },
+    /// Learning curves: what suggestions save by how much was taught before, as Markdown and a picture
+    Curve {
+        #[command(flatten)]
+        streams: Streams,
+        #[command(flatten)]
+        setup: Setup,
+        /// What was measured: a JSON line a point
+        #[arg(long, value_name = "FILE", default_value = "target/curve.jsonl")]
+        results: PathBuf,
+        /// The picture, SVG
+        #[arg(long, value_name = "FILE", default_value = "target/curve.svg")]
+        out: PathBuf,
     },
     /// Where the keys go: why each was pressed by hand, and the costliest wrong and missed suggestions
     Wrong {
@@ -98,6 +111,11 @@ fn main() -> Result<()> {
         }
         Command::Ablation { streams, setup, only, results } => {
             write!(stdout(), "{}", ablation::run(&setup, &streams.files, &only, &results)?)?;
+        }
+        Command::Curve { streams, setup, results, out } => {
+            let curves = curve::run(&setup, &streams.files, &results)?;
+            curves.draw(&out)?;
+            write!(stdout(), "{curves}")?;
         }
         Command::Wrong { streams, setup, list, json } => {
             for path in &streams.files {

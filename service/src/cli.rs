@@ -118,9 +118,10 @@ pub struct Models {
     #[arg(long, env = "FORETYPE_RUNTIME", value_name = "FILE")]
     pub runtime: Option<PathBuf>,
 
-    /// Who predicts: gpt2, personal, domain, charlm, recall. Leave some out to save memory or to see what each is worth.
+    /// Who predicts, of gpt2, personal, domain, charlm and recall. Leave some out to save memory or to see what each is worth.
+    /// recall, the writer's nearest messages, costs time and has not paid where personal is there.
     #[arg(long, env = "FORETYPE_PREDICTORS", value_name = "LIST", value_delimiter = ',')]
-    #[arg(default_values = ["gpt2", "personal", "domain", "charlm", "recall"], value_parser = predictor)]
+    #[arg(default_values = ["gpt2", "personal", "domain", "charlm"], value_parser = predictor)]
     pub predictors: Vec<Predictor>,
 
     /// Mebibytes of GPT-2 caches kept for open drafts; the least recently typed in go first.
