@@ -13,7 +13,7 @@ use crate::metrics::Metrics;
 use crate::privacy;
 use crate::store::{Usage, WriterKey};
 use crate::writer::event::{Content, Judged, Learned};
-use crate::writer::{Counts, Writer, WriterId, Writers};
+use crate::writer::{Counts, Snippets, Writer, WriterId, Writers};
 
 /// The one tenant until there are keys.
 pub const TENANT: &str = "default";
@@ -129,6 +129,8 @@ pub struct About {
     pub memory_bytes: usize,
     /// Each predictor's weight relative to the bundle's, the geometric mean over the evidence buckets.
     pub weights: [f32; MEMBERS],
+    /// Texts kept ready.
+    pub snippets: usize,
 }
 
 impl App {
@@ -213,15 +215,31 @@ impl App {
         Ok(())
     }
 
+    /// The texts a writer keeps ready.
+    pub async fn snippets(&self, writer: &WriterId) -> Result<Snippets, ApiError> {
+        let memory = self.known(&key(writer)).await?.memory();
+        let memory = memory.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(memory.snippets.clone())
+    }
+
+    /// Replaces the texts a writer keeps ready; resolves once that is durable.
+    pub async fn keep(&self, writer: &WriterId, snippets: Snippets) -> Result<u64, ApiError> {
+        let content = Content::Snippets(snippets);
+        Ok(self.writers.record(&key(writer), &content, crate::clock::now_ms(), None).await?)
+    }
+
     /// What is stored about a writer.
     pub async fn about(&self, writer: &WriterId) -> Result<About, ApiError> {
         let key = key(writer);
         let warm = self.known(&key).await?;
         let usage = self.writers.store().usage(&key).await?;
         let memory = warm.memory();
-        let weights = mean_factors(&memory.read().unwrap_or_else(PoisonError::into_inner).weights);
+        let (weights, snippets) = {
+            let memory = memory.read().unwrap_or_else(PoisonError::into_inner);
+            (mean_factors(&memory.weights), memory.snippets.0.len())
+        };
         let (counts, seq, memory_bytes) = (warm.counts(), warm.seq(), warm.bytes());
-        Ok(About { writer: writer.clone(), seq, counts, usage, memory_bytes, weights })
+        Ok(About { writer: writer.clone(), seq, counts, usage, memory_bytes, weights, snippets })
     }
 
     /// The writer, if anything was ever learned of them.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use foretype::engine::{
-    Completion, Deadline, Engine, Memory, Outcome, Predictor, Request, SessionKey, Settings, Silence, Source,
-    Status, Turn,
+    Completion, Deadline, Engine, Kind, Memory, Outcome, Predictor, Request, SessionKey, Settings, Silence,
+    Source, Status, Turn,
 };
+use foretype::writer::{Snippet, Snippets};
 use foretype_markov::{Role, segment};
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -138,6 +139,50 @@ fn who_takes_everything_right_is_believed_to_have_meant_something_else() {
     assert_eq!(second(&[]), "p");
     assert_eq!(second(&[0; 60]), "lo");
     assert_eq!(second(&[3; 60]), "p", "who looks up now and then may have missed it");
+}
+
+#[test]
+fn a_snippet_is_offered_whole_where_it_is_begun() {
+    let engine = thin(&[(" help", 0.12), (" hello", 0.04)]);
+    let mut memory = engine.new_memory();
+    let kept = |trigger: Option<&str>, text: &str| Snippet {
+        trigger: trigger.map(str::to_owned),
+        text: text.to_owned(),
+    };
+    let regards = "Kind regards,\nAnn Ota\n+81 3 1234 5678";
+    memory.snippets =
+        Snippets(vec![kept(Some(";sig"), regards), kept(None, "help yourself to the biscuits")]);
+    let memory = Some(Arc::new(RwLock::new(memory)));
+    let ask = |text: &str, corrections: bool| {
+        let session = session("snippets");
+        complete(&engine, Request { session, memory: memory.clone(), corrections, ..request(text) })
+    };
+    let begun = ask("So, Kind reg", false);
+    let first = &begun.suggestions[0];
+    assert_eq!((first.text.as_str(), first.kind), ("ards,\nAnn Ota\n+81 3 1234 5678", Kind::Snippet));
+    assert_eq!((first.predictor, first.replace), (Predictor::Snippet, 0));
+    assert!(begun.predictors.iter().all(|(who, _)| *who != Predictor::Snippet), "no member of the mixture");
+    let called = ask("So ;sig", true);
+    assert_eq!((called.suggestions[0].text.as_str(), called.suggestions[0].replace), (regards, 4));
+    assert!(
+        ask("So ;sig", false).suggestions.iter().all(|s| s.kind != Kind::Snippet),
+        "the client cannot replace"
+    );
+    // Typed along, its rest stays; dismissed, it does not come back there.
+    ask("So, Kind reg", false);
+    let through = ask("So, Kind rega", false);
+    assert_eq!((through.source, through.suggestions[0].kind), (Source::TypeThrough, Kind::Snippet));
+    engine.outcome(&through.record, 0, Outcome::Rejected);
+    assert!(ask("So, Kind rega", false).suggestions.iter().all(|s| s.kind != Kind::Snippet));
+    let both = ask("I can hel", false);
+    assert_eq!(
+        both.suggestions.iter().map(|s| s.text.trim_end()).collect::<Vec<_>>(),
+        ["p yourself to the biscuits", "lo"]
+    );
+    assert!(
+        complete(&engine, request("So, Kind reg")).suggestions.iter().all(|s| s.kind != Kind::Snippet),
+        "of one writer only"
+    );
 }
 
 #[test]

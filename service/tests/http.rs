@@ -251,6 +251,39 @@ async fn an_export_has_a_message_a_line_without_personal_data() {
 }
 
 #[tokio::test]
+async fn snippets_are_kept_replaced_and_erased() {
+    let service = start();
+    let path = "/v1/writers/anna/snippets";
+    service.get(path).await.expect_error(404, "not_found", "nothing is stored");
+    let kept = json!({"snippets": [{"trigger": ";sig", "text": "Kind regards,\nAnn"}, {"text": "Zebrafish quorum"}]});
+    assert_eq!(service.put(path, kept.to_string()).await.json(), json!({"seq": 1}));
+    assert_eq!(service.get(path).await.json(), kept);
+    assert_eq!(service.get("/v1/writers/anna").await.json()["snippets"], 2);
+    let body = json!({"text": "Zebra", "writer": "anna", "min_confidence": 0}).to_string();
+    let answer = service.post("/v1/complete", body.clone()).await.json();
+    let first = &answer["suggestions"][0];
+    assert_eq!((&first["text"], &first["kind"]), (&json!("fish quorum"), &json!("snippet")), "{answer}");
+    assert_eq!(first["predictor"], "snippet");
+    let verdict = json!({"id": answer["id"], "outcome": "accepted", "index": 0, "chars": 11});
+    assert_eq!(service.post("/v1/feedback", verdict.to_string()).await.status, StatusCode::NO_CONTENT);
+    let many = json!({"snippets": vec![json!({"text": "word"}); 101]}).to_string();
+    for (bad, field) in [
+        (many, "snippets"),
+        (json!({"snippets": [{"text": "four"}, {"text": "abc"}]}).to_string(), "snippets[1].text"),
+        (json!({"snippets": [{"text": "x".repeat(2_001)}]}).to_string(), "snippets[0].text"),
+        (json!({"snippets": [{"text": "four", "trigger": "a b"}]}).to_string(), "snippets[0].trigger"),
+        (json!({"snippets": [{"text": "four", "word": "x"}]}).to_string(), "word"),
+    ] {
+        service.put(path, bad).await.expect_error(422, "invalid", field);
+    }
+    assert_eq!(service.get(path).await.json(), kept, "a refused list changes nothing");
+    assert_eq!(service.call(Method::DELETE, path).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(service.get(path).await.json(), json!({"snippets": []}));
+    let answer = service.post("/v1/complete", body).await.json();
+    assert!(answer["suggestions"].as_array().unwrap().iter().all(|s| s["kind"] != "snippet"), "{answer}");
+}
+
+#[tokio::test]
 async fn an_erased_writer_is_gone() {
     let service = start();
     let body = json!({"writer": "anna", "text": "Zebrafish quorum"}).to_string();
@@ -371,9 +404,9 @@ async fn the_api_describes_itself() {
     let description = service.get("/openapi.json").await.json();
     let mut paths: Vec<_> = description["paths"].as_object().unwrap().keys().map(String::as_str).collect();
     paths.sort_unstable();
-    let all =
-        ["/v1/complete", "/v1/feedback", "/v1/learn", "/v1/writers/{writer}", "/v1/writers/{writer}/export"];
-    assert_eq!(paths, all);
+    let typing = ["/v1/complete", "/v1/feedback", "/v1/learn"];
+    let writers = ["", "/export", "/snippets"].map(|part| format!("/v1/writers/{{writer}}{part}"));
+    assert_eq!(paths, typing.into_iter().chain(writers.iter().map(String::as_str)).collect::<Vec<_>>());
     let request = &description["components"]["schemas"]["CompleteRequest"];
     assert_eq!(request["required"], json!(["text"]));
     assert_eq!(request["additionalProperties"], false);

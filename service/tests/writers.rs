@@ -126,7 +126,7 @@ async fn unlisted_words_survive_a_restart_and_go_with_their_writer() {
 const HEAD: usize = 4 + 9 * 8;
 
 /// The parts of a snapshot that say how long they are, and the personal model.
-fn parts(blob: &[u8]) -> ([&[u8]; 4], &[u8]) {
+fn parts(blob: &[u8]) -> ([&[u8]; 5], &[u8]) {
     let mut rest = &blob[HEAD..];
     let parts = std::array::from_fn(|_| {
         let (length, tail) = rest.split_first_chunk::<4>().unwrap();
@@ -150,8 +150,8 @@ fn snapshots_of_earlier_versions_are_read() {
     let content = message("Restart nova_compute_driver and cinder_volume");
     state.apply(&Event { seq: 1, at: 1, kind: content.kind(), payload: content.encode() });
     let (snapshot, live) = (state.snapshot(1), state.memory.read().unwrap().unlisted.clone());
-    let ([_, recent, unlisted, _], personal) = parts(&snapshot.blob);
-    // Version 3 had weights of four members in sixty buckets and no attention, version 2 no unlisted words either.
+    let ([_, recent, unlisted, ..], personal) = parts(&snapshot.blob);
+    // Version 3 had weights of four members in sixty buckets and neither attention nor snippets, version 2 no unlisted words either.
     let weights: Vec<u8> = [1.0_f32; 240].iter().flat_map(|factor| factor.to_le_bytes()).collect();
     let third = joined(&snapshot.blob, &[&weights, recent, unlisted], personal);
     let second = joined(&snapshot.blob, &[&weights, recent], personal);

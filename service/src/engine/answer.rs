@@ -18,10 +18,12 @@ pub enum Predictor {
     Charlm,
     /// The writer's messages that are nearest to this one.
     Recall,
+    /// A text the writer keeps ready. No member of the mixture: it proposes, and says how likely it is.
+    Snippet,
 }
 
 impl Predictor {
-    /// All of them, in the order of their discriminants.
+    /// The members of the mixture, in the order of their discriminants.
     pub const ALL: [Self; 5] = [Self::Gpt2, Self::Personal, Self::Domain, Self::Charlm, Self::Recall];
 
     /// The name the API and the configuration use.
@@ -32,6 +34,7 @@ impl Predictor {
             Self::Domain => "domain",
             Self::Charlm => "charlm",
             Self::Recall => "recall",
+            Self::Snippet => "snippet",
         }
     }
 
@@ -78,6 +81,8 @@ pub enum Kind {
     Phrase,
     /// Several words up to the end of a sentence.
     Sentence,
+    /// A text the writer keeps ready.
+    Snippet,
 }
 
 impl Kind {
@@ -87,6 +92,7 @@ impl Kind {
             Self::Word => "word",
             Self::Phrase => "phrase",
             Self::Sentence => "sentence",
+            Self::Snippet => "snippet",
         }
     }
 }

@@ -88,6 +88,7 @@ impl Engine {
         let prefix = place.cut.prefix;
         let mut ranked = rank(&tables.here, tables.next.as_ref(), &ensemble.calibration);
         ranked.extend(tables.meant.iter().filter_map(|meant| meant.ranked(&tables.here)));
+        ranked.extend(snippets(request, prefix));
         let passed = self.passed(request);
         let expected = self.pass_over(&mut ranked, &passed, request, prefix);
         ranked.sort_by(by_urgency);
@@ -97,7 +98,8 @@ impl Engine {
         let least_worth = most.min(most / 3.0);
         self.with_views(place, request, |views, writer| {
             for candidate in ranked.iter_mut().take(request.max_suggestions.max(EXTENDED)) {
-                if candidate.worth >= least_worth || request.max_suggestions > 1 {
+                let extends = candidate.worth >= least_worth || request.max_suggestions > 1;
+                if extends && !candidate.is_snippet() {
                     self.extend(candidate, tables, prefix, views, writer);
                 }
             }
@@ -120,7 +122,10 @@ impl Engine {
             let text = candidate.text(prefix, &request.after);
             let draft = without_last(&request.text, candidate.replace);
             let landing = session::landing(draft, &text);
-            let unwanted = || self.unwanted(request, draft, &text, landing);
+            let unwanted = || {
+                let of = if candidate.is_snippet() { Self::unwanted_here } else { Self::unwanted };
+                of(self, request, draft, &text, landing)
+            };
             if let Some(reason) = unwanted().or_else(|| shy(candidate, least)) {
                 against = against.or((reason != Silence::LowConfidence).then_some(reason));
             } else if !landings.contains(&landing) {
@@ -178,8 +183,19 @@ impl Engine {
         text: &str,
         landing: u64,
     ) -> Option<Silence> {
-        if let Some(reason) = silence::against(text, draft) {
-            return Some(reason);
+        silence::against(text, draft).or_else(|| self.unwanted_here(request, draft, text, landing))
+    }
+
+    /// The same of a text that may hold whatever its writer put there.
+    pub(super) fn unwanted_here(
+        &self,
+        request: &Request,
+        draft: &str,
+        text: &str,
+        landing: u64,
+    ) -> Option<Silence> {
+        if silence::splits_grapheme(draft, text) {
+            return Some(Silence::NoCandidate);
         }
         if let Some(key) = &request.session
             && self.sessions.with(key, |session| session.was_rejected(landing))
@@ -270,6 +286,15 @@ pub(super) fn times(passed: &[(String, Times)], text: &str) -> u8 {
     found.map_or(0, |(_, times)| times.iter().fold(0, |all, times| all.saturating_add(*times)))
 }
 
+/// The writer's snippets that are begun here. Triggers are replaced only where the client can.
+fn snippets(request: &Request, prefix: &str) -> Vec<Ranked> {
+    let Some(memory) = request.memory.as_deref().map(read) else { return Vec::new() };
+    let begun = memory.snippets.begun(&request.text);
+    let begun = begun.filter(|begun| begun.replace == 0 || request.corrections);
+    let texts = |rest: &str| rest.split_inclusive(char::is_whitespace).map(str::to_owned).collect();
+    begun.map(|begun| Ranked::snippet(texts(begun.rest), begun.prob, begun.replace, prefix)).collect()
+}
+
 /// Everything but the draft that an answer depends on.
 pub(super) fn surroundings(request: &Request) -> u64 {
     let context: Vec<_> = request.context.iter().map(|turn| (turn.role, turn.text.as_str())).collect();
@@ -290,6 +315,7 @@ fn without_last(draft: &str, count: usize) -> &str {
 
 fn suggestion(candidate: &Ranked, text: String) -> Suggestion {
     let kind = match candidate.surfaces.as_slice() {
+        _ if candidate.is_snippet() => Kind::Snippet,
         [_] => Kind::Word,
         [.., last] if worth::ends_sentence(last) => Kind::Sentence,
         _ => Kind::Phrase,

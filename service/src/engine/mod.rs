@@ -31,7 +31,7 @@ use crate::bundle::Bundle;
 use crate::ensemble::weights::Weights;
 use crate::inference::Inference;
 use crate::session::Sessions;
-use crate::writer::{Attention, Recent, Unlisted};
+use crate::writer::{Attention, Recent, Snippets, Unlisted};
 
 /// Everything that predicts.
 #[derive(Debug)]
@@ -69,6 +69,7 @@ impl Engine {
             recent: Recent::default(),
             unlisted: Unlisted::new(self.bundle.spelling.clone()),
             attention: Attention::default(),
+            snippets: Snippets::default(),
         }
     }
 

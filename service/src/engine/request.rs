@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use foretype_markov::{PersonalModel, Role};
 
 use crate::ensemble::weights::Weights;
-use crate::writer::{Attention, Recent, Unlisted};
+use crate::writer::{Attention, Recent, Snippets, Unlisted};
 
 /// When an answer is due. The budget becomes an instant on arrival and only travels down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +46,8 @@ pub struct Memory {
     pub unlisted: Unlisted,
     /// How often the writer takes what is right.
     pub attention: Attention,
+    /// Texts the writer keeps ready.
+    pub snippets: Snippets,
 }
 
 impl Memory {

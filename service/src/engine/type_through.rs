@@ -32,8 +32,10 @@ impl Engine {
         let mut offers = rest(&shown, request)?;
         let least = request.min_confidence.unwrap_or(self.bundle.ensemble.threshold);
         let wanted = |offer: &Offer| {
-            let text = &offer.suggestion.text;
-            self.unwanted(request, &request.text, text, session::landing(&request.text, text)).is_none()
+            let (draft, text) = (&request.text, &offer.suggestion.text);
+            let of =
+                if offer.suggestion.kind == Kind::Snippet { Self::unwanted_here } else { Self::unwanted };
+            of(self, request, draft, text, session::landing(draft, text)).is_none()
         };
         let first = offers.first().filter(|offer| wanted(offer))?;
         let word = first.first_word().to_owned();
@@ -131,7 +133,8 @@ fn left(offer: &Offer, typed: &str) -> Option<Offer> {
     let (inserted, confidence) = words.first_mut()?;
     *inserted -= gone;
     let confidence = confidence.clamp(0.0, 1.0);
-    let kind = if words.len() > 1 { offer.suggestion.kind } else { Kind::Word };
+    let stays = words.len() > 1 || offer.suggestion.kind == Kind::Snippet;
+    let kind = if stays { offer.suggestion.kind } else { Kind::Word };
     let suggestion = Suggestion { text: text.to_owned(), confidence, kind, ..offer.suggestion.clone() };
     Some(Offer { suggestion, words })
 }

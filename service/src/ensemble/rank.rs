@@ -7,6 +7,9 @@ use super::mixture::{Table, prefix_class};
 use super::worth;
 use crate::engine::Predictor;
 
+/// How likely each word of a snippet is after the one before.
+const GOES_ON: f32 = 0.98;
+
 /// A suggestion in the making.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranked {
@@ -31,7 +34,7 @@ pub struct Ranked {
 impl Ranked {
     /// What of the draft the surfaces begin with.
     fn typed<'a>(&self, prefix: &'a str) -> &'a str {
-        match (self.follows, self.replace) {
+        match (self.follows || self.is_snippet(), self.replace) {
             (true, _) => "",
             (false, 0) => prefix,
             (false, _) => &prefix[..prefix.len() - prefix.trim_start().len()],
@@ -40,6 +43,9 @@ impl Ranked {
 
     /// The text to insert at the cursor.
     pub fn text(&self, prefix: &str, after: &str) -> String {
+        if self.is_snippet() {
+            return self.surfaces.concat();
+        }
         worth::text(self.typed(prefix), &self.borrowed(), after)
     }
 
@@ -65,7 +71,7 @@ impl Ranked {
     /// Recomputes the worth after words were added.
     pub fn reckon(&mut self, prefix: &str) {
         let mut inserted = worth::inserted(self.typed(prefix), &self.borrowed());
-        if let (Some(first), true) = (inserted.first_mut(), self.replace > 0) {
+        if let (Some(first), true) = (inserted.first_mut(), self.replace > 0 && !self.is_snippet()) {
             // By hand the typed letters go back to where they part from the word, and what they share stays.
             let (typed, word) = (prefix.trim_start().chars(), self.surfaces[0].trim_start().chars());
             let shared = typed.zip(word).take_while(|(a, b)| a == b).count();
@@ -74,6 +80,29 @@ impl Ranked {
         let words: Vec<_> = inserted.into_iter().zip(self.probs.iter().copied()).collect();
         self.worth = worth::worth(&words);
         self.urgency = worth::urgency(&words, self.worth);
+    }
+
+    /// What is left of a snippet, or one that takes the place of the last `replace` characters. `texts` together are inserted
+    /// as they stand.
+    pub fn snippet(texts: Vec<String>, prob: f32, replace: usize, prefix: &str) -> Self {
+        let later = std::iter::repeat_n(GOES_ON, texts.len().saturating_sub(1));
+        let mut ranked = Self {
+            probs: std::iter::once(prob).chain(later).collect(),
+            surfaces: texts,
+            raw: prob,
+            follows: false,
+            replace,
+            predictor: Predictor::Snippet,
+            worth: 0.0,
+            urgency: 0.0,
+        };
+        ranked.reckon(prefix);
+        ranked
+    }
+
+    /// Whether it is a text the writer keeps ready.
+    pub fn is_snippet(&self) -> bool {
+        self.predictor == Predictor::Snippet
     }
 
     fn borrowed(&self) -> Vec<&str> {

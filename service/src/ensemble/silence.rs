@@ -73,7 +73,7 @@ fn tail(text: &str) -> &str {
 }
 
 /// Whether the insertion would join the grapheme before the cursor.
-fn splits_grapheme(draft: &str, text: &str) -> bool {
+pub fn splits_grapheme(draft: &str, text: &str) -> bool {
     let draft = tail(draft);
     if draft.is_empty() {
         return false;

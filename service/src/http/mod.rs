@@ -69,4 +69,5 @@ fn paths() -> OpenApiRouter<App> {
         .routes(routes!(learn::feedback))
         .routes(routes!(writers::about, writers::erase))
         .routes(routes!(writers::export))
+        .routes(routes!(writers::snippets, writers::keep, writers::drop_snippets))
 }

@@ -7,11 +7,12 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use futures_util::stream::{self, TryStreamExt};
 
+use super::json::Json;
 use crate::app::{self, App};
-use crate::error::{ApiError, WriterRefused};
+use crate::error::{ApiError, BodyRefused, WriterRefused};
 use crate::store::{StoreError, WriterKey};
-use crate::wire::{ExportLine, WriterResponse};
-use crate::writer::WriterId;
+use crate::wire::{ExportLine, LearnResponse, SnippetList, WriterResponse};
+use crate::writer::{Snippets, WriterId};
 
 /// Events read at once for an export, which bounds what it holds in memory.
 const PAGE: usize = 256;
@@ -65,6 +66,60 @@ pub(super) async fn export(State(app): State<App>, writer: Writer) -> Result<imp
 )]
 pub(super) async fn erase(State(app): State<App>, writer: Writer) -> Result<StatusCode, ApiError> {
     app.erase(&checked(writer)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The texts a writer keeps ready
+#[utoipa::path(
+    get, path = "/v1/writers/{writer}/snippets", tag = "writers",
+    params(("writer" = String, Path, description = "The writer's id")),
+    responses(
+        (status = 200, body = SnippetList),
+        WriterRefused,
+    )
+)]
+pub(super) async fn snippets(
+    State(app): State<App>,
+    writer: Writer,
+) -> Result<axum::Json<SnippetList>, ApiError> {
+    Ok(axum::Json(app.snippets(&checked(writer)?).await?.into()))
+}
+
+/// Keep texts ready
+///
+/// They take the place of those that were kept before. A snippet is suggested whole where its first three characters are typed,
+/// or, to a client that asks for `corrections`, in place of its trigger. Answers once they are durable.
+#[utoipa::path(
+    put, path = "/v1/writers/{writer}/snippets", tag = "writers",
+    params(("writer" = String, Path, description = "The writer's id")),
+    request_body = SnippetList,
+    responses(
+        (status = 200, body = LearnResponse),
+        BodyRefused,
+    )
+)]
+pub(super) async fn keep(
+    State(app): State<App>,
+    writer: Writer,
+    Json { value, .. }: Json<SnippetList>,
+) -> Result<axum::Json<LearnResponse>, ApiError> {
+    let seq = app.keep(&checked(writer)?, value.check()?).await?;
+    Ok(axum::Json(LearnResponse { seq }))
+}
+
+/// Keep no texts ready
+#[utoipa::path(
+    delete, path = "/v1/writers/{writer}/snippets", tag = "writers",
+    params(("writer" = String, Path, description = "The writer's id")),
+    responses(
+        (status = 204, description = "There are none"),
+        WriterRefused,
+    )
+)]
+pub(super) async fn drop_snippets(State(app): State<App>, writer: Writer) -> Result<StatusCode, ApiError> {
+    let writer = checked(writer)?;
+    app.snippets(&writer).await?;
+    app.keep(&writer, Snippets::default()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

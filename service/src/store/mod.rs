@@ -38,6 +38,8 @@ pub enum EventKind {
     Learn = 1,
     /// Something became of a suggestion.
     Outcome = 2,
+    /// The writer's snippets are these from now on.
+    Snippets = 3,
 }
 
 /// An event that has no place in the sequence yet.

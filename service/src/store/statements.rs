@@ -121,6 +121,7 @@ fn event(row: &Row<'_>) -> Result<Event> {
     let kind = match row.get::<_, u8>(2)? {
         1 => EventKind::Learn,
         2 => EventKind::Outcome,
+        3 => EventKind::Snippets,
         other => return Err(rusqlite::Error::IntegralValueOutOfRange(2, i64::from(other))),
     };
     Ok(Event { seq: row.get(0)?, at: row.get(1)?, kind, payload: row.get(3)? })

@@ -125,7 +125,7 @@ pub struct Suggestion {
     pub replace: usize,
     /// Probability that at least its first word is what the writer types next.
     pub confidence: f32,
-    /// Who proposed it: `gpt2`, `personal`, `domain`, `charlm` or `recall`.
+    /// Who proposed it: `gpt2`, `personal`, `domain`, `charlm`, `recall` or `snippet`.
     pub predictor: &'static str,
     /// `word`, `phrase` or `sentence`.
     pub kind: &'static str,

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Role;
 use crate::app::About;
 use crate::engine::Predictor;
+use crate::error::ApiError;
 use crate::store::Event;
 use crate::writer::event::Content;
+use crate::writer::snippets::{LONGEST_TEXT, LONGEST_TRIGGER, MOST};
+use crate::writer::{self, Snippets};
 
 /// What is stored about a writer.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,6 +33,8 @@ pub struct WriterResponse {
     pub first_at: i64,
     /// When the latest event happened.
     pub last_at: i64,
+    /// Snippets kept ready.
+    pub snippets: u64,
     /// Events kept; the export holds the messages among them.
     pub stored_events: u64,
     /// Their bytes and the snapshot's.
@@ -68,11 +73,67 @@ impl From<About> for WriterResponse {
             },
             first_at: counts.first_at,
             last_at: counts.last_at,
+            snippets: about.snippets as u64,
             stored_events: about.usage.events,
             stored_bytes: about.usage.bytes,
             memory_bytes: about.memory_bytes as u64,
             weights: Predictor::ALL.into_iter().map(Predictor::name).zip(about.weights).collect(),
         }
+    }
+}
+
+/// Texts that a writer keeps ready.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SnippetList {
+    /// At most 100.
+    pub snippets: Vec<Snippet>,
+}
+
+/// One of them.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Snippet {
+    /// A word that is replaced by the text where the request says `corrections`: 1 to 32 characters without a blank. Absent:
+    /// the text is suggested only where it is begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<String>,
+    /// Inserted as it stands, line breaks and personal data too: 4 to 2,000 characters.
+    pub text: String,
+}
+
+impl SnippetList {
+    /// Checks what was sent.
+    pub fn check(self) -> Result<Snippets, ApiError> {
+        if self.snippets.len() > MOST {
+            return Err(ApiError::invalid("snippets", format!("at most {MOST}")));
+        }
+        let checked = |(at, Snippet { trigger, text }): (usize, Snippet)| {
+            let field = |name: &str| format!("snippets[{at}].{name}");
+            if !(4..=LONGEST_TEXT).contains(&text.chars().count()) || text.trim().is_empty() {
+                return Err(ApiError::invalid(
+                    field("text"),
+                    format!("must have 4 to {LONGEST_TEXT} characters"),
+                ));
+            }
+            let word = |trigger: &String| {
+                (1..=LONGEST_TRIGGER).contains(&trigger.chars().count())
+                    && !trigger.contains(|c: char| c.is_whitespace() || c.is_control())
+            };
+            if !trigger.as_ref().is_none_or(word) {
+                let message = format!("must be a word of 1 to {LONGEST_TRIGGER} characters");
+                return Err(ApiError::invalid(field("trigger"), message));
+            }
+            Ok(writer::Snippet { trigger, text })
+        };
+        self.snippets.into_iter().enumerate().map(checked).collect::<Result<_, _>>().map(Snippets)
+    }
+}
+
+impl From<Snippets> for SnippetList {
+    fn from(snippets: Snippets) -> Self {
+        let snippets = snippets.0.into_iter();
+        Self { snippets: snippets.map(|s| Snippet { trigger: s.trigger, text: s.text }).collect() }
     }
 }
 
@@ -96,7 +157,7 @@ impl ExportLine {
             Ok(Content::Learned(learned)) => {
                 Some(Self { seq: event.seq, at: event.at, role: learned.role.into(), text: learned.text })
             }
-            Ok(Content::Judged(_)) => None,
+            Ok(Content::Judged(_) | Content::Snippets(_)) => None,
             Err(error) => {
                 tracing::error!(%error, seq = event.seq, "an event is left out of an export");
                 None

@@ -3,6 +3,7 @@
 //! ```text
 //! learn    2 | role u8 | losses length u32 | losses | text (UTF-8, filtered) | crc u32
 //! outcome  2 | outcome u8 | index u16 | characters u32 | passed over u8       | crc u32
+//! snippets 2 | JSON: [{"trigger", "text"}]                                     | crc u32
 //! ```
 //! Integers are little endian. A change of the body gets a new version; old versions stay readable. Version 1 had losses of four
 //! members in other buckets, and outcomes that did not say how often the suggestion had been passed over.
@@ -11,6 +12,7 @@ use foretype_markov::Role;
 
 use crate::engine::{Losses, Outcome};
 use crate::store::{Event, EventKind};
+use crate::writer::Snippets;
 
 const VERSION: u8 = 2;
 const CRC: usize = 4;
@@ -46,6 +48,8 @@ pub enum Content {
     Learned(Learned),
     /// See [`Judged`].
     Judged(Judged),
+    /// All of the writer's snippets.
+    Snippets(Snippets),
 }
 
 /// Why an event cannot be read.
@@ -65,6 +69,7 @@ impl Content {
         match self {
             Self::Learned(_) => EventKind::Learn,
             Self::Judged(_) => EventKind::Outcome,
+            Self::Snippets(_) => EventKind::Snippets,
         }
     }
 
@@ -86,6 +91,7 @@ impl Content {
                 bytes.extend_from_slice(&judged.chars.to_le_bytes());
                 bytes.push(judged.passed);
             }
+            Self::Snippets(snippets) => bytes.extend_from_slice(&snippets.to_bytes()),
         }
         let crc = crc32fast::hash(&bytes);
         bytes.extend_from_slice(&crc.to_le_bytes());
@@ -105,6 +111,7 @@ impl Content {
         match event.kind {
             EventKind::Learn => learned(*version, body).map(Self::Learned),
             EventKind::Outcome => judged(*version, body).map(Self::Judged),
+            EventKind::Snippets => Snippets::from_bytes(body).map(Self::Snippets),
         }
         .ok_or(DecodeError::Damaged)
     }
@@ -164,6 +171,7 @@ mod tests {
 
     use super::*;
     use crate::ensemble::weights::{Loss, bucket};
+    use crate::writer::Snippet;
 
     fn event(content: &Content) -> Event {
         Event { seq: 1, at: 0, kind: content.kind(), payload: content.encode() }
@@ -179,7 +187,8 @@ mod tests {
 
     #[test]
     fn what_is_encoded_is_decoded() {
-        for content in [hello(), dismissed()] {
+        let snippet = Snippet { trigger: Some(";sig".into()), text: "Kind regards,\nAnn".into() };
+        for content in [hello(), dismissed(), Content::Snippets(Snippets(vec![snippet]))] {
             assert_eq!(Content::decode(&event(&content)).unwrap(), content);
         }
     }

@@ -3,17 +3,17 @@
 //! ```text
 //! "FTWS" | events u64 | first_at i64 | last_at i64 | 6 counts u64 | weights length u32 | weights
 //!        | recent length u32 | recent | unlisted words length u32 | unlisted words | attention length u32 | attention
-//!        | personal model
+//!        | snippets length u32 | snippets | personal model
 //! ```
 //! Little endian; the version and the checksum stand beside it in the store. Versions 2 and 3 had weights of four members in
-//! fewer buckets, and no attention. Version 2 had no unlisted words: those of the personal model's vocabulary are learned instead.
+//! fewer buckets, no attention and no snippets. Version 2 had no unlisted words: those of the personal model's vocabulary are learned instead.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use foretype_markov::{PersonalModel, segment};
 
 use super::event::{Content, Judged, Learned};
-use super::{Attention, Recent};
+use super::{Attention, Recent, Snippets};
 use crate::engine::{Memory, Outcome};
 use crate::ensemble::weights::Weights;
 use crate::store::{Event, Snapshot};
@@ -74,6 +74,9 @@ impl WriterState {
         match Content::decode(event) {
             Ok(Content::Learned(learned)) => self.learn(&learned),
             Ok(Content::Judged(judged)) => self.judge(&judged),
+            Ok(Content::Snippets(snippets)) => {
+                self.memory.write().unwrap_or_else(PoisonError::into_inner).snippets = snippets;
+            }
             Err(error) => tracing::error!(%error, seq = event.seq, "an event is left out"),
         }
     }
@@ -103,7 +106,11 @@ impl WriterState {
     /// The state's bytes in memory, roughly.
     pub fn bytes(&self) -> usize {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
-        size_of::<Self>() + size_of::<Memory>() + memory.personal.bytes() + memory.unlisted.bytes()
+        size_of::<Self>()
+            + size_of::<Memory>()
+            + memory.personal.bytes()
+            + memory.unlisted.bytes()
+            + memory.snippets.bytes()
     }
 
     /// The stored form.
@@ -111,7 +118,8 @@ impl WriterState {
         let (parts, personal) = {
             let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
             let [weights, recent] = [memory.weights.to_bytes(), memory.recent.to_bytes()];
-            let parts = [weights, recent, memory.unlisted.to_bytes(), memory.attention.to_bytes()];
+            let [unlisted, attention] = [memory.unlisted.to_bytes(), memory.attention.to_bytes()];
+            let parts = [weights, recent, unlisted, attention, memory.snippets.to_bytes()];
             (parts, memory.personal.to_bytes())
         };
         let counts = &self.counts;
@@ -170,11 +178,13 @@ impl WriterState {
         let words = if snapshot.format > PLAIN_FORMAT { part()? } else { &[] };
         let mut unlisted = blank.unlisted.restore(words)?;
         let attention = if first { Attention::default() } else { Attention::from_bytes(part()?)? };
+        let snippets = if first { Snippets::default() } else { Snippets::from_bytes(part()?)? };
         let personal = PersonalModel::from_bytes(rest).ok()?;
         if snapshot.format == PLAIN_FORMAT {
             unlisted.extend(personal.surfaces());
         }
-        let memory = Arc::new(RwLock::new(Memory { personal, weights, recent, unlisted, attention }));
+        let memory =
+            Arc::new(RwLock::new(Memory { personal, weights, recent, unlisted, attention, snippets }));
         (seq == snapshot.seq).then_some(Self { memory, counts, seq })
     }
 }

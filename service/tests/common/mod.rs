@@ -52,8 +52,16 @@ impl Service {
     }
 
     pub async fn post(&self, path: &str, body: impl Into<Body>) -> Reply {
-        let request =
-            Request::post(path).header("host", "localhost").header("content-type", "application/json");
+        self.send(Method::POST, path, body).await
+    }
+
+    pub async fn put(&self, path: &str, body: impl Into<Body>) -> Reply {
+        self.send(Method::PUT, path, body).await
+    }
+
+    async fn send(&self, method: Method, path: &str, body: impl Into<Body>) -> Reply {
+        let request = Request::builder().method(method).uri(path).header("host", "localhost");
+        let request = request.header("content-type", "application/json");
         self.ask(request.body(body.into()).unwrap()).await
     }
 
