@@ -22,8 +22,7 @@ pub const BUCKETS: usize = PERSONAL_LEVELS * DOMAIN_LEVELS;
 
 /// None at all; some of a model that has learned little, as many of one that has learned more.
 const PERSONAL_LEVELS: usize = 1 + 2 * MATCHES;
-/// Levels of how much of a place the writer's model matched.
-pub const MATCHES: usize = 9;
+const MATCHES: usize = 9;
 const DOMAIN_LEVELS: usize = 4;
 
 /// Members, and levels of what the writer's model matched, as the first releases stored them.
@@ -65,10 +64,10 @@ pub fn bucket(personal: Option<(Matched, u64)>, domain: Option<Matched>) -> usiz
     personal * DOMAIN_LEVELS + domain
 }
 
-/// How much the writer's model matched in a bucket: 0 if it was not there, else one of [`MATCHES`] levels, from 1.
-pub fn matched(bucket: usize) -> usize {
-    let personal = bucket / DOMAIN_LEVELS;
-    if personal > MATCHES { personal - MATCHES } else { personal }
+/// Whether the writer's model matched five words or more in a bucket: 0 for up to seven, 1 beyond.
+pub fn long_match(bucket: usize) -> Option<usize> {
+    let level = (bucket / DOMAIN_LEVELS).checked_sub(1)? % MATCHES;
+    level.checked_sub(MATCHES - 2)
 }
 
 /// What each member lost on one word.

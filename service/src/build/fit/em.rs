@@ -2,7 +2,7 @@
 
 use crate::engine::{Predictor, Probe};
 use crate::ensemble::mixture::{PREFIX_CLASSES, Prior};
-use crate::ensemble::weights::{BUCKETS, Loss, MATCHES, MEMBERS, matched};
+use crate::ensemble::weights::{BUCKETS, Loss, MEMBERS, long_match};
 
 /// Words the overall weights count for in a bucket of few.
 const PSEUDO: f64 = 30.0;
@@ -41,25 +41,22 @@ fn complete(losses: &[Loss]) -> impl Iterator<Item = (usize, [f64; MEMBERS], [bo
     })
 }
 
-/// Expectation maximisation per bucket, drawn to coarser ones where there are few words: those of as long a match whatever
-/// else, and these to the next shorter match's.
+/// Expectation maximisation per bucket, drawn to the overall weights where there are few words. Long matches are rarer
+/// than that and nothing like the rest: those are drawn to all that are as long, whatever else is known of the place.
 pub(super) fn weights(losses: &[Loss]) -> Vec<[f32; MEMBERS]> {
     let uniform = [1.0 / MEMBERS as f64; MEMBERS];
-    // A member that slept through a word was not wrong about it.
-    let everybody = complete(losses).filter(|(.., awake)| awake.iter().all(|awake| *awake));
+    // A member that slept through a word was not wrong about it. What is off unless asked for may sleep.
+    let members = |awake: &[bool; MEMBERS]| (0..MEMBERS).all(|m| awake[m] || m == Predictor::Recall as usize);
+    let everybody = complete(losses).filter(|(.., awake)| members(awake));
     let overall = em(&everybody.map(|(_, probs, _)| probs), uniform, 0.0);
     let within = |inside: &dyn Fn(usize) -> bool, start| {
         let words = complete(losses).filter(|(bucket, ..)| inside(*bucket)).map(|(_, probs, _)| probs);
         em(&words.collect::<Vec<_>>().iter().copied(), start, PSEUDO)
     };
-    let mut shorter = overall;
-    let levels: Vec<_> = (0..=MATCHES)
-        .map(|level| {
-            shorter = within(&|bucket| matched(bucket) == level, shorter);
-            shorter
-        })
-        .collect();
-    let buckets = (0..BUCKETS).map(|bucket| within(&|other| other == bucket, levels[matched(bucket)]));
+    let long = [0, 1].map(|longer| within(&|bucket| long_match(bucket) == Some(longer), overall));
+    let buckets = (0..BUCKETS).map(|bucket| {
+        within(&|other| other == bucket, long_match(bucket).map_or(overall, |longer| long[longer]))
+    });
     buckets.map(|weights| normalised(weights.map(|w| w.max(LEAST))).map(|w| w as f32)).collect()
 }
 
