@@ -21,6 +21,9 @@ const LANDING: usize = 256;
 /// Rejections remembered in one session.
 const REJECTIONS: usize = 64;
 
+/// Words remembered that were passed over at or behind the cursor.
+const PASSED: usize = 32;
+
 /// A suggestion and what is known of its words.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Offer {
@@ -83,6 +86,9 @@ impl Session {
         {
             let target = format!("{}{}", shown.draft, offer.first_word());
             let at = self.passed.iter().position(|(passed, _)| *passed == target).unwrap_or_else(|| {
+                if self.passed.len() == PASSED {
+                    self.passed.remove(0);
+                }
                 self.passed.push((target, Times::default()));
                 self.passed.len() - 1
             });
