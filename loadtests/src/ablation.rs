@@ -32,17 +32,22 @@ fn rows(base: &Setup) -> Vec<Row> {
     row(SHOWN.into(), Setup { min_confidence: None, ..base.clone() });
     row("ensemble, personal, list of 3".into(), Setup { k: 3, ..shown.clone() });
     row("ensemble, not personal".into(), Setup { no_personal: true, ..shown.clone() });
+    row("ensemble, personal, the writers a team".into(), Setup { team: true, ..shown.clone() });
     row("ensemble, without the conversation".into(), Setup { no_context: true, ..shown.clone() });
     row("ensemble, without feedback".into(), Setup { no_feedback: true, ..shown.clone() });
-    for left_out in base.predictors.iter().filter(|_| base.predictors.len() > 1) {
+    // Without a team there is nothing that it could say.
+    let speaks = |who: Predictor| who != Predictor::Team || base.team;
+    let members: Vec<_> = base.predictors.iter().copied().filter(|who| speaks(*who)).collect();
+    for left_out in members.iter().filter(|_| members.len() > 1) {
         let predictors = base.predictors.iter().copied().filter(|who| who != left_out).collect();
         row(format!("without {}", left_out.name()), Setup { predictors, ..shown.clone() });
     }
-    for added in Predictor::ALL.into_iter().filter(|who| !base.predictors.contains(who)) {
+    let absent = |who: &Predictor| speaks(*who) && !base.predictors.contains(who);
+    for added in Predictor::ALL.into_iter().filter(absent) {
         let predictors = base.predictors.iter().copied().chain([added]).collect();
         row(format!("with {}", added.name()), Setup { predictors, ..shown.clone() });
     }
-    for alone in &base.predictors {
+    for alone in &members {
         row(format!("{} alone", alone.name()), Setup { predictors: vec![*alone], ..shown.clone() });
     }
     rows
@@ -124,7 +129,7 @@ mod tests {
 
     #[test]
     fn every_predictor_is_alone_and_left_out_once() {
-        let base = Setup { predictors: Predictor::ALL.to_vec(), ..Setup::default() };
+        let base = Setup { predictors: Predictor::ALL.to_vec(), team: true, ..Setup::default() };
         let rows = rows(&base);
         for who in Predictor::ALL {
             let alone = rows.iter().filter(|row| row.setup.predictors == [who]).count();
@@ -133,7 +138,7 @@ mod tests {
                 .filter(|row| !row.setup.predictors.contains(&who) && row.name.starts_with("without"));
             assert_eq!((alone, left_out.count()), (1, 1));
         }
-        let few = Setup { predictors: vec![Predictor::Domain], ..Setup::default() };
+        let few = Setup { predictors: vec![Predictor::Domain], team: true, ..Setup::default() };
         let added = super::rows(&few).iter().filter(|row| row.name.starts_with("with ")).count();
         assert_eq!(added, Predictor::ALL.len() - 1);
         let mut names: Vec<_> = rows.iter().map(|row| &row.name).collect();

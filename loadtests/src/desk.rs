@@ -18,7 +18,7 @@ use foretype::cli::Models;
 use foretype::engine::{Outcome, Predictor, Source, Status};
 use foretype::serve::open_app;
 use foretype::wire::{CompleteRequest, LearnRequest};
-use foretype::writer::Settings;
+use foretype::writer::{Settings, TeamId, WriterId};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ pub struct Setup {
     #[arg(long, value_name = "FILE")]
     pub runtime: Option<PathBuf>,
     /// Who predicts
-    #[arg(long, value_delimiter = ',', default_values = ["gpt2", "personal", "domain", "charlm"])]
+    #[arg(long, value_delimiter = ',', default_values = ["gpt2", "personal", "team", "domain", "charlm"])]
     #[arg(value_parser = predictor)]
     pub predictors: Vec<Predictor>,
     /// How many suggestions the typist reads: 1 is ghost text, 3 a list
@@ -52,6 +52,9 @@ pub struct Setup {
     /// Nobody is named and nothing is taught
     #[arg(long)]
     pub no_personal: bool,
+    /// The writers of a file are a team: they type in turn, a message each, and share what enough of them use
+    #[arg(long, conflicts_with = "no_personal")]
+    pub team: bool,
     /// Characters of each writer's history that are taught, the newest. Default: all
     #[arg(long, value_name = "COUNT")]
     pub taught: Option<usize>,
@@ -73,7 +76,8 @@ pub struct Setup {
 }
 
 fn predictor(name: &str) -> Result<Predictor, String> {
-    Predictor::from_name(name.trim()).ok_or_else(|| "one of gpt2, personal, domain, charlm, recall".into())
+    Predictor::from_name(name.trim())
+        .ok_or_else(|| "one of gpt2, personal, team, domain, charlm, recall".into())
 }
 
 /// That of the command line, without a predictor.
@@ -87,6 +91,7 @@ impl Default for Setup {
             attention: 0.8,
             min_confidence: None,
             no_personal: false,
+            team: false,
             taught: None,
             no_context: false,
             no_feedback: false,
@@ -188,11 +193,17 @@ pub(crate) fn type_streams<W: Witness + Default + Send>(
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(stream) = streams.get(at) else { return Ok(()) };
-            let (mut score, mut witness) = (Score::default(), W::default());
-            desk.runtime.block_on(desk.stream(at, stream, &bar, &mut score, &mut witness))?;
-            done.lock().unwrap_or_else(PoisonError::into_inner).push((at, (score, witness)));
+            let mut typed = Typed::<W>::default();
+            desk.runtime.block_on(desk.stream(at, stream, &bar, &mut typed))?;
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((at, typed));
         }
     };
+    if setup.team {
+        let desk = Desk::open(setup)?;
+        let typed = desk.runtime.block_on(desk.team(streams, &bar))?;
+        bar.finish_and_clear();
+        return Ok(typed.into_iter().map(|typed| (typed.score, typed.witness)).collect());
+    }
     std::thread::scope(|scope| {
         let jobs: Vec<_> = (0..jobs).map(|_| scope.spawn(job)).collect();
         jobs.into_iter().try_for_each(|job| job.join().unwrap_or_else(|_| bail!("a job panicked")))
@@ -201,7 +212,14 @@ pub(crate) fn type_streams<W: Witness + Default + Send>(
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     // In the order of the streams, whoever typed them: sums of floats depend on it.
     done.sort_by_key(|(at, _)| *at);
-    Ok(done.into_iter().map(|(_, found)| found).collect())
+    Ok(done.into_iter().map(|(_, typed)| (typed.score, typed.witness)).collect())
+}
+
+/// What was typed of a stream, and who saw it.
+#[derive(Default)]
+struct Typed<W> {
+    score: Score,
+    witness: W,
 }
 
 impl Stream {
@@ -221,6 +239,10 @@ impl Stream {
     fn measured(&self, setup: &Setup) -> &[Message] {
         &self.messages[..setup.limit.unwrap_or(usize::MAX).min(self.messages.len())]
     }
+}
+
+fn name(number: usize) -> String {
+    format!("writer-{number}")
 }
 
 /// A service without a network, and the typist before it.
@@ -257,21 +279,69 @@ impl<'a> Desk<'a> {
         number: usize,
         stream: &Stream,
         bar: &ProgressBar,
-        score: &mut Score,
-        witness: &mut W,
+        typed: &mut Typed<W>,
     ) -> Result<()> {
-        let writer = (!self.setup.no_personal).then(|| format!("writer-{number}"));
-        for text in stream.taught(self.setup) {
-            self.learn(writer.as_deref(), text).await?;
-        }
-        for (at, message) in stream.measured(self.setup).iter().enumerate() {
-            let session = format!("{number}-{at}");
-            witness.begin(self, writer.as_deref(), message).await?;
-            self.message(writer.as_deref(), &session, message, score, witness).await?;
-            self.learn(writer.as_deref(), &message.text).await?;
+        self.teach(number, stream).await?;
+        for at in 0..stream.measured(self.setup).len() {
+            self.turn(number, stream, at, typed).await?;
             bar.inc(1);
         }
         Ok(())
+    }
+
+    /// All streams as a team: the histories, then the first message of each, the second, and so on.
+    async fn team<W: Witness + Default>(
+        &self,
+        streams: &[Stream],
+        bar: &ProgressBar,
+    ) -> Result<Vec<Typed<W>>> {
+        let team = TeamId::new("team")?;
+        for (number, stream) in streams.iter().enumerate() {
+            self.app.assign(&WriterId::new(&name(number))?, Some(team.clone())).await?;
+            self.teach(number, stream).await?;
+        }
+        let mut typed: Vec<Typed<W>> = streams.iter().map(|_| Typed::default()).collect();
+        let longest = streams.iter().map(|stream| stream.measured(self.setup).len()).max().unwrap_or(0);
+        for at in 0..longest {
+            for (number, stream) in streams.iter().enumerate() {
+                if at < stream.measured(self.setup).len() {
+                    // As if the moment had passed that it follows its members behind.
+                    self.app.about_team(&team).await?;
+                    self.turn(number, stream, at, &mut typed[number]).await?;
+                    bar.inc(1);
+                }
+            }
+        }
+        Ok(typed)
+    }
+
+    /// The history.
+    async fn teach(&self, number: usize, stream: &Stream) -> Result<()> {
+        let writer = self.writer(number);
+        for text in stream.taught(self.setup) {
+            self.learn(writer.as_deref(), text).await?;
+        }
+        Ok(())
+    }
+
+    /// Types a message and teaches it.
+    async fn turn<W: Witness>(
+        &self,
+        number: usize,
+        stream: &Stream,
+        at: usize,
+        typed: &mut Typed<W>,
+    ) -> Result<()> {
+        let (writer, session) = (self.writer(number), format!("{number}-{at}"));
+        let message = &stream.messages[at];
+        typed.witness.begin(self, writer.as_deref(), message).await?;
+        let Typed { score, witness } = typed;
+        self.message(writer.as_deref(), &session, message, score, witness).await?;
+        self.learn(writer.as_deref(), &message.text).await
+    }
+
+    fn writer(&self, number: usize) -> Option<String> {
+        (!self.setup.no_personal).then(|| name(number))
     }
 
     async fn message<W: Witness>(

@@ -154,8 +154,11 @@ impl Witness for Notes {
             Some(writer) => Some(desk.app.writers.get(&foretype::app::key(writer)).await?.memory()),
             None => None,
         };
-        let losses =
-            desk.app.engine.losses(&message.text, asked.role, &asked.context, memory.as_ref(), EFFORT).await;
+        let losses = desk
+            .app
+            .engine
+            .losses(&message.text, asked.role, &asked.context, memory.as_ref(), None, EFFORT)
+            .await;
         // Of a text that is not written as the models see it the words cannot be told apart.
         let same = segment::normalise(&message.text) == message.text;
         let mut losses = losses.0.into_iter().filter(|_| same);

@@ -22,8 +22,8 @@ pub enum Error {
         /// The first thing that is wrong with it.
         reason: &'static str,
     },
-    /// The bytes are not a snapshot of a personal model of this version, or they are damaged.
-    #[error("not a usable personal model: {0}; drop this snapshot and learn the writer's messages again")]
+    /// The bytes are not a snapshot of a personal or team model of this version, or they are damaged.
+    #[error("not a usable model: {0}; drop this snapshot and learn the messages again")]
     Snapshot(&'static str),
     /// The corpus holds nothing to learn from.
     #[error("the corpus holds no word that occurs twice; give the builder more text")]

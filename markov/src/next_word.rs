@@ -1,4 +1,4 @@
-//! The contract both n-gram models fulfil.
+//! The contract all n-gram models fulfil.
 
 /// Who writes a message. Selects the event a message starts with, because agents and customers begin differently.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 use crate::answers::{Answers, Given};
-use crate::engine::{Completion, Deadline, Effort, Engine, Outcome, Request, SessionKey, Turn};
+use crate::engine::{Completion, Deadline, Effort, Engine, Outcome, Predictor, Request, SessionKey, Turn};
 use crate::ensemble::weights::{BUCKETS, MEMBERS, Weights};
 use crate::error::ApiError;
 use crate::metrics::Metrics;
 use crate::privacy;
-use crate::store::{Usage, WriterKey};
+use crate::store::{TeamKey, Usage, WriterKey};
 use crate::writer::event::{Content, Judged, Learned};
-use crate::writer::{Counts, Snippets, Writer, WriterId, Writers};
+use crate::writer::{Counts, Snippets, Team, TeamId, Writer, WriterId, Writers};
 
 /// The one tenant until there are keys.
 pub const TENANT: &str = "default";
@@ -131,6 +131,27 @@ pub struct About {
     pub weights: [f32; MEMBERS],
     /// Texts kept ready.
     pub snippets: usize,
+    /// The team they are in.
+    pub team: Option<TeamKey>,
+}
+
+/// What is known about a team, without words.
+#[derive(Clone, Debug)]
+pub struct AboutTeam {
+    /// Which.
+    pub team: TeamId,
+    /// Writers who are in it.
+    pub members: u64,
+    /// Those of them who taught it something.
+    pub taught_by: usize,
+    /// Words that enough of them used.
+    pub words: usize,
+    /// Sequences of two to four words that enough of them used.
+    pub phrases: usize,
+    /// Bytes in memory.
+    pub memory_bytes: usize,
+    /// Each predictor's weight relative to the bundle's, the geometric mean over the evidence buckets.
+    pub weights: [f32; MEMBERS],
 }
 
 impl App {
@@ -162,6 +183,7 @@ impl App {
             context: keystroke.context,
             role: keystroke.role,
             memory: writer.as_ref().map(|writer| writer.memory()),
+            team: writer.as_deref().and_then(|writer| self.team_of(writer)),
             session,
             max_suggestions: keystroke.max_suggestions,
             min_confidence: keystroke.min_confidence,
@@ -186,14 +208,55 @@ impl App {
     pub async fn learn(&self, lesson: Lesson) -> Result<u64, ApiError> {
         let text = privacy::filter(&lesson.text).into_owned();
         let key = key(&lesson.writer);
-        let memory = self.writers.get(&key).await?.memory();
+        let writer = self.writers.get(&key).await?;
+        let (memory, team) = (writer.memory(), self.team_of(&writer));
+        drop(writer);
         // Before it is learned: what each predictor would have thought of it is what the weights learn from.
-        let losses =
-            self.engine.losses(&text, lesson.role, &lesson.context, Some(&memory), Effort::SENDING).await;
+        let losses = self
+            .engine
+            .losses(&text, lesson.role, &lesson.context, Some(&memory), team.as_deref(), Effort::SENDING)
+            .await;
         let content = Content::Learned(Learned { text, role: lesson.role, losses });
         let seq = self.writers.record(&key, &content, lesson.at, lesson.idempotency_key).await?;
         self.metrics.learned();
         Ok(seq)
+    }
+
+    /// What the writer's team shares by now.
+    fn team_of(&self, writer: &Writer) -> Option<Arc<Team>> {
+        let team = writer.team().filter(|_| self.engine.is_enabled(Predictor::Team))?;
+        Some(self.writers.teams().get(&team))
+    }
+
+    /// Puts a writer into a team, or into none; resolves once it is durable.
+    pub async fn assign(&self, writer: &WriterId, team: Option<TeamId>) -> Result<(), ApiError> {
+        let key = key(writer);
+        if team.is_none() {
+            self.known(&key).await?;
+        }
+        Ok(self.writers.assign(&key, team.map(|team| team.shared())).await?)
+    }
+
+    /// What a team shares.
+    pub async fn about_team(&self, team: &TeamId) -> Result<AboutTeam, ApiError> {
+        let key = TeamKey { tenant: TENANT.into(), team: team.shared() };
+        let members = self.writers.store().members(&key).await?;
+        if members == 0 {
+            return Err(ApiError::NotFound("no writer is in this team".into()));
+        }
+        let held = self.writers.teams().get(&key);
+        self.writers.teams().follow(&held).await?;
+        let shared = held.read();
+        let [words, ngrams @ ..] = shared.model.ngrams();
+        Ok(AboutTeam {
+            team: team.clone(),
+            members,
+            taught_by: shared.model.writers(),
+            words,
+            phrases: ngrams.iter().sum(),
+            memory_bytes: shared.model.bytes(),
+            weights: mean_factors(&shared.weights),
+        })
     }
 
     /// Hears what became of a suggestion; resolves once it is durable.
@@ -238,14 +301,14 @@ impl App {
             let memory = memory.read().unwrap_or_else(PoisonError::into_inner);
             (mean_factors(&memory.weights), memory.snippets.0.len())
         };
-        let (counts, seq, memory_bytes) = (warm.counts(), warm.seq(), warm.bytes());
-        Ok(About { writer: writer.clone(), seq, counts, usage, memory_bytes, weights, snippets })
+        let (counts, seq, memory_bytes, team) = (warm.counts(), warm.seq(), warm.bytes(), warm.team());
+        Ok(About { writer: writer.clone(), seq, counts, usage, memory_bytes, weights, snippets, team })
     }
 
-    /// The writer, if anything was ever learned of them.
+    /// The writer, if anything is stored about them.
     pub async fn known(&self, key: &WriterKey) -> Result<Arc<Writer>, ApiError> {
         let writer = self.writers.get(key).await?;
-        if writer.seq() == 0 { Err(nobody()) } else { Ok(writer) }
+        if writer.seq() == 0 && writer.team().is_none() { Err(nobody()) } else { Ok(writer) }
     }
 
     /// Erases a writer from disk and memory.

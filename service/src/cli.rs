@@ -100,6 +100,11 @@ pub struct Serve {
     #[arg(long, env = "FORETYPE_WARM_MIB", value_name = "MIB", default_value_t = 1_024)]
     #[arg(value_parser = clap::value_parser!(u64).range(16..=1_048_576), help_heading = "Limits")]
     pub warm_mib: u64,
+
+    /// How many writers of a team must have used a phrase before the others are shown it.
+    #[arg(long, env = "FORETYPE_TEAM_WRITERS", value_name = "COUNT", default_value_t = 5)]
+    #[arg(value_parser = clap::value_parser!(u8).range(2..=16), help_heading = "Limits")]
+    pub team_writers: u8,
 }
 
 /// Where models and data are, for every command that predicts.
@@ -118,10 +123,10 @@ pub struct Models {
     #[arg(long, env = "FORETYPE_RUNTIME", value_name = "FILE")]
     pub runtime: Option<PathBuf>,
 
-    /// Who predicts, of gpt2, personal, domain, charlm and recall. Leave some out to save memory or to see what each is worth.
+    /// Who predicts, of gpt2, personal, team, domain, charlm and recall. Leave some out to save memory or to see what each is worth.
     /// recall, the writer's nearest messages, costs time and has not paid where personal is there.
     #[arg(long, env = "FORETYPE_PREDICTORS", value_name = "LIST", value_delimiter = ',')]
-    #[arg(default_values = ["gpt2", "personal", "domain", "charlm"], value_parser = predictor)]
+    #[arg(default_values = ["gpt2", "personal", "team", "domain", "charlm"], value_parser = predictor)]
     pub predictors: Vec<Predictor>,
 
     /// Mebibytes of GPT-2 caches kept for open drafts; the least recently typed in go first.
@@ -164,7 +169,8 @@ pub struct Complete {
 }
 
 fn predictor(name: &str) -> std::result::Result<Predictor, String> {
-    Predictor::from_name(name.trim()).ok_or_else(|| "one of gpt2, personal, domain, charlm, recall".into())
+    Predictor::from_name(name.trim())
+        .ok_or_else(|| "one of gpt2, personal, team, domain, charlm, recall".into())
 }
 
 /// One core is the inference thread's.

@@ -37,6 +37,7 @@ pub fn run(serve: &Serve) -> Result<()> {
         let settings = Settings {
             max_writers: usize::try_from(serve.warm_writers)?,
             max_bytes: usize::try_from(serve.warm_mib << 20)?,
+            team_writers: serve.team_writers,
             ..Settings::default()
         };
         let app = open_app(&serve.models, settings, Duration::from_millis(serve.budget_ms))?;
@@ -54,8 +55,7 @@ pub fn open_app(models: &Models, settings: Settings, budget: Duration) -> Result
     let store: Arc<dyn Store> =
         Arc::new(Sqlite::open(&folder, Box::new(move |writes, took| count.committed(writes, took)))?);
     let engine = Arc::new(open_engine(models)?);
-    let blank = Arc::clone(&engine);
-    let writers = Writers::new(store, settings, Box::new(move || blank.new_memory()));
+    let writers = Writers::new(store, settings, Arc::clone(&engine));
     Ok(App::new(engine, writers, metrics, budget))
 }
 

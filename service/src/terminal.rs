@@ -8,10 +8,10 @@ use anyhow::{Result, ensure};
 
 use crate::app;
 use crate::cli::Complete;
-use crate::engine::{Completion, Deadline, Memory, Predictor, Request, Silence};
+use crate::engine::{Completion, Deadline, Engine, Memory, Predictor, Request, Silence};
 use crate::serve::{data_folder, open_engine};
 use crate::store::{Sqlite, Store};
-use crate::writer::{Settings, Writers};
+use crate::writer::{Settings, Team, Writers};
 
 /// Bright black: what is suggested and not yet typed.
 const GREY: &str = "\x1b[90m";
@@ -28,13 +28,13 @@ pub fn run(complete: &Complete) -> Result<()> {
     runtime.block_on(async {
         let engine = Arc::new(open_engine(&complete.models)?);
         engine.warm_up().await;
-        let blank = Arc::clone(&engine);
-        let memory = memory(complete, Box::new(move || blank.new_memory())).await?;
+        let (memory, team) = known(complete, &engine).await?.unzip();
         let started = Instant::now();
         let deadline = Deadline::after(Duration::from_millis(complete.budget_ms));
         let request = Request {
             role: complete.role.into(),
             memory,
+            team: team.flatten(),
             max_suggestions: usize::try_from(complete.max_suggestions)?,
             min_confidence: Some(complete.min_confidence),
             ..Request::new(&complete.text, deadline)
@@ -47,11 +47,11 @@ pub fn run(complete: &Complete) -> Result<()> {
     })
 }
 
-/// What the writer taught; read beside a service that may be running.
-async fn memory(
+/// What the writer taught, and what the team shares; read beside a service that may be running.
+async fn known(
     complete: &Complete,
-    blank: Box<dyn Fn() -> Memory + Send + Sync>,
-) -> Result<Option<Arc<RwLock<Memory>>>> {
+    engine: &Arc<Engine>,
+) -> Result<Option<(Arc<RwLock<Memory>>, Option<Arc<Team>>)>> {
     let Some(writer) = &complete.writer else { return Ok(None) };
     let folder = data_folder(&complete.models)?;
     let store = Sqlite::open_to_read(&folder);
@@ -59,9 +59,14 @@ async fn memory(
         format!("nothing is known about {writer} in {}: teach through /v1/learn first", folder.display());
     let Some(store) = store else { anyhow::bail!(nobody) };
     let store: Arc<dyn Store> = Arc::new(store);
-    let writer = Writers::new(store, Settings::default(), blank).get(&app::key(writer)).await?;
+    let writers = Writers::new(store, Settings::default(), Arc::clone(engine));
+    let writer = writers.get(&app::key(writer)).await?;
     ensure!(writer.seq() > 0, nobody);
-    Ok(Some(writer.memory()))
+    let team = writer.team().map(|team| writers.teams().get(&team));
+    if let Some(team) = &team {
+        writers.teams().follow(team).await?;
+    }
+    Ok(Some((writer.memory(), team)))
 }
 
 fn print(

@@ -35,8 +35,8 @@ fn defaults() {
         ("127.0.0.1:8080".into(), "127.0.0.1:8081".into())
     );
     // Recall is for those who ask for it.
-    let four = [Predictor::Gpt2, Predictor::Personal, Predictor::Domain, Predictor::Charlm];
-    assert_eq!((serve.budget_ms, serve.models.predictors.as_slice()), (20, &four[..]));
+    let five = [Predictor::Gpt2, Predictor::Personal, Predictor::Team, Predictor::Domain, Predictor::Charlm];
+    assert_eq!((serve.budget_ms, serve.models.predictors.as_slice()), (20, &five[..]));
 }
 
 #[test]

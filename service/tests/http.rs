@@ -405,8 +405,15 @@ async fn the_api_describes_itself() {
     let mut paths: Vec<_> = description["paths"].as_object().unwrap().keys().map(String::as_str).collect();
     paths.sort_unstable();
     let typing = ["/v1/complete", "/v1/feedback", "/v1/learn"];
-    let writers = ["", "/export", "/snippets"].map(|part| format!("/v1/writers/{{writer}}{part}"));
-    assert_eq!(paths, typing.into_iter().chain(writers.iter().map(String::as_str)).collect::<Vec<_>>());
+    let writers = ["", "/export", "/snippets", "/team"].map(|part| format!("/v1/writers/{{writer}}{part}"));
+    assert_eq!(
+        paths,
+        typing
+            .into_iter()
+            .chain(["/v1/teams/{team}"])
+            .chain(writers.iter().map(String::as_str))
+            .collect::<Vec<_>>()
+    );
     let request = &description["components"]["schemas"]["CompleteRequest"];
     assert_eq!(request["required"], json!(["text"]));
     assert_eq!(request["additionalProperties"], false);

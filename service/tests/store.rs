@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use foretype::store::{
-    Event, EventKind, NewEvent, OpenError, RETAINED_EVENTS, Snapshot, Sqlite, Store, StoreError, WriterKey,
+    Event, EventKind, NewEvent, OpenError, RETAINED_EVENTS, Snapshot, Sqlite, Store, StoreError, TeamKey,
+    TeamPage, WriterKey,
 };
 
 fn key(writer: &str) -> WriterKey {
@@ -130,6 +131,48 @@ async fn erasure_ends_the_epoch(store: &dyn Store) {
     assert_eq!(store.load(&writer).await.unwrap().unwrap().snapshot, None);
 }
 
+async fn a_team_has_its_members_events_in_the_order_stored(store: &dyn Store) {
+    let team = TeamKey { tenant: "default".into(), team: "desk".into() };
+    let page = async |n, limit| store.team_events(&team, n, limit).await.unwrap();
+    let texts = |page: &TeamPage| -> Vec<_> {
+        page.events.iter().map(|shared| String::from_utf8(shared.event.payload.clone()).unwrap()).collect()
+    };
+    let (one, two) = (key("member1"), key("member2"));
+    store.append(&one, None, event("before")).await.unwrap();
+    for writer in [&one, &two] {
+        store.assign(writer, Some("desk".into())).await.unwrap();
+    }
+    assert_eq!(store.load(&two).await.unwrap().unwrap().team.as_deref(), Some("desk"));
+    for (writer, text) in [(&two, "a"), (&one, "b"), (&two, "c"), (&two, "d")] {
+        store.append(writer, None, event(text)).await.unwrap();
+    }
+    let judged = NewEvent { kind: EventKind::Outcome, ..event("outcome") };
+    store.append(&one, None, judged).await.unwrap();
+    let all = page(0, 9).await;
+    assert_eq!(texts(&all), ["a", "b", "c", "d"], "messages only, and none of before");
+    assert_eq!(texts(&page(all.events[1].n, 1).await), ["c"]);
+    assert_eq!(all.events[0].writer, all.events[2].writer);
+    assert_ne!(all.events[0].writer, all.events[1].writer);
+    assert_eq!(store.members(&team).await.unwrap(), 2);
+    store.assign(&two, Some("desk".into())).await.unwrap();
+    assert_eq!(page(0, 9).await, all, "already there");
+
+    store.assign(&two, None).await.unwrap();
+    let left = page(0, 9).await;
+    assert_eq!(texts(&left), ["b"]);
+    assert!(left.epoch > all.epoch, "who folded the others must know");
+    store.append(&two, None, event("e")).await.unwrap();
+    assert_eq!(store.load(&two).await.unwrap().unwrap().events.len(), 4, "they stay the writer's own");
+    store.erase(&one).await.unwrap();
+    let erased = page(0, 9).await;
+    assert!(erased.events.is_empty() && erased.epoch > left.epoch);
+    assert_eq!(store.members(&team).await.unwrap(), 0);
+    let other = TeamKey { tenant: "other".into(), team: "desk".into() };
+    assert_eq!(store.team_events(&other, 0, 9).await.unwrap(), TeamPage { epoch: 0, events: Vec::new() });
+    store.assign(&key("never was"), None).await.unwrap();
+    assert_eq!(store.load(&key("never was")).await.unwrap(), None);
+}
+
 async fn conformance(store: &dyn Store) {
     seqs_have_no_gaps_and_writers_do_not_meet(store).await;
     a_retry_gets_the_first_answer(store).await;
@@ -138,6 +181,7 @@ async fn conformance(store: &dyn Store) {
     a_snapshot_replaces_its_events(store).await;
     old_events_go_with_a_snapshot(store).await;
     erasure_ends_the_epoch(store).await;
+    a_team_has_its_members_events_in_the_order_stored(store).await;
 }
 
 #[tokio::test]

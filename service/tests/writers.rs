@@ -33,7 +33,7 @@ fn spelling() -> Engine {
 
 fn over(engine: Engine, folder: &Path, settings: Settings) -> Arc<Writers> {
     let store: Arc<dyn Store> = Arc::new(Sqlite::open(folder, Box::new(|_, _| {})).unwrap());
-    Writers::new(store, settings, Box::new(move || engine.new_memory()))
+    Writers::new(store, settings, Arc::new(engine))
 }
 
 /// The personal model's bytes: equal bytes are equal models.

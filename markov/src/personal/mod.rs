@@ -29,6 +29,7 @@ pub use conversation::Conversation;
 pub use predict::PersonalHistory;
 pub use recall::Recall;
 use text::Text;
+pub(crate) use vocabulary::{MAX_SURFACE, reserve};
 use vocabulary::{NONE, Vocabulary, WordId};
 
 /// The length of its longest n-grams: eight words of history and the next one. What agrees so far is being copied.

@@ -7,6 +7,7 @@
 use super::vocabulary::{MAX_SURFACE, NONE, Vocabulary, is_start};
 use super::{Limits, PersonalModel};
 use crate::Error;
+use crate::input::Input;
 
 const MAGIC: &[u8; 4] = b"FTPM";
 const VERSION: u32 = 2;
@@ -65,38 +66,7 @@ impl PersonalModel {
     }
 }
 
-/// What is left to read.
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn take(&mut self, len: usize) -> Result<&'a [u8], Error> {
-        let (head, rest) = self.0.split_at_checked(len).ok_or(Error::Snapshot("it is cut short"))?;
-        self.0 = rest;
-        Ok(head)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
-        let (head, rest) = self.0.split_first_chunk().ok_or(Error::Snapshot("it is cut short"))?;
-        self.0 = rest;
-        Ok(*head)
-    }
-
-    fn u8(&mut self) -> Result<u8, Error> {
-        self.array::<1>().map(|[byte]| byte)
-    }
-
-    fn u16(&mut self) -> Result<u16, Error> {
-        self.array().map(u16::from_le_bytes)
-    }
-
-    fn u32(&mut self) -> Result<u32, Error> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Result<u64, Error> {
-        self.array().map(u64::from_le_bytes)
-    }
-
+impl Input<'_> {
     fn vocabulary(&mut self, vocabulary: &mut Vocabulary) -> Result<(), Error> {
         vocabulary.restore_ends(self.u32()?);
         for _ in 0..self.u32()? {

@@ -18,13 +18,16 @@ pub enum Predictor {
     Charlm,
     /// The writer's messages that are nearest to this one.
     Recall,
+    /// What enough writers of the team use.
+    Team,
     /// A text the writer keeps ready. No member of the mixture: it proposes, and says how likely it is.
     Snippet,
 }
 
 impl Predictor {
     /// The members of the mixture, in the order of their discriminants.
-    pub const ALL: [Self; 5] = [Self::Gpt2, Self::Personal, Self::Domain, Self::Charlm, Self::Recall];
+    pub const ALL: [Self; 6] =
+        [Self::Gpt2, Self::Personal, Self::Domain, Self::Charlm, Self::Recall, Self::Team];
 
     /// The name the API and the configuration use.
     pub const fn name(self) -> &'static str {
@@ -34,6 +37,7 @@ impl Predictor {
             Self::Domain => "domain",
             Self::Charlm => "charlm",
             Self::Recall => "recall",
+            Self::Team => "team",
             Self::Snippet => "snippet",
         }
     }

@@ -11,10 +11,10 @@ use super::{
     Completion, Engine, Kind, Predictor, Record, Request, Silence, Source, Status, Suggestion, Tables, read,
 };
 use crate::ensemble::expected::Expected;
-use crate::ensemble::mixture::Views;
+use crate::ensemble::mixture::{Learned, Views};
 use crate::ensemble::phrase::Extension;
 use crate::ensemble::rank::{Ranked, by_urgency, rank};
-use crate::ensemble::weights::{MEMBERS, Weights};
+use crate::ensemble::weights::MEMBERS;
 use crate::ensemble::{silence, worth};
 use crate::inference::Question;
 use crate::session::{self, Offer, Shown, Times};
@@ -96,11 +96,11 @@ impl Engine {
         // Far behind the best, a longer candidate would not be shown either.
         let most = ranked.iter().map(|candidate| candidate.worth).fold(f32::NEG_INFINITY, f32::max);
         let least_worth = most.min(most / 3.0);
-        self.with_views(place, request, |views, writer| {
+        self.with_views(place, request, |views, learned| {
             for candidate in ranked.iter_mut().take(request.max_suggestions.max(EXTENDED)) {
                 let extends = candidate.worth >= least_worth || request.max_suggestions > 1;
                 if extends && !candidate.is_snippet() {
-                    self.extend(candidate, tables, prefix, views, writer);
+                    self.extend(candidate, tables, prefix, views, learned);
                 }
             }
         });
@@ -212,14 +212,14 @@ impl Engine {
         tables: &Tables,
         prefix: &str,
         views: &Views<'_>,
-        writer: Option<&Weights>,
+        learned: Learned<'_>,
     ) {
         let first = candidate.surfaces[0].clone();
         let goes_on = tables.phrases.iter().find(|p| p.first == first && p.follows == candidate.follows);
         let ensemble = &self.bundle.ensemble;
         let extension = Extension {
             prior: &ensemble.prior,
-            writer,
+            learned,
             calibration: &ensemble.calibration,
             neural: goes_on.map_or(&[][..], |phrase| phrase.words.as_slice()),
             prefix,

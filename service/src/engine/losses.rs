@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use foretype_markov::{Conversation, Role, segment};
 
+use super::members::Known;
 use super::place::recent_turns;
 use super::tables::after;
 use super::{Engine, Losses, Memory, Predictor, Turn, read};
@@ -12,6 +13,7 @@ use crate::ensemble::mixture::{Views, bucket_of};
 use crate::ensemble::weights::{Loss, MEMBERS};
 use crate::inference::Text;
 use crate::predictors::Query;
+use crate::writer::Team;
 
 /// Surfaces of history that any n-gram looks at.
 const HISTORY: usize = 8;
@@ -45,6 +47,7 @@ impl Engine {
         role: Role,
         context: &[Turn],
         memory: Option<&Arc<RwLock<Memory>>>,
+        team: Option<&Team>,
         effort: Effort,
     ) -> Losses {
         let normal = segment::normalise(text);
@@ -64,7 +67,7 @@ impl Engine {
             let start = (history.len() == from).then_some(role);
             let query = Query { history, start, prefix: "", conversation: &conversation };
             let neural = (from..).map(|i| neural.get(i).copied().flatten());
-            losses.extend(self.losses_of(piece, neural, &query, memory));
+            losses.extend(self.losses_of(piece, neural, &query, memory, team));
             sent += piece.iter().map(|surface| surface.len()).sum::<usize>();
             tokio::task::yield_now().await;
         }
@@ -78,26 +81,29 @@ impl Engine {
         neural: impl Iterator<Item = Option<f32>>,
         query: &Query<'_>,
         memory: Option<&Arc<RwLock<Memory>>>,
+        team: Option<&Team>,
     ) -> Vec<Loss> {
-        let guard = memory.map(|memory| read(memory));
-        let members = self.members(guard.as_deref(), query.conversation);
+        let guards = (memory.map(|memory| read(memory)), team.map(Team::read));
+        let known = Known { memory: guards.0.as_deref(), team: guards.1.as_deref() };
+        let members = self.members(known, query.conversation);
         let mut views = members.views(query);
         let mut losses = Vec::with_capacity(words.len());
         for (word, neural) in words.iter().zip(neural) {
-            losses.push(self.loss(&views, word, neural));
+            losses.push(self.loss(&views, word, neural, known));
             views = after(&views, word);
         }
         losses
     }
 
-    fn loss(&self, views: &Views<'_>, word: &str, neural: Option<f32>) -> Loss {
+    fn loss(&self, views: &Views<'_>, word: &str, neural: Option<f32>, known: Known<'_>) -> Loss {
         let bucket = bucket_of(views);
         let mut log_probs = [None; MEMBERS];
         for (predictor, view) in views {
             log_probs[*predictor as usize] = Some(view.prob(word).max(f32::MIN_POSITIVE).ln());
         }
         log_probs[Predictor::Gpt2 as usize] = neural;
-        let prior = self.bundle.ensemble.prior.weights[bucket].map(|w| (w * 255.0).round() as u8);
+        let prior = &self.bundle.ensemble.prior;
+        let prior = prior.of_team(bucket, known.weights().team).map(|w| (w * 255.0).round() as u8);
         Loss { bucket: bucket as u8, prior, log_probs }
     }
 

@@ -31,7 +31,7 @@ use crate::bundle::Bundle;
 use crate::ensemble::weights::Weights;
 use crate::inference::Inference;
 use crate::session::Sessions;
-use crate::writer::{Attention, Recent, Snippets, Unlisted};
+use crate::writer::{Attention, Recent, Shared, Snippets, Unlisted};
 
 /// Everything that predicts.
 #[derive(Debug)]
@@ -73,6 +73,11 @@ impl Engine {
         }
     }
 
+    /// What a team starts from that nobody taught. `writers_needed`: how many members must have used what others are shown.
+    pub fn new_team(&self, writers_needed: u8) -> Shared {
+        Shared::new(&self.bundle.ensemble.prior, writers_needed)
+    }
+
     /// What became of a suggestion: a rejected one does not come back at its place.
     pub fn outcome(&self, record: &Record, index: usize, outcome: Outcome) {
         if outcome == Outcome::Rejected {
@@ -88,7 +93,8 @@ impl Engine {
         }
     }
 
-    fn is_enabled(&self, predictor: Predictor) -> bool {
+    /// Whether a predictor takes part.
+    pub(crate) fn is_enabled(&self, predictor: Predictor) -> bool {
         self.enabled[predictor as usize]
     }
 }

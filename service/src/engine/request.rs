@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use foretype_markov::{PersonalModel, Role};
 
 use crate::ensemble::weights::Weights;
-use crate::writer::{Attention, Recent, Snippets, Unlisted};
+use crate::writer::{Attention, Recent, Snippets, Team, Unlisted};
 
 /// When an answer is due. The budget becomes an instant on arrival and only travels down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,6 +83,8 @@ pub struct Request {
     pub role: Role,
     /// What is known of the writer; `None`: no personalisation.
     pub memory: Option<Arc<RwLock<Memory>>>,
+    /// What the writer's team shares; `None`: the writer is in none.
+    pub team: Option<Arc<Team>>,
     /// Where KV cache and type-through stay warm; `None`: nothing is kept (also when `learn` is false).
     pub session: Option<SessionKey>,
     /// 1 to 10.
@@ -106,6 +108,7 @@ impl Request {
             context: Vec::new(),
             role: Role::Author,
             memory: None,
+            team: None,
             session: None,
             max_suggestions: 1,
             min_confidence: None,

@@ -4,11 +4,13 @@ use foretype_markov::segment;
 use foretype_models::{Continuation, Word, Words};
 
 use super::corrections::Meant;
+use super::members::Known;
 use super::place::{Place, recent_turns};
-use super::{Engine, Memory, Predictor, Request, Status, read};
-use crate::ensemble::mixture::{Table, Views, prefix_class};
-use crate::ensemble::weights::{MEMBERS, Weights};
+use super::{Engine, Predictor, Request, Status, read};
+use crate::ensemble::mixture::{Learned, Table, Views, prefix_class};
+use crate::ensemble::weights::MEMBERS;
 use crate::inference::{Question, Text};
+use crate::writer::Team;
 
 /// Candidates each member of the fast tier may propose.
 const PROPOSALS: usize = 8;
@@ -44,34 +46,34 @@ pub(crate) struct Tables {
 }
 
 impl Engine {
-    /// Runs `f` with the views of a place, under the writer's read lock.
+    /// Runs `f` with the views of a place, under the read locks of writer and team.
     pub(super) fn with_views<T>(
         &self,
         place: &Place<'_>,
         request: &Request,
-        f: impl FnOnce(&Views<'_>, Option<&Weights>) -> T,
+        f: impl FnOnce(&Views<'_>, Learned<'_>) -> T,
     ) -> T {
-        let guard = request.memory.as_deref().map(read);
-        let memory: Option<&Memory> = guard.as_deref();
+        let guards = (request.memory.as_deref().map(read), request.team.as_deref().map(Team::read));
+        let known = Known { memory: guards.0.as_deref(), team: guards.1.as_deref() };
         let query = place.query();
-        let members = self.members(memory, query.conversation);
-        f(&members.views(&query), memory.map(|m| &m.weights))
+        let members = self.members(known, query.conversation);
+        f(&members.views(&query), known.weights())
     }
 
     /// The fast tier: microseconds, always an answer.
     pub(crate) fn fast(&self, place: &Place<'_>, request: &Request) -> Tables {
-        self.with_views(place, request, |views, writer| {
+        self.with_views(place, request, |views, learned| {
             let prefix = place.cut.prefix;
-            let mut here = Table::gather(views, prefix, PROPOSALS, &self.bundle.ensemble.prior, writer);
+            let mut here = Table::gather(views, prefix, PROPOSALS, &self.bundle.ensemble.prior, learned);
             let meant = self.corrections(views, &mut here, place, request);
-            let next = (here.done() > LEAST_DONE).then(|| self.next(views, prefix, writer));
+            let next = (here.done() > LEAST_DONE).then(|| self.next(views, prefix, learned));
             Tables { here, next, meant, phrases: Vec::new() }
         })
     }
 
-    fn next(&self, views: &Views<'_>, prefix: &str, writer: Option<&Weights>) -> Table {
+    fn next(&self, views: &Views<'_>, prefix: &str, learned: Learned<'_>) -> Table {
         let after = after(views, prefix);
-        Table::gather(&after, "", NEXT_PROPOSALS, &self.bundle.ensemble.prior, writer)
+        Table::gather(&after, "", NEXT_PROPOSALS, &self.bundle.ensemble.prior, learned)
     }
 
     /// What to ask the neural tier about this place.
@@ -110,7 +112,7 @@ impl Engine {
         if words.mass <= 0.0 {
             return if words.complete { Status::Empty } else { Status::Late };
         }
-        self.with_views(place, request, |views, writer| {
+        self.with_views(place, request, |views, learned| {
             let here = &mut tables.here;
             here.mass[GPT2] = Some(words.mass);
             here.done[GPT2] = words.done * words.mass;
@@ -125,7 +127,7 @@ impl Engine {
             }
             here.settle(Predictor::Gpt2, |surface| said(surface, &question.candidates, &words.top));
             if tables.next.is_none() && here.done() > LEAST_DONE {
-                tables.next = Some(self.next(views, place.cut.prefix, writer));
+                tables.next = Some(self.next(views, place.cut.prefix, learned));
             }
             let Some(next) = &mut tables.next else { return };
             if words.after_done.is_empty() && words.after_done_candidates.is_empty() {

@@ -46,10 +46,29 @@ impl Prior {
     }
 
     /// π at one place, for one writer, not yet normalised.
-    fn at(&self, bucket: usize, class: usize, writer: Option<&Weights>) -> [f32; MEMBERS] {
-        let factors = writer.map_or([1.0; MEMBERS], |w| w.factors(bucket));
-        std::array::from_fn(|m| self.weights[bucket][m] * self.prefix[class][m] * factors[m])
+    fn at(&self, bucket: usize, class: usize, learned: Learned<'_>) -> [f32; MEMBERS] {
+        let factors = learned.writer.map_or([1.0; MEMBERS], |w| w.factors(bucket));
+        let shared = self.of_team(bucket, learned.team);
+        std::array::from_fn(|m| shared[m] * self.prefix[class][m] * factors[m])
     }
+
+    /// The weights that those of a team's members start from; they sum to one.
+    pub fn of_team(&self, bucket: usize, team: Option<&Weights>) -> [f32; MEMBERS] {
+        let Some(team) = team else { return self.weights[bucket] };
+        let factors = team.factors(bucket);
+        let weights: [f32; MEMBERS] = std::array::from_fn(|m| self.weights[bucket][m] * factors[m]);
+        let total: f32 = weights.iter().sum();
+        if total > 0.0 { weights.map(|weight| weight / total) } else { self.weights[bucket] }
+    }
+}
+
+/// What was learned of the weights beyond the prior: global, then team, then writer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Learned<'a> {
+    /// By the writer's team, relative to the prior.
+    pub team: Option<&'a Weights>,
+    /// By the writer, relative to both.
+    pub writer: Option<&'a Weights>,
 }
 
 /// A surface and what each member gives it.
@@ -93,13 +112,7 @@ pub fn bucket_of(views: &Views<'_>) -> usize {
 
 impl Table {
     /// Asks every view for its `k` best and has every view score them all.
-    pub fn gather(
-        views: &Views<'_>,
-        prefix: &str,
-        k: usize,
-        prior: &Prior,
-        writer: Option<&Weights>,
-    ) -> Self {
+    pub fn gather(views: &Views<'_>, prefix: &str, k: usize, prior: &Prior, learned: Learned<'_>) -> Self {
         let bucket = bucket_of(views);
         let mut table = Self {
             bucket,
@@ -108,7 +121,7 @@ impl Table {
             done: [0.0; MEMBERS],
             rows: Vec::new(),
             slips: 0.0,
-            weights: prior.at(bucket, prefix_class(prefix), writer),
+            weights: prior.at(bucket, prefix_class(prefix), learned),
         };
         for (predictor, view) in views {
             let m = *predictor as usize;
@@ -243,7 +256,7 @@ mod tests {
     }
 
     fn table(a: &[(String, f32)], b: &[(String, f32)], prefix: &str) -> Table {
-        Table::gather(&views(a, b, prefix), prefix, 10, &Prior::default(), None)
+        Table::gather(&views(a, b, prefix), prefix, 10, &Prior::default(), Learned::default())
     }
 
     #[test]
@@ -289,7 +302,7 @@ mod tests {
             let total: f32 = raw.values().sum();
             let mut a: Vec<_> = raw.iter().map(|(w, p)| (w.clone(), p / total)).collect();
             let mut b: Vec<_> = raw.keys().rev().zip(a.iter()).map(|(w, (_, p))| (w.clone(), *p)).collect();
-            let first = Table::gather(&views(&a, &b, &prefix), &prefix, 99, &Prior::default(), None);
+            let first = Table::gather(&views(&a, &b, &prefix), &prefix, 99, &Prior::default(), Learned::default());
             if first.mass.iter().any(Option::is_some) {
                 let sum: f32 = first.rows.iter().map(|r| first.mix(&r.probs)).sum::<f32>() + first.done();
                 // An empty prefix has no finished word.
@@ -298,7 +311,7 @@ mod tests {
             }
             a.reverse();
             b.reverse();
-            let second = Table::gather(&views(&a, &b, &prefix), &prefix, 99, &Prior::default(), None);
+            let second = Table::gather(&views(&a, &b, &prefix), &prefix, 99, &Prior::default(), Learned::default());
             for row in &first.rows {
                 let twin = second.rows.iter().find(|r| r.surface == row.surface).expect("same rows");
                 prop_assert!((first.mix(&row.probs) - second.mix(&twin.probs)).abs() < 1e-6);

@@ -3,9 +3,8 @@
 use foretype_models::Word;
 
 use super::calibrate::Calibration;
-use super::mixture::{Prior, Table, Views};
+use super::mixture::{Learned, Prior, Table, Views};
 use super::rank::Ranked;
-use super::weights::Weights;
 use super::worth;
 use crate::engine::Predictor;
 
@@ -19,8 +18,8 @@ const LEAST: f32 = 0.15;
 pub struct Extension<'a> {
     /// The bundle's weights.
     pub prior: &'a Prior,
-    /// The writer's, if known.
-    pub writer: Option<&'a Weights>,
+    /// What was learned of them beyond the bundle.
+    pub learned: Learned<'a>,
     /// Probabilities that mean what they say.
     pub calibration: &'a Calibration,
     /// The neural continuation of this first word, with conditional probabilities; may be empty.
@@ -59,7 +58,7 @@ impl Extension<'_> {
 
     /// The likeliest next surface, its calibrated probability, and whether it is the neural one.
     fn next(&self, views: &Views<'_>, neural: Option<&Word>) -> Option<(String, f32, bool)> {
-        let mut table = Table::gather(views, "", 2, self.prior, self.writer);
+        let mut table = Table::gather(views, "", 2, self.prior, self.learned);
         let gpt2 = Predictor::Gpt2 as usize;
         if let Some(Word { surface, prob }) = neural {
             table.mass[gpt2] = Some(1.0);

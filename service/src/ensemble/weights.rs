@@ -3,8 +3,8 @@
 //! The weights sit in evidence buckets and are learned online as the proportions of a mixture (Helmbold, Schapire,
 //! Singer and Warmuth 1997, "A comparison of new and old algorithms for a mixture estimation problem"), with a share
 //! that returns to the prior (Herbster and Warmuth 1998) and members that may sleep (Freund et al. 1997). They are
-//! kept *relative* to the bundle's fitted prior, and an event carries the prior it was made under, so the fold over a
-//! writer's events needs no bundle.
+//! kept *relative* to the bundle's fitted prior, or to that and what the writer's team says of it, and an event carries the prior it was
+//! made under, so the fold over a writer's events needs neither bundle nor team.
 //!
 //! Fixed share alone, whose step is the posterior over members, looks for the one best member of each stretch: a
 //! single rare word moves all weight, and the mixture is the poorer for it. A step of one twentieth towards that
@@ -75,7 +75,7 @@ pub fn long_match(bucket: usize) -> Option<usize> {
 pub struct Loss {
     /// Where the word stood: an index below [`BUCKETS`].
     pub bucket: u8,
-    /// The bundle's weights there, in 255ths, by [`Predictor`].
+    /// The weights there that the writer's own start from, the bundle's or a team's, in 255ths, by [`Predictor`].
     pub prior: [u8; MEMBERS],
     /// Natural log-probability of the word by [`Predictor`]; `None`: asleep.
     pub log_probs: [Option<f32>; MEMBERS],
@@ -173,13 +173,20 @@ impl Weights {
     /// Learns from one message, a word after the other.
     pub fn apply(&mut self, losses: &Losses) {
         for loss in &losses.0 {
-            self.apply_word(loss);
+            self.apply_word(loss, loss.prior);
+        }
+    }
+
+    /// Learns from one message under another prior than it was sent with: a row a bucket, in 255ths.
+    pub fn apply_under(&mut self, losses: &Losses, prior: &[[u8; MEMBERS]]) {
+        for loss in &losses.0 {
+            self.apply_word(loss, prior[usize::from(loss.bucket)]);
         }
     }
 
     /// π ← (1 - η) π + η π P(w) / Σ π P(w) over the members that are awake, their total kept, then the share back to
     /// the prior.
-    fn apply_word(&mut self, loss: &Loss) {
+    fn apply_word(&mut self, loss: &Loss, prior: [u8; MEMBERS]) {
         let factors = &mut self.factors[usize::from(loss.bucket)];
         // Relative to the best, so that the exponentials cannot all vanish.
         let best = loss.log_probs.iter().flatten().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -187,7 +194,7 @@ impl Weights {
             return;
         }
         let (mut total, mut mixed) = (0.0, 0.0);
-        for ((factor, prior), log_prob) in factors.iter().zip(loss.prior).zip(loss.log_probs) {
+        for ((factor, prior), log_prob) in factors.iter().zip(prior).zip(loss.log_probs) {
             if let Some(log_prob) = log_prob {
                 let weight = factor * f32::from(prior);
                 total += weight;
@@ -236,7 +243,7 @@ impl Weights {
         buckets: usize,
         stored_at: impl Fn(usize) -> usize,
     ) -> Option<Self> {
-        if members > MEMBERS || bytes.len() != buckets * members * 4 {
+        if members == 0 || members > MEMBERS || bytes.len() != buckets * members * 4 {
             return None;
         }
         let mut weights = Self::new();

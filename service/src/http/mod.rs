@@ -19,6 +19,7 @@ mod json;
 mod learn;
 mod observe;
 mod page;
+mod teams;
 mod writers;
 
 pub(crate) use headers::secure;
@@ -35,7 +36,8 @@ pub(crate) use headers::secure;
     ),
     tags(
         (name = "typing", description = "On every keystroke, and when a message is sent"),
-        (name = "writers", description = "What is stored about a writer")
+        (name = "writers", description = "What is stored about a writer"),
+        (name = "teams", description = "Writers who are shown what enough of them write")
     )
 )]
 struct Description;
@@ -69,5 +71,7 @@ fn paths() -> OpenApiRouter<App> {
         .routes(routes!(learn::feedback))
         .routes(routes!(writers::about, writers::erase))
         .routes(routes!(writers::export))
+        .routes(routes!(teams::join, teams::leave))
+        .routes(routes!(teams::about))
         .routes(routes!(writers::snippets, writers::keep, writers::drop_snippets))
 }

@@ -12,7 +12,7 @@ use crate::app::{self, App};
 use crate::error::{ApiError, BodyRefused, WriterRefused};
 use crate::store::{StoreError, WriterKey};
 use crate::wire::{ExportLine, LearnResponse, SnippetList, WriterResponse};
-use crate::writer::{Snippets, WriterId};
+use crate::writer::{Id, Snippets};
 
 /// Events read at once for an export, which bounds what it holds in memory.
 const PAGE: usize = 256;
@@ -28,9 +28,9 @@ const PAGE: usize = 256;
 )]
 pub(super) async fn about(
     State(app): State<App>,
-    writer: Writer,
+    writer: Named,
 ) -> Result<axum::Json<WriterResponse>, ApiError> {
-    let about = app.about(&checked(writer)?).await?;
+    let about = app.about(&checked("writer", writer)?).await?;
     Ok(axum::Json(about.into()))
 }
 
@@ -45,8 +45,8 @@ pub(super) async fn about(
         WriterRefused,
     )
 )]
-pub(super) async fn export(State(app): State<App>, writer: Writer) -> Result<impl IntoResponse, ApiError> {
-    let key = app::key(&checked(writer)?);
+pub(super) async fn export(State(app): State<App>, writer: Named) -> Result<impl IntoResponse, ApiError> {
+    let key = app::key(&checked("writer", writer)?);
     app.known(&key).await?;
     let pages = stream::try_unfold(0, move |seq| page(app.clone(), key.clone(), seq));
     let body = Body::from_stream(pages.inspect_err(|error| tracing::error!(%error, "an export broke off")));
@@ -64,8 +64,8 @@ pub(super) async fn export(State(app): State<App>, writer: Writer) -> Result<imp
         WriterRefused,
     )
 )]
-pub(super) async fn erase(State(app): State<App>, writer: Writer) -> Result<StatusCode, ApiError> {
-    app.erase(&checked(writer)?).await?;
+pub(super) async fn erase(State(app): State<App>, writer: Named) -> Result<StatusCode, ApiError> {
+    app.erase(&checked("writer", writer)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -80,9 +80,9 @@ pub(super) async fn erase(State(app): State<App>, writer: Writer) -> Result<Stat
 )]
 pub(super) async fn snippets(
     State(app): State<App>,
-    writer: Writer,
+    writer: Named,
 ) -> Result<axum::Json<SnippetList>, ApiError> {
-    Ok(axum::Json(app.snippets(&checked(writer)?).await?.into()))
+    Ok(axum::Json(app.snippets(&checked("writer", writer)?).await?.into()))
 }
 
 /// Keep texts ready
@@ -100,10 +100,10 @@ pub(super) async fn snippets(
 )]
 pub(super) async fn keep(
     State(app): State<App>,
-    writer: Writer,
+    writer: Named,
     Json { value, .. }: Json<SnippetList>,
 ) -> Result<axum::Json<LearnResponse>, ApiError> {
-    let seq = app.keep(&checked(writer)?, value.check()?).await?;
+    let seq = app.keep(&checked("writer", writer)?, value.check()?).await?;
     Ok(axum::Json(LearnResponse { seq }))
 }
 
@@ -116,19 +116,21 @@ pub(super) async fn keep(
         WriterRefused,
     )
 )]
-pub(super) async fn drop_snippets(State(app): State<App>, writer: Writer) -> Result<StatusCode, ApiError> {
-    let writer = checked(writer)?;
+pub(super) async fn drop_snippets(State(app): State<App>, writer: Named) -> Result<StatusCode, ApiError> {
+    let writer = checked("writer", writer)?;
     app.snippets(&writer).await?;
     app.keep(&writer, Snippets::default()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-type Writer = Result<Path<String>, PathRejection>;
+/// The last part of the path that names somebody or something.
+pub(super) type Named = Result<Path<String>, PathRejection>;
 
-fn checked(writer: Writer) -> Result<WriterId, ApiError> {
-    let wrong = |message: String| ApiError::invalid("writer", message);
-    let Path(writer) = writer.map_err(|rejection| wrong(rejection.body_text()))?;
-    WriterId::new(&writer).map_err(|error| wrong(error.to_string()))
+/// Checks a name; `what` it is of.
+pub(super) fn checked(what: &str, named: Named) -> Result<Id, ApiError> {
+    let wrong = |message: String| ApiError::invalid(what, message);
+    let Path(id) = named.map_err(|rejection| wrong(rejection.body_text()))?;
+    Id::new(&id).map_err(|error| wrong(error.to_string()))
 }
 
 /// The lines of the events after `seq`, and where to go on; `None` after the last.

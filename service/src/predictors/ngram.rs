@@ -1,10 +1,10 @@
-//! `personal`, `recall` and `domain`: an n-gram model whose escape mass goes to the spelling model,
+//! `personal`, `recall`, `team` and `domain`: an n-gram model whose escape mass goes to the spelling model,
 //! P(w | h) = P_ngram(w | h) + P(new | h) · P_spelling(w).
 
 use std::rc::Rc;
 
 use foretype_charlm::Spelling;
-use foretype_markov::{Matched, NextWord, PersonalModel, Recall, StaticModel};
+use foretype_markov::{Matched, NextWord, PersonalModel, Recall, StaticModel, TeamModel};
 
 use super::{Query, Spells, View};
 
@@ -117,6 +117,27 @@ impl Suggest for Recall<'_> {
     ) -> Vec<(&'a str, f32)> {
         let known = |word: &str, sightings: u32| sightings >= SIGHTINGS || spelling.contains(word);
         self.top_where(history, prefix, k, known)
+    }
+}
+
+/// What it says enough writers have used already.
+impl Suggest for TeamModel {
+    fn experience(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn place(&self, query: &Query<'_>) -> Self::History {
+        self.history(query.history, query.start)
+    }
+
+    fn suggest<'a>(
+        &'a self,
+        history: &'a Self::History,
+        prefix: &str,
+        k: usize,
+        _: &Spelling,
+    ) -> Vec<(&'a str, f32)> {
+        self.top(history, prefix, k)
     }
 }
 

@@ -14,9 +14,13 @@ mod commit;
 mod schema;
 mod sqlite;
 mod statements;
+mod teams;
 
 /// How many of a writer's newest events stay for export and rebuilding; of older ones only the snapshot remains.
 pub const RETAINED_EVENTS: u64 = 10_000;
+
+/// How many of a team's newest messages a start reads again; of older ones nothing remains in its model.
+pub const TEAM_EVENTS: u64 = 100_000;
 
 /// How long a retried request finds its first answer.
 pub const IDEMPOTENCY_HOURS: u64 = 24;
@@ -28,6 +32,15 @@ pub struct WriterKey {
     pub tenant: Arc<str>,
     /// The person typing, unique within the tenant.
     pub writer: Arc<str>,
+}
+
+/// A team of a tenant: writers who may be shown what enough of them write.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TeamKey {
+    /// The customer.
+    pub tenant: Arc<str>,
+    /// The team, unique within the tenant.
+    pub team: Arc<str>,
 }
 
 /// What an event is about; the number is stored.
@@ -92,13 +105,35 @@ pub struct Snapshot {
     pub blob: Vec<u8>,
 }
 
+/// A message of a team's member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TeamEvent {
+    /// Its place in the team's order.
+    pub n: u64,
+    /// Its writer's epoch, which no other writer shares.
+    pub writer: u64,
+    /// As it is among the writer's own.
+    pub event: Event,
+}
+
+/// Some of what a team's members taught, in the order it was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TeamPage {
+    /// Grows when messages are taken back, because a member left or was erased: what was folded before is void.
+    pub epoch: u64,
+    /// The messages.
+    pub events: Vec<TeamEvent>,
+}
+
 /// Everything needed to bring a writer into memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// The writer's present epoch.
     pub epoch: u64,
-    /// The newest event's number.
+    /// The newest event's number; 0: the writer has a team and taught nothing.
     pub last_seq: u64,
+    /// The team the writer is in.
+    pub team: Option<Arc<str>>,
     /// The newest snapshot whose checksum holds.
     pub snapshot: Option<Snapshot>,
     /// The events after the snapshot in order; all that are kept when there is none.
@@ -150,8 +185,18 @@ pub trait Store: Send + Sync + 'static {
     /// stored, or of another epoch, is ignored.
     fn snapshot<'a>(&'a self, key: &'a WriterKey, snapshot: Snapshot) -> Answer<'a, ()>;
 
+    /// Puts the writer into a team, or into none. From now on what they teach is the team's too; all that they taught the
+    /// team before is taken back from it.
+    fn assign<'a>(&'a self, key: &'a WriterKey, team: Option<Arc<str>>) -> Answer<'a, ()>;
+
+    /// Up to `limit` messages of a team after place `n`, of the newest [`TEAM_EVENTS`].
+    fn team_events<'a>(&'a self, key: &'a TeamKey, n: u64, limit: usize) -> Answer<'a, TeamPage>;
+
+    /// How many writers are in a team.
+    fn members<'a>(&'a self, key: &'a TeamKey) -> Answer<'a, u64>;
+
     /// Erases the writer: when this resolves, no byte of its events, snapshot or idempotency keys is left in the
-    /// engine's files. `false`: nothing was stored.
+    /// engine's files, and nothing of them in what their team is folded from. `false`: nothing was stored.
     fn erase<'a>(&'a self, key: &'a WriterKey) -> Answer<'a, bool>;
 
     /// Finishes what was accepted and closes the files; later calls are [`StoreError::Unavailable`].

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 /// The schema this release reads and writes, kept in `PRAGMA user_version`.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// "ftyp" in ASCII: says that the file is ours.
 const APPLICATION_ID: i64 = 0x6674_7970;
@@ -16,7 +16,10 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 /// How long a statement waits for another connection's lock.
 const BUSY: Duration = Duration::from_secs(5);
 
-const TABLES: &str = "
+/// What takes a database from each version to the next.
+const MIGRATIONS: [&str; 2] = [WRITERS, TEAMS];
+
+const WRITERS: &str = "
     CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE writer_head (
         tenant TEXT NOT NULL, writer TEXT NOT NULL, epoch INTEGER NOT NULL, last_seq INTEGER NOT NULL,
@@ -33,6 +36,19 @@ const TABLES: &str = "
         tenant TEXT NOT NULL, writer TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
         format INTEGER NOT NULL, crc INTEGER NOT NULL, blob BLOB NOT NULL,
         PRIMARY KEY (tenant, writer)) STRICT;
+";
+
+/// The messages of a team are its members' own: erasing those leaves nothing to read.
+const TEAMS: &str = "
+    ALTER TABLE writer_head ADD COLUMN team TEXT;
+    CREATE INDEX writer_team ON writer_head (tenant, team) WHERE team IS NOT NULL;
+    CREATE TABLE team_head (
+        tenant TEXT NOT NULL, team TEXT NOT NULL, epoch INTEGER NOT NULL, last_n INTEGER NOT NULL,
+        PRIMARY KEY (tenant, team)) STRICT, WITHOUT ROWID;
+    CREATE TABLE team_event (
+        tenant TEXT NOT NULL, team TEXT NOT NULL, n INTEGER NOT NULL, writer TEXT NOT NULL, seq INTEGER NOT NULL,
+        PRIMARY KEY (tenant, team, n)) STRICT, WITHOUT ROWID;
+    CREATE INDEX team_event_writer ON team_event (tenant, writer, seq);
 ";
 
 /// Why a database cannot be used.
@@ -66,7 +82,7 @@ pub(super) fn configure(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Creates the tables of a new database; checks the version of an old one before anything is written to it.
+/// Creates the tables of a new database and brings those of an old one up to date; one of a newer version is left as it is.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), SchemaError> {
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(SchemaError::OldSqlite(rusqlite::version()));
@@ -81,12 +97,38 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), SchemaError> {
         return Err(SchemaError::Newer(found));
     }
     configure(connection)?;
-    if found == 0 {
+    if found < VERSION {
         let transaction = connection.transaction()?;
-        transaction.execute_batch(TABLES)?;
+        let known = usize::try_from(found).unwrap_or(0);
+        MIGRATIONS[known..].iter().try_for_each(|step| transaction.execute_batch(step))?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.commit()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn an_old_database_keeps_what_it_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = Connection::open(folder.path().join("old.sqlite3")).unwrap();
+        connection.execute_batch(WRITERS).unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection.execute("INSERT INTO writer_head VALUES ('default', 'anna', 7, 3)", []).unwrap();
+        migrate(&mut connection).unwrap();
+        migrate(&mut connection).unwrap();
+        let found: (String, i64, Option<String>) = connection
+            .query_row("SELECT writer, last_seq, team FROM writer_head", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .unwrap();
+        assert_eq!(found, ("anna".into(), 3, None));
+    }
 }

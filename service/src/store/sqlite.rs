@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 use super::commit::{Committer, OnCommit, Write};
 use super::schema::{self, SchemaError};
 use super::{
-    Answer, Appended, Event, NewEvent, Snapshot, Store, StoreError, Stored, Usage, WriterKey, statements,
+    Answer, Appended, Event, NewEvent, Snapshot, Store, StoreError, Stored, TeamKey, TeamPage, Usage,
+    WriterKey, statements, teams,
 };
 use crate::clock;
 
@@ -180,6 +181,21 @@ impl Store for Sqlite {
     fn snapshot<'a>(&'a self, key: &'a WriterKey, snapshot: Snapshot) -> Answer<'a, ()> {
         let key = key.clone();
         Box::pin(self.write(false, move |connection| statements::snapshot(connection, &key, &snapshot)))
+    }
+
+    fn assign<'a>(&'a self, key: &'a WriterKey, team: Option<Arc<str>>) -> Answer<'a, ()> {
+        let key = key.clone();
+        Box::pin(self.write(false, move |connection| teams::assign(connection, &key, team.as_ref())))
+    }
+
+    fn team_events<'a>(&'a self, key: &'a TeamKey, n: u64, limit: usize) -> Answer<'a, TeamPage> {
+        let key = key.clone();
+        Box::pin(self.read(move |connection| teams::events(connection, &key, n, limit)))
+    }
+
+    fn members<'a>(&'a self, key: &'a TeamKey) -> Answer<'a, u64> {
+        let key = key.clone();
+        Box::pin(self.read(move |connection| teams::members(connection, &key)))
     }
 
     fn erase<'a>(&'a self, key: &'a WriterKey) -> Answer<'a, bool> {

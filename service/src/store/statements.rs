@@ -1,9 +1,12 @@
-//! What is said to SQLite, one function a sentence. Writes run inside the caller's transaction.
+//! What is said to SQLite of writers, one function a sentence. Writes run inside the caller's transaction.
+
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::{
     Appended, Event, EventKind, NewEvent, RETAINED_EVENTS, Snapshot, StoreError, Stored, Usage, WriterKey,
+    teams,
 };
 
 /// Appends within the caller's transaction. The inner error refuses this event only; the outer one ends the transaction.
@@ -15,11 +18,11 @@ pub(super) fn append(
     now: i64,
 ) -> Result<std::result::Result<Appended, StoreError>> {
     let head = head(connection, key)?;
-    let present = head.map(|(epoch, _)| epoch);
+    let present = head.as_ref().map(|head| head.epoch);
     if epoch.is_some() && epoch != present {
         return Ok(Err(StoreError::Erased));
     }
-    let (epoch, last_seq) = match head {
+    let Head { epoch, last_seq, team } = match head {
         Some(head) => head,
         None => begin_epoch(connection, key)?,
     };
@@ -42,6 +45,9 @@ pub(super) fn append(
     connection
         .prepare_cached("INSERT INTO learn_event VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
         .execute(params![key.tenant, key.writer, epoch, seq, event.at, event.kind as u8, event.payload])?;
+    if let (Some(team), EventKind::Learn) = (&team, event.kind) {
+        teams::append(connection, key, team, seq)?;
+    }
     if let Some(idempotency_key) = &event.idempotency_key {
         connection
             .prepare_cached("INSERT INTO idempotency VALUES (?1, ?2, ?3, ?4, ?5)")?
@@ -50,36 +56,45 @@ pub(super) fn append(
     Ok(Ok(Appended { epoch, seq, fresh: true }))
 }
 
-fn head(connection: &Connection, key: &WriterKey) -> Result<Option<(u64, u64)>> {
+/// A writer's record.
+pub(super) struct Head {
+    pub(super) epoch: u64,
+    pub(super) last_seq: u64,
+    pub(super) team: Option<Arc<str>>,
+}
+
+pub(super) fn head(connection: &Connection, key: &WriterKey) -> Result<Option<Head>> {
     connection
-        .prepare_cached("SELECT epoch, last_seq FROM writer_head WHERE tenant = ?1 AND writer = ?2")?
-        .query_row(params![key.tenant, key.writer], |row| Ok((row.get(0)?, row.get(1)?)))
+        .prepare_cached("SELECT epoch, last_seq, team FROM writer_head WHERE tenant = ?1 AND writer = ?2")?
+        .query_row(params![key.tenant, key.writer], |row| {
+            Ok(Head { epoch: row.get(0)?, last_seq: row.get(1)?, team: row.get(2)? })
+        })
         .optional()
 }
 
 /// Epochs come from one counter for all writers, so that an erased writer needs no tombstone that holds its name.
-fn begin_epoch(connection: &Connection, key: &WriterKey) -> Result<(u64, u64)> {
+pub(super) fn begin_epoch(connection: &Connection, key: &WriterKey) -> Result<Head> {
     let epoch: u64 = connection
         .prepare_cached(
             "INSERT INTO counter VALUES ('epoch', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
         )?
         .query_row([], |row| row.get(0))?;
     connection
-        .prepare_cached("INSERT INTO writer_head VALUES (?1, ?2, ?3, 0)")?
+        .prepare_cached("INSERT INTO writer_head (tenant, writer, epoch, last_seq) VALUES (?1, ?2, ?3, 0)")?
         .execute(params![key.tenant, key.writer, epoch])?;
-    Ok((epoch, 0))
+    Ok(Head { epoch, last_seq: 0, team: None })
 }
 
 /// Reads in one transaction, so that snapshot and events belong together.
 pub(super) fn load(connection: &mut Connection, key: &WriterKey) -> Result<Option<Stored>> {
     let transaction = connection.transaction()?;
-    let Some((epoch, last_seq)) = head(&transaction, key)? else {
+    let Some(Head { epoch, last_seq, team }) = head(&transaction, key)? else {
         return Ok(None);
     };
     let snapshot = snapshot_of(&transaction, key)?.filter(|snapshot| snapshot.epoch == epoch);
     let after = snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
     let events = events(&transaction, key, after, usize::MAX)?;
-    Ok(Some(Stored { epoch, last_seq, snapshot, events }))
+    Ok(Some(Stored { epoch, last_seq, team, snapshot, events }))
 }
 
 fn snapshot_of(connection: &Connection, key: &WriterKey) -> Result<Option<Snapshot>> {
@@ -117,7 +132,8 @@ pub(super) fn events(connection: &Connection, key: &WriterKey, seq: u64, limit: 
         .collect()
 }
 
-fn event(row: &Row<'_>) -> Result<Event> {
+/// Of the columns seq, at, kind and payload.
+pub(super) fn event(row: &Row<'_>) -> Result<Event> {
     let kind = match row.get::<_, u8>(2)? {
         1 => EventKind::Learn,
         2 => EventKind::Outcome,
@@ -141,7 +157,7 @@ pub(super) fn usage(connection: &Connection, key: &WriterKey) -> Result<Usage> {
 
 /// Writes the snapshot unless the writer was erased or a newer one is there, then drops events it makes superfluous.
 pub(super) fn snapshot(connection: &Connection, key: &WriterKey, snapshot: &Snapshot) -> Result<()> {
-    let Some((epoch, last_seq)) = head(connection, key)? else {
+    let Some(Head { epoch, last_seq, .. }) = head(connection, key)? else {
         return Ok(());
     };
     if epoch != snapshot.epoch || snapshot.seq > last_seq {
@@ -168,6 +184,7 @@ pub(super) fn snapshot(connection: &Connection, key: &WriterKey, snapshot: &Snap
         connection
             .prepare_cached("DELETE FROM learn_event WHERE tenant = ?1 AND writer = ?2 AND seq <= ?3")?
             .execute(params![key.tenant, key.writer, beyond])?;
+        teams::drop_before(connection, key, beyond)?;
     }
     Ok(())
 }
@@ -175,6 +192,7 @@ pub(super) fn snapshot(connection: &Connection, key: &WriterKey, snapshot: &Snap
 /// Deletes everything of the writer, its name included.
 pub(super) fn erase(connection: &Connection, key: &WriterKey) -> Result<bool> {
     let mut rows = 0;
+    teams::withdraw(connection, key)?;
     for table in ["learn_event", "writer_snapshot", "idempotency", "writer_head"] {
         rows += connection
             .prepare_cached(&format!("DELETE FROM {table} WHERE tenant = ?1 AND writer = ?2"))?

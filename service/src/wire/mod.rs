@@ -10,7 +10,7 @@ use crate::error::ApiError;
 
 pub use complete::{CompleteRequest, CompleteResponse};
 pub use learn::{FeedbackRequest, LearnRequest, LearnResponse};
-pub use writers::{ExportLine, SnippetList, WriterResponse};
+pub use writers::{ExportLine, SnippetList, TeamRequest, TeamResponse, WriterResponse};
 
 mod complete;
 mod learn;

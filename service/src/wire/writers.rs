@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Role;
-use crate::app::About;
+use crate::app::{About, AboutTeam};
 use crate::engine::Predictor;
 use crate::error::ApiError;
 use crate::store::Event;
 use crate::writer::event::Content;
 use crate::writer::snippets::{LONGEST_TEXT, LONGEST_TRIGGER, MOST};
-use crate::writer::{self, Snippets};
+use crate::writer::{self, Snippets, TeamId};
 
 /// What is stored about a writer.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,6 +35,9 @@ pub struct WriterResponse {
     pub last_at: i64,
     /// Snippets kept ready.
     pub snippets: u64,
+    /// The team the writer is in; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
     /// Events kept; the export holds the messages among them.
     pub stored_events: u64,
     /// Their bytes and the snapshot's.
@@ -74,8 +77,58 @@ impl From<About> for WriterResponse {
             first_at: counts.first_at,
             last_at: counts.last_at,
             snippets: about.snippets as u64,
+            team: about.team.map(|key| key.team.to_string()),
             stored_events: about.usage.events,
             stored_bytes: about.usage.bytes,
+            memory_bytes: about.memory_bytes as u64,
+            weights: Predictor::ALL.into_iter().map(Predictor::name).zip(about.weights).collect(),
+        }
+    }
+}
+
+/// The team a writer is to be in.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TeamRequest {
+    /// 1 to 128 characters of `A-Za-z0-9._@:-`.
+    pub team: String,
+}
+
+impl TeamRequest {
+    /// Checks what was sent.
+    pub fn check(self) -> Result<TeamId, ApiError> {
+        TeamId::new(&self.team).map_err(|error| ApiError::invalid("team", error.to_string()))
+    }
+}
+
+/// What a team shares; no words.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TeamResponse {
+    /// The team.
+    pub team: String,
+    /// Writers who are in it.
+    pub members: u64,
+    /// Those of them who taught it something.
+    pub taught_by: u64,
+    /// Words that enough of them used to be suggested to the others.
+    pub words: u64,
+    /// Sequences of two to four words that enough of them used.
+    pub phrases: u64,
+    /// Bytes in memory.
+    pub memory_bytes: u64,
+    /// How much more (above 1) or less each predictor counts for this team than for others, on average.
+    #[schema(value_type = BTreeMap<String, f32>)]
+    pub weights: BTreeMap<&'static str, f32>,
+}
+
+impl From<AboutTeam> for TeamResponse {
+    fn from(about: AboutTeam) -> Self {
+        Self {
+            team: about.team.to_string(),
+            members: about.members,
+            taught_by: about.taught_by as u64,
+            words: about.words as u64,
+            phrases: about.phrases as u64,
             memory_bytes: about.memory_bytes as u64,
             weights: Predictor::ALL.into_iter().map(Predictor::name).zip(about.weights).collect(),
         }

@@ -10,6 +10,7 @@ pub use recent::Recent;
 pub use registry::{Settings, Writers};
 pub use snippets::{Snippet, Snippets};
 pub use state::{Counts, WriterState};
+pub use teams::{Shared, Team, Teams};
 pub use unlisted::Unlisted;
 pub use warm::Writer;
 
@@ -19,28 +20,35 @@ mod recent;
 mod registry;
 pub mod snippets;
 mod state;
+mod teams;
 mod unlisted;
 mod warm;
 
 /// The longest writer id, in characters.
 const LONGEST_ID: usize = 128;
 
-/// A validated writer id: 1 to 128 characters of `A-Za-z0-9._@:-`.
+/// The name of somebody or something: 1 to 128 characters of `A-Za-z0-9._@:-`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
-pub struct WriterId(Arc<str>);
+pub struct Id(Arc<str>);
+
+/// A validated writer id.
+pub type WriterId = Id;
+
+/// A validated name of a team.
+pub type TeamId = Id;
 
 /// The id is not one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a writer id has 1 to 128 characters of A-Z a-z 0-9 . _ @ : -")]
-pub struct BadWriterId;
+#[error("an id has 1 to 128 characters of A-Z a-z 0-9 . _ @ : -")]
+pub struct BadId;
 
-impl WriterId {
+impl Id {
     /// Checks `id`.
-    pub fn new(id: &str) -> Result<Self, BadWriterId> {
+    pub fn new(id: &str) -> Result<Self, BadId> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._@:-".contains(&byte);
         let good = (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(allowed);
-        good.then(|| Self(id.into())).ok_or(BadWriterId)
+        good.then(|| Self(id.into())).ok_or(BadId)
     }
 
     /// The id, shared.
@@ -54,16 +62,16 @@ impl WriterId {
     }
 }
 
-impl fmt::Display for WriterId {
+impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl TryFrom<String> for WriterId {
-    type Error = BadWriterId;
+impl TryFrom<String> for Id {
+    type Error = BadId;
 
-    fn try_from(id: String) -> Result<Self, BadWriterId> {
+    fn try_from(id: String) -> Result<Self, BadId> {
         Self::new(&id)
     }
 }
@@ -78,7 +86,7 @@ mod tests {
             assert!(WriterId::new(good).is_ok(), "{good}");
         }
         for bad in ["", "a b", "ä", "a/b", "a\0", &"x".repeat(129)] {
-            assert_eq!(WriterId::new(bad), Err(BadWriterId), "{bad}");
+            assert_eq!(WriterId::new(bad), Err(BadId), "{bad}");
         }
     }
 }

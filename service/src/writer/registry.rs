@@ -9,9 +9,10 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::event::Content;
 use super::state::WriterState;
+use super::teams::Teams;
 use super::warm::Writer;
-use crate::engine::{Deadline, Memory};
-use crate::store::{NewEvent, Store, StoreError, Stored, WriterKey};
+use crate::engine::{Deadline, Engine};
+use crate::store::{EventKind, NewEvent, Store, StoreError, Stored, TeamKey, WriterKey};
 
 /// How long an acknowledged event may wait for the ones before it to be applied. They are durable already; only the
 /// tasks that carry them have to wake.
@@ -26,16 +27,15 @@ pub struct Settings {
     pub max_bytes: usize,
     /// Events after which a new snapshot is written; what a start has to replay at most.
     pub snapshot_every: u64,
+    /// How many members of a team must have used an n-gram before others are shown it.
+    pub team_writers: u8,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { max_writers: 1_000, max_bytes: 1 << 30, snapshot_every: 256 }
+        Self { max_writers: 1_000, max_bytes: 1 << 30, snapshot_every: 256, team_writers: 5 }
     }
 }
-
-/// The memory of a writer nobody knows yet.
-type Blank = Box<dyn Fn() -> Memory + Send + Sync>;
 
 /// A writer, once it is loaded; everyone who asks meanwhile waits for the same load.
 type Slot = Arc<OnceCell<Arc<Writer>>>;
@@ -43,7 +43,8 @@ type Slot = Arc<OnceCell<Arc<Writer>>>;
 /// See the module. Hands out `Arc`s only: no guard of the map leaves it or is held across another call.
 pub struct Writers {
     store: Arc<dyn Store>,
-    blank: Blank,
+    engine: Arc<Engine>,
+    teams: Arc<Teams>,
     warm: DashMap<WriterKey, Slot>,
     settings: Settings,
     /// Counts requests: the clock of least-recently-used.
@@ -53,10 +54,17 @@ pub struct Writers {
 }
 
 impl Writers {
-    /// Over `store`; `blank` makes the memory of a new writer.
-    pub fn new(store: Arc<dyn Store>, settings: Settings, blank: Blank) -> Arc<Self> {
+    /// Over `store`; new ones start from what `engine` says.
+    pub fn new(store: Arc<dyn Store>, settings: Settings, engine: Arc<Engine>) -> Arc<Self> {
         let (requests, tidying) = (AtomicU64::new(0), Mutex::new(()));
-        Arc::new(Self { store, blank, warm: DashMap::new(), settings, requests, tidying })
+        let (of_teams, needed) = (Arc::clone(&engine), settings.team_writers);
+        let teams = Teams::new(Arc::clone(&store), Box::new(move || of_teams.new_team(needed)));
+        Arc::new(Self { store, engine, teams, warm: DashMap::new(), settings, requests, tidying })
+    }
+
+    /// Their teams.
+    pub fn teams(&self) -> &Arc<Teams> {
+        &self.teams
     }
 
     /// Where their events are kept.
@@ -116,14 +124,36 @@ impl Writers {
         })
     }
 
-    /// Erases all of a writer, on disk and in memory. `false`: there was nothing.
+    /// Erases all of a writer, on disk and in memory, and what they taught their team. `false`: there was nothing.
     pub async fn erase(self: &Arc<Self>, key: &WriterKey) -> Result<bool, StoreError> {
         let (writers, key) = (Arc::clone(self), key.clone());
+        self.remove(key.clone(), async move { writers.store.erase(&key).await }).await
+    }
+
+    /// Puts a writer into a team, or into none; resolves once that is durable and what they taught their team before is
+    /// taken back from it.
+    pub async fn assign(self: &Arc<Self>, key: &WriterKey, team: Option<Arc<str>>) -> Result<(), StoreError> {
+        let (writers, key) = (Arc::clone(self), key.clone());
+        self.remove(key.clone(), async move { writers.store.assign(&key, team).await }).await
+    }
+
+    /// Takes a writer out of memory, and the team they were in, after `change` was made to what is stored of them. Goes on
+    /// to the end even if the caller stops waiting.
+    async fn remove<T: Send + 'static>(
+        self: &Arc<Self>,
+        key: WriterKey,
+        change: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let writers = Arc::clone(self);
         let task = tokio::spawn(async move {
-            let erased = writers.store.erase(&key).await;
-            // Also when the erasure's fate is unknown: memory must not outlive the disk.
+            let before = writers.get(&key).await?.team();
+            let changed = change.await;
+            // Also when its fate is unknown: memory must not outlive the disk.
             writers.warm.remove(&key);
-            erased
+            if let Some(team) = before {
+                writers.teams.forget(&team);
+            }
+            changed
         });
         task.await.unwrap_or(Err(StoreError::Unavailable))
     }
@@ -137,6 +167,7 @@ impl Writers {
     }
 
     async fn append(self: &Arc<Self>, key: &WriterKey, event: NewEvent) -> Result<u64, StoreError> {
+        let learned = event.kind == EventKind::Learn;
         loop {
             let writer = self.get(key).await?;
             let appended = match self.store.append(key, writer.epoch(), event.clone()).await {
@@ -156,18 +187,22 @@ impl Writers {
             if !current || !writer.reached(appended.seq, TURN).await {
                 self.forget(&writer);
             } else if writer.unsaved() >= self.settings.snapshot_every {
-                self.save_soon(writer);
+                self.save_soon(Arc::clone(&writer));
+            }
+            if let (Some(team), true) = (writer.team(), learned) {
+                self.teams.taught(&team);
             }
             return Ok(appended.seq);
         }
     }
 
     async fn load(&self, key: &WriterKey) -> Result<Arc<Writer>, StoreError> {
-        let blank = WriterState::new((self.blank)());
+        let blank = WriterState::new(self.engine.new_memory());
         let Some(mut stored) = self.store.load(key).await? else {
-            return Ok(Arc::new(Writer::new(key.clone(), None, blank, 0)));
+            return Ok(Arc::new(Writer::new(key.clone(), None, None, blank, 0)));
         };
-        let restore = |snapshot| WriterState::restore(snapshot, (self.blank)());
+        let team = stored.team.take().map(|team| TeamKey { tenant: Arc::clone(&key.tenant), team });
+        let restore = |snapshot| WriterState::restore(snapshot, self.engine.new_memory());
         let restored = stored.snapshot.as_ref().and_then(restore);
         if restored.is_none() && stored.snapshot.is_some() {
             tracing::error!("a snapshot cannot be read; folding the kept events instead");
@@ -176,7 +211,7 @@ impl Writers {
         let (saved, epoch) = (restored.as_ref().map_or(0, |state| state.seq), stored.epoch);
         let fold = tokio::task::spawn_blocking(move || fold(restored.unwrap_or(blank), &stored));
         let state = fold.await.map_err(|_| StoreError::Unavailable)?;
-        Ok(Arc::new(Writer::new(key.clone(), Some(epoch), state, saved)))
+        Ok(Arc::new(Writer::new(key.clone(), team, Some(epoch), state, saved)))
     }
 
     fn slot(&self, key: &WriterKey) -> Slot {

@@ -9,11 +9,12 @@ use tokio::sync::watch;
 
 use super::state::{Counts, WriterState};
 use crate::engine::Memory;
-use crate::store::{Appended, Event, NewEvent, Snapshot, WriterKey};
+use crate::store::{Appended, Event, NewEvent, Snapshot, TeamKey, WriterKey};
 
 /// A warm writer; shared by requests, never cloned.
 pub struct Writer {
     key: WriterKey,
+    team: Option<TeamKey>,
     inner: RwLock<Inner>,
     /// Tells waiters the last event applied.
     applied: watch::Sender<u64>,
@@ -32,15 +33,26 @@ struct Inner {
 }
 
 impl Writer {
-    pub(super) fn new(key: WriterKey, epoch: Option<u64>, state: WriterState, saved: u64) -> Self {
+    pub(super) fn new(
+        key: WriterKey,
+        team: Option<TeamKey>,
+        epoch: Option<u64>,
+        state: WriterState,
+        saved: u64,
+    ) -> Self {
         let applied = watch::Sender::new(state.seq);
         let inner = RwLock::new(Inner { epoch, state, early: BTreeMap::new() });
-        Self { key, inner, applied, saved: AtomicU64::new(saved), touched: AtomicU64::new(0) }
+        Self { key, team, inner, applied, saved: AtomicU64::new(saved), touched: AtomicU64::new(0) }
     }
 
     /// Whose it is.
     pub fn key(&self) -> &WriterKey {
         &self.key
+    }
+
+    /// The team they are in. Who changes teams is loaded anew.
+    pub fn team(&self) -> Option<TeamKey> {
+        self.team.clone()
     }
 
     /// What predictions read.

@@ -34,8 +34,7 @@ impl Service {
     pub fn over(folder: &Path) -> Self {
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(folder, Box::new(|_, _| {})).unwrap());
         let engine = Arc::new(Engine::fixed(&[(" help", 0.7), (" hear", 0.2), (" you", 0.1)]));
-        let blank = Arc::clone(&engine);
-        let writers = Writers::new(store, Settings::default(), Box::new(move || blank.new_memory()));
+        let writers = Writers::new(store, Settings::default(), Arc::clone(&engine));
         let app = App::new(engine, writers, Arc::new(Metrics::default()), Duration::from_millis(20));
         Self { router: http::router(app.clone()), app }
     }

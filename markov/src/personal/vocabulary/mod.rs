@@ -26,7 +26,7 @@ pub(super) const FRESH: WordId = 0xe000;
 pub(super) const NONE: WordId = WordId::MAX;
 
 /// Longer surfaces are pasted keys and links: nobody wants them suggested, so they are not kept.
-pub(super) const MAX_SURFACE: usize = 64;
+pub(crate) const MAX_SURFACE: usize = 64;
 
 /// A word seen less often is let go with the last of its places.
 const KEPT: u32 = 3;
@@ -346,7 +346,7 @@ impl Vocabulary {
 }
 
 /// Makes room for one more, leaving at most an eighth spare: doubling would cost every writer half its memory.
-fn reserve<T>(vec: &mut Vec<T>) {
+pub(crate) fn reserve<T>(vec: &mut Vec<T>) {
     if vec.len() == vec.capacity() {
         vec.reserve_exact(vec.len() / 8 + 4);
     }

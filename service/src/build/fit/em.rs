@@ -45,13 +45,11 @@ fn complete(losses: &[Loss]) -> impl Iterator<Item = (usize, [f64; MEMBERS], [bo
 /// than that and nothing like the rest: those are drawn to all that are as long, whatever else is known of the place.
 pub(super) fn weights(losses: &[Loss]) -> Vec<[f32; MEMBERS]> {
     let uniform = [1.0 / MEMBERS as f64; MEMBERS];
-    // A member that slept through a word was not wrong about it. What is off unless asked for may sleep.
-    let members = |awake: &[bool; MEMBERS]| (0..MEMBERS).all(|m| awake[m] || m == Predictor::Recall as usize);
-    let everybody = complete(losses).filter(|(.., awake)| members(awake));
-    let overall = em(&everybody.map(|(_, probs, _)| probs), uniform, 0.0);
+    let overall = em(&complete(losses).map(|(_, probs, awake)| (probs, awake)), uniform, 0.0);
     let within = |inside: &dyn Fn(usize) -> bool, start| {
-        let words = complete(losses).filter(|(bucket, ..)| inside(*bucket)).map(|(_, probs, _)| probs);
-        em(&words.collect::<Vec<_>>().iter().copied(), start, PSEUDO)
+        let words = complete(losses).filter(|(bucket, ..)| inside(*bucket));
+        let words: Vec<_> = words.map(|(_, probs, awake)| (probs, awake)).collect();
+        em(&words.iter().copied(), start, PSEUDO)
     };
     let long = [0, 1].map(|longer| within(&|bucket| long_match(bucket) == Some(longer), overall));
     let buckets = (0..BUCKETS).map(|bucket| {
@@ -60,20 +58,22 @@ pub(super) fn weights(losses: &[Loss]) -> Vec<[f32; MEMBERS]> {
     buckets.map(|weights| normalised(weights.map(|w| w.max(LEAST))).map(|w| w as f32)).collect()
 }
 
+/// Members that sleep keep their share of each word: one that slept through it was not wrong about it.
 fn em(
-    words: &(impl Iterator<Item = [f64; MEMBERS]> + Clone),
+    words: &(impl Iterator<Item = ([f64; MEMBERS], [bool; MEMBERS])> + Clone),
     start: [f64; MEMBERS],
     pseudo: f64,
 ) -> [f64; MEMBERS] {
     let mut weights = start;
     for _ in 0..40 {
         let mut counts = start.map(|w| w * pseudo);
-        for probs in words.clone() {
+        for (probs, awake) in words.clone() {
             let joint: [f64; MEMBERS] = std::array::from_fn(|m| weights[m] * probs[m]);
             let total: f64 = joint.iter().sum();
+            let awake_weight: f64 = (0..MEMBERS).filter(|m| awake[*m]).map(|m| weights[m]).sum();
             if total > 0.0 {
-                for (count, joint) in counts.iter_mut().zip(joint) {
-                    *count += joint / total;
+                for m in 0..MEMBERS {
+                    counts[m] += if awake[m] { awake_weight * joint[m] / total } else { weights[m] };
                 }
             }
         }
@@ -164,8 +164,8 @@ mod tests {
     #[test]
     fn em_finds_the_share_of_each_member() {
         // Two of three words are known to gpt2 only, one to the domain only.
-        let mut losses = vec![loss(5, [0.9, 1e-6, 1e-6, 1e-6, 1e-6]); 200];
-        losses.extend(vec![loss(5, [1e-6, 1e-6, 0.9, 1e-6, 1e-6]); 100]);
+        let mut losses = vec![loss(5, [0.9, 1e-6, 1e-6, 1e-6, 1e-6, 1e-6]); 200];
+        losses.extend(vec![loss(5, [1e-6, 1e-6, 0.9, 1e-6, 1e-6, 1e-6]); 100]);
         let weights = weights(&losses)[5];
         assert!(
             (weights[0] - 2.0 / 3.0).abs() < 0.02 && (weights[2] - 1.0 / 3.0).abs() < 0.02,
@@ -180,8 +180,8 @@ mod tests {
             .map(|_| Typed {
                 bucket: 0,
                 class: 2,
-                word: [0.0, 0.0, 0.5, 0.01, 0.0],
-                prefix: [0.0, 0.0, 0.6, 1.0, 0.0],
+                word: [0.0, 0.0, 0.5, 0.01, 0.0, 0.0],
+                prefix: [0.0, 0.0, 0.6, 1.0, 0.0, 0.0],
             })
             .collect();
         let mut prior = Prior::default();

@@ -15,14 +15,17 @@ use super::corpus::Source;
 use super::{Args, progress, write_fitted};
 use crate::bundle::{Bundle, Fitted};
 use crate::engine::{
-    Deadline, Effort, Engine, Memory, Place, Predictor, Request, Settings, Turn, recent_turns,
+    self, Deadline, Effort, Engine, Losses, Memory, Place, Predictor, Request, Turn, recent_turns,
 };
 use crate::ensemble::calibrate::Calibration;
 use crate::ensemble::mixture::prefix_class;
 use crate::ensemble::rank::{Ranked, rank};
 use crate::ensemble::weights::Loss;
+use crate::store::TeamKey;
+use crate::writer::event::Learned;
+use crate::writer::{Settings, Team};
 use em::Typed;
-use sample::{Message, Stream};
+use sample::{Message, Standing, Stream};
 
 /// The least confidence shown by default. Showing a letter later saves one key less, reading a wrong word costs a quarter
 /// of one: P > 0.25 (1 − P), which is 0.2. Between that and this there is nothing to gain, and who is wrong less often is
@@ -88,7 +91,7 @@ pub(super) fn run(args: &Args, sources: &[Source], figures: &mut BTreeMap<String
 fn open(args: &Args, fitted: &Fitted) -> Result<Engine> {
     let mut bundle = Bundle::load(&args.out, "being built".to_owned())?;
     bundle.ensemble = fitted.clone();
-    let settings = Settings {
+    let settings = engine::Settings {
         bundle: args.out.clone(),
         runtime: args.runtime.clone(),
         predictors: Predictor::ALL.to_vec(),
@@ -97,49 +100,86 @@ fn open(args: &Args, fitted: &Fitted) -> Result<Engine> {
     Ok(Engine::with_bundle(bundle, &settings)?)
 }
 
-/// A writer's memory that has learned the history of a stream; `None` for those who stay unknown.
-fn remember(engine: &Engine, stream: &Stream<'_>) -> Option<Arc<RwLock<Memory>>> {
-    if stream.anonymous {
-        return None;
+/// The teams that all histories have taught: one a source.
+fn teams(engine: &Engine, streams: &[Stream<'_>]) -> Vec<Arc<Team>> {
+    let sources = streams.iter().map(|stream| stream.source + 1).max().unwrap_or(0);
+    let teams: Vec<_> = (0..sources)
+        .map(|at| {
+            let key = TeamKey { tenant: "fit".into(), team: at.to_string().into() };
+            Team::over(key, engine.new_team(Settings::default().team_writers))
+        })
+        .collect();
+    for (number, stream) in streams.iter().enumerate() {
+        stream.history.iter().for_each(|turn| share(&teams[stream.source], number, turn));
     }
-    let memory = Arc::new(RwLock::new(engine.new_memory()));
-    for turn in &stream.history {
-        learn(Some(&memory), turn);
-    }
-    Some(memory)
+    teams
 }
 
-fn learn(memory: Option<&Arc<RwLock<Memory>>>, turn: &Turn) {
-    if let Some(memory) = memory {
-        let mut memory = memory.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        memory.learn(&segment::normalise(&turn.text), turn.role);
+/// The weights are what is being fitted: there are no losses yet that could say something of them.
+fn share(team: &Team, number: usize, turn: &Turn) {
+    let losses = Losses::default();
+    team.learn(number as u32, &Learned { text: turn.text.clone(), role: turn.role, losses });
+}
+
+/// A writer as the service would know them.
+struct Writer<'a> {
+    number: usize,
+    /// `None` for those who stay unknown.
+    memory: Option<Arc<RwLock<Memory>>>,
+    /// Whom they teach.
+    teaches: &'a Arc<Team>,
+    /// Who helps them.
+    team: Option<Arc<Team>>,
+}
+
+impl<'a> Writer<'a> {
+    /// Who has taught the history of a stream.
+    fn of(engine: &Engine, number: usize, stream: &Stream<'_>, teams: &'a [Arc<Team>]) -> Self {
+        let known = stream.standing != Standing::Anonymous;
+        let memory = known.then(|| Arc::new(RwLock::new(engine.new_memory())));
+        let teaches = &teams[stream.source];
+        let team = (stream.standing == Standing::Member).then(|| Arc::clone(teaches));
+        let writer = Self { number, memory, teaches, team };
+        stream.history.iter().for_each(|turn| writer.remember(turn));
+        writer
+    }
+
+    fn remember(&self, turn: &Turn) {
+        if let Some(memory) = &self.memory {
+            let mut memory = memory.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            memory.learn(&segment::normalise(&turn.text), turn.role);
+        }
+    }
+
+    /// Learns a message that was typed.
+    fn learn(&self, turn: &Turn) {
+        self.remember(turn);
+        share(self.teaches, self.number, turn);
     }
 }
 
 async fn weigh(engine: &Engine, streams: &[Stream<'_>], bar: &ProgressBar) -> Vec<Loss> {
     let mut losses = Vec::new();
-    for stream in streams {
-        let memory = remember(engine, stream);
+    let teams = teams(engine, streams);
+    for (number, stream) in streams.iter().enumerate() {
+        let writer = Writer::of(engine, number, stream, &teams);
+        let (memory, team) = (writer.memory.as_ref(), writer.team.as_deref());
         for Message { context, turn } in &stream.measured {
-            losses.extend(engine.losses(&turn.text, turn.role, context, memory.as_ref(), EFFORT).await.0);
-            learn(memory.as_ref(), turn);
+            losses.extend(engine.losses(&turn.text, turn.role, context, memory, team, EFFORT).await.0);
+            writer.learn(turn);
             bar.inc(1);
         }
     }
     losses
 }
 
-fn request(
-    message: &Message<'_>,
-    text: &str,
-    session: &str,
-    memory: Option<&Arc<RwLock<Memory>>>,
-) -> Request {
-    let session = crate::engine::SessionKey { tenant: "fit".into(), writer: None, session: session.into() };
+fn request(message: &Message<'_>, text: &str, session: &str, writer: &Writer<'_>) -> Request {
+    let session = engine::SessionKey { tenant: "fit".into(), writer: None, session: session.into() };
     Request {
         context: message.context.to_vec(),
         role: message.turn.role,
-        memory: memory.cloned(),
+        memory: writer.memory.clone(),
+        team: writer.team.clone(),
         session: Some(session),
         min_confidence: Some(0.0),
         ..Request::new(text, Deadline::after(BUDGET))
@@ -181,15 +221,16 @@ impl Position<'_> {
 /// What each member gave the true word at typed prefixes, and the prefix itself.
 async fn type_prefixes(engine: &Engine, streams: &[Stream<'_>], bar: &ProgressBar) -> Vec<Typed> {
     let mut typed = Vec::new();
+    let teams = teams(engine, streams);
     for (salt, stream) in streams.iter().enumerate() {
-        let memory = remember(engine, stream);
+        let writer = Writer::of(engine, salt, stream, &teams);
         for (i, message) in stream.measured.iter().enumerate() {
             let normal = segment::normalise(&message.turn.text);
             for position in positions(&normal, salt + i).iter().filter(|p| p.typed > 0) {
-                let request = request(message, position.draft, &format!("{salt}-{i}"), memory.as_ref());
+                let request = request(message, position.draft, &format!("{salt}-{i}"), &writer);
                 typed.extend(engine.probe(&request, position.truth).await.map(Typed::from));
             }
-            learn(memory.as_ref(), message.turn);
+            writer.learn(message.turn);
             bar.inc(1);
         }
     }
@@ -199,12 +240,13 @@ async fn type_prefixes(engine: &Engine, streams: &[Stream<'_>], bar: &ProgressBa
 /// What would be shown first at each position: class of the prefix, raw probability, whether it was right.
 async fn show(engine: &Engine, streams: &[Stream<'_>], bar: &ProgressBar) -> Vec<(usize, f32, bool)> {
     let mut shown = Vec::new();
+    let teams = teams(engine, streams);
     for (salt, stream) in streams.iter().enumerate() {
-        let memory = remember(engine, stream);
+        let writer = Writer::of(engine, salt, stream, &teams);
         for (i, message) in stream.measured.iter().enumerate() {
             let normal = segment::normalise(&message.turn.text);
             for position in positions(&normal, 3 + salt + i) {
-                let request = request(message, position.draft, &format!("{salt}-{i}"), memory.as_ref());
+                let request = request(message, position.draft, &format!("{salt}-{i}"), &writer);
                 let draft = segment::normalise(&request.text);
                 let turns = recent_turns(&request.context);
                 let place = Place::new(&draft, &turns, &request);
@@ -215,7 +257,7 @@ async fn show(engine: &Engine, streams: &[Stream<'_>], bar: &ProgressBar) -> Vec
                     shown.push((class, best.raw, position.right(best, place.cut.prefix)));
                 }
             }
-            learn(memory.as_ref(), message.turn);
+            writer.learn(message.turn);
             bar.inc(1);
         }
     }

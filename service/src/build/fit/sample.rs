@@ -19,10 +19,23 @@ pub(super) struct Message<'a> {
     pub(super) turn: &'a Turn,
 }
 
+/// What there is beside the bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing is learned: how a new writer is served.
+    Anonymous,
+    /// What the writer taught.
+    Alone,
+    /// That and what the team shares.
+    Member,
+}
+
 /// One writer, forward in time.
 pub(super) struct Stream<'a> {
-    /// Nothing is learned: how a new writer is served.
-    pub(super) anonymous: bool,
+    /// The source it is from: its writers are a team.
+    pub(super) source: usize,
+    /// How its writer is known.
+    pub(super) standing: Standing,
     /// Learned before.
     pub(super) history: Vec<&'a Turn>,
     /// Typed, then learned.
@@ -31,14 +44,19 @@ pub(super) struct Stream<'a> {
 
 /// A balanced choice: the same share for each source, however large.
 pub(super) fn streams(sources: &[Source]) -> Vec<Stream<'_>> {
-    sources.iter().flat_map(of_source).collect()
+    sources.iter().enumerate().flat_map(|(at, source)| of_source(at, source)).collect()
 }
 
-fn of_source(source: &Source) -> Vec<Stream<'_>> {
+fn of_source(at: usize, source: &Source) -> Vec<Stream<'_>> {
     let mut left = CHARACTERS;
     let mut streams = Vec::new();
     for (i, pieces) in source.held_out.iter().take(STREAMS).enumerate() {
-        let stream = stream(pieces, i % 4 == 3, &mut left);
+        let standing = match i % 4 {
+            3 => Standing::Anonymous,
+            1 => Standing::Alone,
+            _ => Standing::Member,
+        };
+        let stream = stream(at, pieces, standing, &mut left);
         if !stream.measured.is_empty() {
             streams.push(stream);
         }
@@ -48,7 +66,7 @@ fn of_source(source: &Source) -> Vec<Stream<'_>> {
 
 /// Two thirds of a writer's pieces are history, the next ones are measured. In a dialogue one of the speakers is the
 /// writer, new when it begins.
-fn stream<'a>(pieces: &'a [Piece], anonymous: bool, left: &mut usize) -> Stream<'a> {
+fn stream<'a>(source: usize, pieces: &'a [Piece], standing: Standing, left: &mut usize) -> Stream<'a> {
     let history = (pieces.len() * 2 / 3).min(HISTORY);
     let known = pieces[..history].iter().flat_map(|piece| &piece.turns).collect();
     let messages = pieces[history..].iter().flat_map(|piece| {
@@ -66,7 +84,7 @@ fn stream<'a>(pieces: &'a [Piece], anonymous: bool, left: &mut usize) -> Stream<
         })
         .collect();
     *left -= used.min(share);
-    Stream { anonymous, history: known, measured }
+    Stream { source, standing, history: known, measured }
 }
 
 /// Whether a turn is the writer's: the agent's where there is one, else every other turn.
