@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from errors import InputError
 
 ROLES = ("customer", "agent", "author")
 END = "<|endoftext|>"
+# White space and control characters.
+BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 SPECIAL = [END, *(f"<|{role}|>" for role in ROLES)]
 
 # One held-out share of each source, in messages; a writer with more than LARGEST of them is its voice and stays.
@@ -54,10 +57,13 @@ def files(folder: Path) -> list[Path]:
 
 
 def clean(text: str) -> str:
-    """The text without what would be read as a marker."""
+    """The text as the service shows it to the model, without what would be read as a marker.
+
+    Every run of white space or control characters is one space (`markov::segment::normalise`).
+    """
     for marker in SPECIAL:
         text = text.replace(marker, " ")
-    return text.strip()
+    return BLANK.sub(" ", text).strip(" ")
 
 
 def piece(record: object) -> Piece | None:

@@ -30,12 +30,12 @@ class Corpus(unittest.TestCase):
         return str(caught.exception)
 
     def test_dialogues_and_documents(self) -> None:
-        dialogue = {"source": "chats", "turns": [{"role": "customer", "text": "Hi"}, {"role": "agent", "text": " Hello <|author|> there "}]}
+        dialogue = {"source": "chats", "turns": [{"role": "customer", "text": "Hi"}, {"role": "agent", "text": " Hello <|author|> there\n\t\u0085you "}]}
         for name in ("notes.jsonl", "notes.jsonl.gz"):
             source = read(self.write(dialogue, "", {"author": "w1", "text": "A note"}, {"text": "  "}, name=name))
             self.assertEqual(source.name, "chats")
             found = source.train + source.held_out
-            self.assertIn(Piece(None, [("customer", "Hi"), ("agent", "Hello   there")]), found)
+            self.assertIn(Piece(None, [("customer", "Hi"), ("agent", "Hello there you")]), found)
             self.assertIn(Piece("w1", [("author", "A note")]), found)
             self.assertEqual(len(found), 2)
 
