@@ -365,7 +365,7 @@ impl<'a> Desk<'a> {
             let of_models = answer.completion.source == Source::Models;
             let statuses = answer.completion.predictors.into_iter();
             let used = statuses.filter(|(_, status)| *status == Status::Used).map(|(who, _)| who.name());
-            score.answered(of_models.then_some(used));
+            score.answered(answer.completion.fast, of_models.then_some(used));
             let suggestions = answer.completion.suggestions.iter();
             let offered: Vec<_> = suggestions
                 .map(|suggestion| (suggestion.text.clone(), suggestion.confidence))

@@ -4,6 +4,7 @@
 //! is merely typed through is not new. Confidence is held against whether the first word was right.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +42,8 @@ pub struct Score {
     typed_through: usize,
     /// Predictor → the other answers that it was used in.
     used: BTreeMap<&'static str, usize>,
+    /// What the fast tier took, of each answer.
+    fast: Vec<Duration>,
 }
 
 /// What the reader of one message saw last, to tell what is new.
@@ -92,14 +95,17 @@ impl Score {
         self.marks.extend(other.marks);
         self.answers += other.answers;
         self.typed_through += other.typed_through;
+        self.fast.extend(other.fast);
         for (name, count) in other.used {
             *self.used.entry(name).or_default() += count;
         }
     }
 
-    /// Counts an answer: `None` if it was the rest of the one before, else the predictors that were used.
-    pub fn answered(&mut self, used: Option<impl Iterator<Item = &'static str>>) {
+    /// Counts an answer: `None` if it was the rest of the one before, else the predictors that were used. `fast`: what the fast
+    /// tier took.
+    pub fn answered(&mut self, fast: Duration, used: Option<impl Iterator<Item = &'static str>>) {
         self.answers += 1;
+        self.fast.push(fast);
         match used {
             None => self.typed_through += 1,
             Some(used) => used.for_each(|name| *self.used.entry(name).or_default() += 1),
@@ -109,6 +115,12 @@ impl Score {
     /// The figures of measure.py.
     pub fn figures(&self) -> Figures {
         let stats = &self.stats;
+        let mut fast = self.fast.clone();
+        fast.sort();
+        let fast_ms = |share: f64| {
+            let at = fast.get((share * fast.len() as f64) as usize);
+            at.map_or(0.0, |fast| fast.as_secs_f64() * 1e3)
+        };
         let marks = self.marks.len().max(1) as f64;
         Figures {
             ksr: stats.ksr(),
@@ -119,6 +131,8 @@ impl Score {
             ece: self.calibration_error(),
             accept_words: stats.accept_words as f64 / stats.accepts.max(1) as f64,
             characters: stats.characters,
+            fast_ms_p50: fast_ms(0.5),
+            fast_ms_p99: fast_ms(0.99),
             type_through: self.typed_through as f64 / self.answers.max(1) as f64,
             used: {
                 let others = (self.answers - self.typed_through).max(1) as f64;
@@ -159,6 +173,10 @@ pub struct Figures {
     pub accept_words: f64,
     /// What was typed.
     pub characters: usize,
+    /// Milliseconds that everything but the GPT-2 took: the median, and what one answer in a hundred exceeds.
+    pub fast_ms_p50: f64,
+    /// See [`Figures::fast_ms_p50`].
+    pub fast_ms_p99: f64,
     /// Answers that were the rest of the one before.
     pub type_through: f64,
     /// Predictor → the share of the other answers that it was used in.

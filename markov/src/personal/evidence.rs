@@ -50,6 +50,8 @@ pub(super) struct Tally {
     pub(super) id: WordId,
     /// Sightings in the conversation; what was sent counts twice.
     pub(super) seen: u8,
+    /// Words of the longest context it came after.
+    pub(super) order: u8,
     /// The weight it has whatever came before.
     pub(super) recent: f32,
     /// Its weight after contexts of one word, two words, …
@@ -109,7 +111,7 @@ impl Tallies {
     fn of(&mut self, id: WordId) -> &mut Tally {
         let all = &mut self.all;
         let at = self.index.find(id, |at| all[at].id == id).unwrap_or_else(|slot| {
-            all.push(Tally { id, seen: 0, recent: 0.0, sums: [0.0; LEVELS], tops: [0.0; LEVELS] });
+            all.push(Tally { id, seen: 0, order: 0, recent: 0.0, sums: [0.0; LEVELS], tops: [0.0; LEVELS] });
             self.index.0[slot] = all.len() as u16;
             all.len() - 1
         });
@@ -120,6 +122,7 @@ impl Tallies {
     /// weight a word gets is its largest.
     pub(super) fn add(&mut self, id: WordId, levels: std::ops::Range<usize>, weight: f32) {
         let tally = self.of(id);
+        tally.order = tally.order.max(levels.end as u8);
         let mut tops = [0.0; LEVELS];
         for level in levels.clone() {
             tally.sums[level] += weight;

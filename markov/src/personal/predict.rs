@@ -122,11 +122,16 @@ impl PersonalModel {
         let evidence = tallies.all.iter().map(|tally| {
             let count = self.count(tally.id);
             let mut prob = base * tally.recent + per_sighting * count as f32;
-            let order = tally.sums.iter().rposition(|&sum| sum > 0.0).map_or(0, |level| level as u8 + 1);
-            for level in 0..LEVELS {
+            for level in 0..usize::from(tally.order) {
                 prob += factors[level] * (tally.sums[level] - DISCOUNT[level] * tally.tops[level]);
             }
-            Evidence { id: tally.id, order, count, sightings: count.saturating_add(tally.seen.into()), prob }
+            Evidence {
+                id: tally.id,
+                order: tally.order,
+                count,
+                sightings: count.saturating_add(tally.seen.into()),
+                prob,
+            }
         });
         PersonalHistory {
             evidence: evidence.collect(),

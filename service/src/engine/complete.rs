@@ -93,19 +93,19 @@ impl Engine {
         let expected = self.pass_over(&mut ranked, &passed, request, prefix);
         ranked.sort_by(by_urgency);
         ranked.truncate(request.max_suggestions.max(EXTENDED) + 4);
-        // Far behind the best, a longer candidate would not be shown either.
-        let most = ranked.iter().map(|candidate| candidate.worth).fold(f32::NEG_INFINITY, f32::max);
-        let least_worth = most.min(most / 3.0);
+        let least = request.min_confidence.unwrap_or(ensemble.threshold);
         self.with_views(place, request, |views, learned| {
+            let mut most = f32::NEG_INFINITY;
             for candidate in ranked.iter_mut().take(request.max_suggestions.max(EXTENDED)) {
-                let extends = candidate.worth >= least_worth || request.max_suggestions > 1;
-                if extends && !candidate.is_snippet() {
+                // What is not shown need not be longer, nor what will stay far behind the best.
+                let shown = candidate.probs[0] >= least && !candidate.is_snippet();
+                if shown && (request.max_suggestions > 1 || candidate.may_reach() >= most) {
                     self.extend(candidate, tables, prefix, views, learned);
                 }
+                most = most.max(candidate.urgency);
             }
         });
         ranked.sort_by(by_urgency);
-        let least = request.min_confidence.unwrap_or(ensemble.threshold);
         let after = segment::normalise(&request.after);
         let repeated = segment::surfaces(&after).next();
         let (mut offers, mut landings, mut against) = (Vec::new(), Vec::new(), None);

@@ -65,7 +65,7 @@ impl Engine {
             let conversation = Conversation::new(turns, role, &normal[..sent]);
             let history = &surfaces[from.saturating_sub(HISTORY)..from];
             let start = (history.len() == from).then_some(role);
-            let query = Query { history, start, prefix: "", conversation: &conversation };
+            let query = Query { history, start, prefix: "", conversation: &conversation, resolved: None };
             let neural = (from..).map(|i| neural.get(i).copied().flatten());
             losses.extend(self.losses_of(piece, neural, &query, memory, team));
             sent += piece.iter().map(|surface| surface.len()).sum::<usize>();

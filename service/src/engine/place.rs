@@ -6,7 +6,7 @@ use foretype_markov::segment::{self, Cut};
 use foretype_markov::{Conversation, Role};
 
 use super::{Request, Turn};
-use crate::predictors::Query;
+use crate::predictors::{Query, Resolved};
 
 /// Bytes of the conversation that any n-gram looks at, the newest first.
 const CONVERSATION: usize = 4096;
@@ -30,6 +30,7 @@ pub(crate) struct Place<'a> {
     pub(crate) cut: Cut<'a>,
     conversation: Conversation<'a>,
     role: Role,
+    resolved: Resolved,
 }
 
 impl<'a> Place<'a> {
@@ -38,7 +39,8 @@ impl<'a> Place<'a> {
         let cut = segment::cut(normal);
         let before = &normal[..normal.len() - cut.prefix.len()];
         let turns = turns.iter().map(|(role, text)| (*role, text.as_ref()));
-        Self { conversation: Conversation::new(turns, request.role, before), cut, role: request.role }
+        let conversation = Conversation::new(turns, request.role, before);
+        Self { conversation, cut, role: request.role, resolved: Resolved::new() }
     }
 
     pub(super) fn query(&self) -> Query<'_> {
@@ -47,6 +49,7 @@ impl<'a> Place<'a> {
             start: self.cut.start.then_some(self.role),
             prefix: self.cut.prefix,
             conversation: &self.conversation,
+            resolved: Some(&self.resolved),
         }
     }
 }

@@ -248,7 +248,7 @@ mod tests {
 
     fn views<'a>(a: &'a [(String, f32)], b: &'a [(String, f32)], prefix: &str) -> Views<'a> {
         let conversation = foretype_markov::Conversation::default();
-        let query = Query { history: &[], start: None, prefix, conversation: &conversation };
+        let query = Query { history: &[], start: None, prefix, conversation: &conversation, resolved: None };
         vec![
             (Predictor::Domain, Box::new(Fixed::new(a, &query))),
             (Predictor::Charlm, Box::new(Fixed::new(b, &query))),

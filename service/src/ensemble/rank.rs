@@ -68,6 +68,11 @@ impl Ranked {
         self.surfaces.iter().enumerate().map(inserts).zip(self.probs.iter().copied()).collect()
     }
 
+    /// The urgency that it is unlikely to exceed as a phrase.
+    pub fn may_reach(&self) -> f32 {
+        worth::urgency_of_phrase(self.probs[0])
+    }
+
     /// Recomputes the worth after words were added.
     pub fn reckon(&mut self, prefix: &str) {
         let mut inserted = worth::inserted(self.typed(prefix), &self.borrowed());

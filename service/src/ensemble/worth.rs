@@ -6,6 +6,9 @@ const READING: f32 = 0.25;
 /// Reading each word after the first.
 const READING_WORD: f32 = 0.02;
 
+/// Characters of a phrase that is worth as much as nine in ten of those that overtake a likelier word.
+const LONG: usize = 8;
+
 /// How often what is right is not shown a key later either, and all of its worth is lost.
 const MISSED: f32 = 0.15;
 
@@ -35,6 +38,12 @@ pub fn urgency(words: &[(usize, f32)], worth: f32) -> f32 {
     let saves = words.iter().map(|word| word.0).sum::<usize>() > 1;
     let right = words.first().filter(|_| saves).map_or(0.0, |first| first.1);
     (1.0 - MISSED) * right + MISSED * worth
+}
+
+/// The urgency that few phrases exceed whose first word has probability `p`.
+pub fn urgency_of_phrase(p: f32) -> f32 {
+    let words = [(LONG, p)];
+    urgency(&words, worth(&words))
 }
 
 /// Whether a writer goes on with a space after this surface: after words and closing marks, not after an opening one.

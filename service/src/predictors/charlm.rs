@@ -17,7 +17,8 @@ impl<'a> Spelled<'a> {
     /// Only the prefix matters. `writer`: who has taught something.
     pub fn new(spells: &'a Spells<'a>, writer: Option<&'a PersonalModel>, query: &Query<'_>) -> Self {
         let conversation = Conversation::default();
-        let anywhere = Query { history: &[], start: None, conversation: &conversation, ..*query };
+        let anywhere =
+            Query { history: &[], start: None, conversation: &conversation, resolved: None, ..*query };
         let own = writer.map(|model| Ngram::new(model, spells, &anywhere));
         Self { spells, own, prefix: query.prefix.to_owned() }
     }

@@ -9,8 +9,10 @@ pub use charlm::Spelled;
 pub use ngram::Ngram;
 pub use spells::Spells;
 
+use std::sync::{Arc, OnceLock};
+
 use foretype_charlm::Correction;
-use foretype_markov::{Conversation, Matched, Role};
+use foretype_markov::{Conversation, Matched, PersonalHistory, Role};
 
 /// Where the cursor stands, in surfaces (see `markov::segment`).
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +25,12 @@ pub struct Query<'a> {
     pub prefix: &'a str,
     /// The conversation, and the draft up to the prefix.
     pub conversation: &'a Conversation<'a>,
+    /// Where the writer's model keeps what it resolved here; `None`: it resolves anew each time.
+    pub resolved: Option<&'a Resolved>,
 }
+
+/// The writer's history at a place, and the words the model had learned by then: it is void once it learns more.
+pub type Resolved = OnceLock<(u64, Arc<PersonalHistory>)>;
 
 /// One predictor at one place: its history is resolved, its prefix fixed.
 ///

@@ -1,7 +1,7 @@
 //! `personal`, `recall`, `team` and `domain`: an n-gram model whose escape mass goes to the spelling model,
 //! P(w | h) = P_ngram(w | h) + P(new | h) · P_spelling(w).
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use foretype_charlm::Spelling;
 use foretype_markov::{Matched, NextWord, PersonalModel, Recall, StaticModel, TeamModel};
@@ -30,7 +30,7 @@ pub trait Suggest: NextWord {
     fn experience(&self) -> u64;
 
     /// Resolves a place.
-    fn place(&self, query: &Query<'_>) -> Self::History;
+    fn place(&self, query: &Query<'_>) -> Arc<Self::History>;
 
     /// Whether a prefix begins a word that nobody should correct.
     fn knows(&self, history: &Self::History, prefix: &str) -> bool {
@@ -52,8 +52,8 @@ impl Suggest for StaticModel {
         u64::MAX
     }
 
-    fn place(&self, query: &Query<'_>) -> Self::History {
-        self.history(query.history, query.start)
+    fn place(&self, query: &Query<'_>) -> Arc<Self::History> {
+        Arc::new(self.history(query.history, query.start))
     }
 
     fn suggest<'a>(
@@ -72,8 +72,14 @@ impl Suggest for PersonalModel {
         self.words_learned()
     }
 
-    fn place(&self, query: &Query<'_>) -> Self::History {
-        self.history_in(query.conversation)
+    /// A keystroke comes here once before and once after the GPT-2 has spoken; the history is the same if nothing was learned
+    /// in between.
+    fn place(&self, query: &Query<'_>) -> Arc<Self::History> {
+        let resolve = || (self.words_learned(), Arc::new(self.history_in(query.conversation)));
+        match query.resolved.map(|resolved| resolved.get_or_init(resolve)) {
+            Some((learned, history)) if *learned == self.words_learned() => Arc::clone(history),
+            _ => resolve().1,
+        }
     }
 
     /// Neither with another space or capital is it a slip, nor if it is a word of the writer with an ending.
@@ -104,8 +110,8 @@ impl Suggest for Recall<'_> {
         self.words_learned()
     }
 
-    fn place(&self, query: &Query<'_>) -> Self::History {
-        self.history_in(query.conversation)
+    fn place(&self, query: &Query<'_>) -> Arc<Self::History> {
+        Arc::new(self.history_in(query.conversation))
     }
 
     fn suggest<'a>(
@@ -126,8 +132,8 @@ impl Suggest for TeamModel {
         u64::MAX
     }
 
-    fn place(&self, query: &Query<'_>) -> Self::History {
-        self.history(query.history, query.start)
+    fn place(&self, query: &Query<'_>) -> Arc<Self::History> {
+        Arc::new(self.history(query.history, query.start))
     }
 
     fn suggest<'a>(
@@ -145,20 +151,20 @@ impl Suggest for TeamModel {
 pub struct Ngram<'a, M: Suggest> {
     model: &'a M,
     spells: &'a Spells<'a>,
-    history: Rc<M::History>,
+    history: Arc<M::History>,
     prefix: String,
 }
 
 impl<'a, M: Suggest> Ngram<'a, M> {
     /// Resolves the history once.
     pub fn new(model: &'a M, spells: &'a Spells<'a>, query: &Query<'_>) -> Self {
-        let history = Rc::new(model.place(query));
+        let history = model.place(query);
         Self { model, spells, history, prefix: query.prefix.to_owned() }
     }
 
     /// The same place with another prefix.
     pub fn with_prefix(&self, prefix: &str) -> Self {
-        Self { history: Rc::clone(&self.history), prefix: prefix.to_owned(), ..*self }
+        Self { history: Arc::clone(&self.history), prefix: prefix.to_owned(), ..*self }
     }
 }
 
@@ -194,7 +200,7 @@ where
     }
 
     fn after(&self, surface: &str) -> Box<dyn View<'a> + 'a> {
-        let history = Rc::new(self.model.advance(&self.history, surface));
+        let history = Arc::new(self.model.advance(&self.history, surface));
         Box::new(Self { model: self.model, spells: self.spells, history, prefix: String::new() })
     }
 }
