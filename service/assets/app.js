@@ -1,9 +1,10 @@
 // The page: wires the text box, the conversation, the writer's name and the panel to the service.
 
-import { complete, feedback, learn } from "./client.js";
+import { feedback, learn } from "./client.js";
 import { Conversation } from "./conversation.js";
 import { CHOICE_KEY, GhostText, WORD_KEY } from "./ghost-text.js";
 import { showAnswer, showCounts } from "./panel.js";
+import { Drafts } from "./stream.js";
 import { countCharacters } from "./suggestion.js";
 
 const STARTERS = [
@@ -23,12 +24,12 @@ let session = newSession();
 let announcing = 0;
 let failing = false;
 
-const ghost = new GhostText(box, ({ text, after }, signal) => {
-  const request = { text, after, session, context: conversation.context(), role: role(), max_suggestions: 3, corrections: true };
-  if (writer()) request.writer = writer();
-  if (byId("details").open) request.debug = true;
-  return complete(request, signal);
+const drafts = new Drafts(() => {
+  const options = { session, context: conversation.context(), role: role(), max_suggestions: 3, corrections: true };
+  if (writer()) options.writer = writer();
+  return options;
 });
+const ghost = new GhostText(box, (draft, signal, early) => drafts.complete({ ...draft, debug: byId("details").open }, signal, early));
 
 ghost.addEventListener("answer", ({ detail }) => {
   if (failing) notify("");

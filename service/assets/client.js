@@ -18,10 +18,13 @@ export class ServiceError extends Error {
 
 /** What fits this draft. @returns the body of the answer to `POST /v1/complete` */
 export async function complete(draft, signal) {
-  const text = lastCharacters(draft.text, TEXT_LIMIT);
-  const after = firstCharacters(draft.after, AFTER_LIMIT);
-  const response = await post("/v1/complete", { ...draft, text, after }, { signal });
+  const response = await post("/v1/complete", bounded(draft), { signal });
   return response.json();
+}
+
+/** The draft with as much text as the service reads. */
+export function bounded(draft) {
+  return { ...draft, text: lastCharacters(draft.text, TEXT_LIMIT), after: firstCharacters(draft.after, AFTER_LIMIT) };
 }
 
 /** A message was sent: the service learns from it. @returns `{seq}` */

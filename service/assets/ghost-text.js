@@ -53,7 +53,8 @@ export class GhostText extends EventTarget {
 
   /**
    * @param {HTMLTextAreaElement} box
-   * @param {(draft: {text: string, after: string}, signal: AbortSignal) => Promise<Answer>} complete asks the service
+   * @param {(draft: {text: string, after: string}, signal: AbortSignal, early: (answer: Answer) => void) => Promise<Answer>} complete
+   *   asks the service; an answer that a better one follows goes to `early`
    */
   constructor(box, complete) {
     super();
@@ -208,7 +209,8 @@ export class GhostText extends EventTarget {
     const sequence = this.#sequence;
     this.#request = new AbortController();
     try {
-      const answer = await this.#complete({ text, after }, this.#request.signal);
+      const early = (answer) => sequence === this.#sequence && this.#onAnswer(answer, text);
+      const answer = await this.#complete({ text, after }, this.#request.signal, early);
       // Aborting is a request to stop, not a promise: an answer that raced it is stale all the same.
       if (sequence === this.#sequence) this.#onAnswer(answer, text);
     } catch (error) {

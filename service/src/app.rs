@@ -3,10 +3,12 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::answers::{Answers, Given};
-use crate::engine::{Completion, Deadline, Effort, Engine, Outcome, Predictor, Request, SessionKey, Turn};
+use crate::engine::{
+    Completion, Deadline, Early, Effort, Engine, Outcome, Predictor, Request, SessionKey, Turn,
+};
 use crate::ensemble::weights::{BUCKETS, MEMBERS, Weights};
 use crate::error::ApiError;
 use crate::metrics::Metrics;
@@ -21,6 +23,9 @@ pub const TENANT: &str = "default";
 /// Requests worked on at once; more are told to retry, which keeps those that are in within their budget.
 const CONCURRENCY: usize = 512;
 
+/// WebSockets open at once.
+const STREAMS: usize = 4_096;
+
 /// Everything handlers share. Cloning shares it.
 #[derive(Clone)]
 pub struct App {
@@ -34,8 +39,23 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// Permits for requests in flight.
     pub admission: Arc<Semaphore>,
+    /// Permits for WebSockets.
+    pub streams: Arc<Semaphore>,
     /// The budget of a request that names none.
     pub budget: Duration,
+    stopping: Arc<watch::Sender<bool>>,
+}
+
+/// Resolves when the service stops, which is what open connections wait for.
+#[derive(Debug)]
+pub struct Stopping(watch::Receiver<bool>);
+
+impl Stopping {
+    /// Waits for it; may be cancelled and called again.
+    pub async fn wait(&mut self) {
+        // An error says that the service is gone, and so has stopped.
+        drop(self.0.wait_for(|stopping| *stopping).await);
+    }
 }
 
 /// A checked keystroke.
@@ -157,22 +177,74 @@ pub struct AboutTeam {
 impl App {
     /// Ready to serve.
     pub fn new(engine: Arc<Engine>, writers: Arc<Writers>, metrics: Arc<Metrics>, budget: Duration) -> Self {
-        let (answers, admission) = (Arc::default(), Arc::new(Semaphore::new(CONCURRENCY)));
-        Self { engine, writers, answers, metrics, admission, budget }
+        let [admission, streams] = [CONCURRENCY, STREAMS].map(|permits| Arc::new(Semaphore::new(permits)));
+        let (answers, stopping) = (Arc::default(), Arc::new(watch::Sender::new(false)));
+        Self { engine, writers, answers, metrics, admission, streams, budget, stopping }
+    }
+
+    /// Tells open connections to end.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Resolves when the service stops.
+    pub fn stopping(&self) -> Stopping {
+        Stopping(self.stopping.subscribe())
     }
 
     /// Answers a keystroke that had fully arrived at `arrived`.
     pub async fn complete(&self, keystroke: Keystroke, arrived: Instant) -> Answer {
+        self.complete_in_stages(keystroke, arrived, None).await
+    }
+
+    /// The same, with what the fast tier says as an answer of its own before.
+    pub async fn complete_in_stages(
+        &self,
+        keystroke: Keystroke,
+        arrived: Instant,
+        early: Option<Early<'_, Answer>>,
+    ) -> Answer {
         let budget = keystroke.budget.unwrap_or(self.budget);
         let deadline = Deadline::after(budget.saturating_sub(arrived.elapsed()));
+        let (learn, key) = (keystroke.learn, keystroke.writer.as_ref().map(key));
+        let (request, stale) = self.request(keystroke, deadline).await;
+        let answer = |mut completion: Completion| {
+            let record = std::mem::take(&mut completion.record);
+            let given = Given {
+                record: if learn { record } else { Default::default() },
+                shown: completion.suggestions.len(),
+                writer: key.clone().filter(|_| learn),
+            };
+            let id = self.answers.remember(given);
+            Answer { id, completion, elapsed: arrived.elapsed(), budget, stale }
+        };
+        let mut early = early.map(|Early { after, hear }| {
+            (after, |completion: Completion| {
+                self.metrics.answered_early();
+                hear(answer(completion));
+            })
+        });
+        let early = early.as_mut().map(|(after, hear)| Early { after: *after, hear });
+        let answer = answer(self.engine.complete_in_stages(request, early).await);
+        self.metrics.answered(&answer.completion, answer.elapsed, budget);
+        answer
+    }
+
+    /// Lets the models read what stands before a draft, before its first key comes.
+    pub async fn prepare(&self, keystroke: Keystroke) {
+        let (request, _) = self.request(keystroke, Deadline::after(PREPARING)).await;
+        self.engine.prepare(&request);
+    }
+
+    /// What the engine is asked, and whether `min_seq` was not reached.
+    async fn request(&self, keystroke: Keystroke, deadline: Deadline) -> (Request, bool) {
         let key = keystroke.writer.as_ref().map(key);
         let writer = match &key {
             Some(key) => self.writers.get_by(key, deadline).await,
             None => None,
         };
         let stale = is_stale(writer.as_deref(), keystroke.min_seq, deadline).await;
-        let learn = keystroke.learn;
-        let session = keystroke.session.filter(|_| learn).map(|session| SessionKey {
+        let session = keystroke.session.filter(|_| keystroke.learn).map(|session| SessionKey {
             tenant: TENANT.into(),
             writer: key.as_ref().map(|key| Arc::clone(&key.writer)),
             session: session.into(),
@@ -191,17 +263,7 @@ impl App {
             debug: keystroke.debug,
             deadline,
         };
-        let mut completion = self.engine.complete(request).await;
-        let record = std::mem::take(&mut completion.record);
-        let given = Given {
-            record: if learn { record } else { Default::default() },
-            shown: completion.suggestions.len(),
-            writer: key.filter(|_| learn),
-        };
-        let id = self.answers.remember(given);
-        let elapsed = arrived.elapsed();
-        self.metrics.answered(&completion, elapsed, budget);
-        Answer { id, completion, elapsed, budget, stale }
+        (request, stale)
     }
 
     /// Learns a message; resolves with its number once it is durable and applied.
@@ -327,6 +389,9 @@ impl App {
         if erased? { Ok(()) } else { Err(nobody()) }
     }
 }
+
+/// How long the models may read what stands before a draft.
+const PREPARING: Duration = Duration::from_secs(1);
 
 /// The largest budget a request can ask for.
 const LONGEST_BUDGET: Duration = Duration::from_secs(1);

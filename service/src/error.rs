@@ -59,6 +59,8 @@ pub enum ApiError {
     NotFound(Cow<'static, str>),
     /// The path exists, the method does not.
     Method,
+    /// The path is for WebSockets.
+    Upgrade,
     /// The body did not arrive in time.
     Timeout,
     /// The body is over the limit.
@@ -86,12 +88,25 @@ impl ApiError {
         Self::Invalid { field: field.into(), message: message.into() }
     }
 
+    /// What does not fit the type that is expected there.
+    pub(crate) fn wrong_field(error: serde_path_to_error::Error<serde_json::Error>) -> Self {
+        let path = error.path().to_string();
+        let field = if path == "." { "body".to_owned() } else { path };
+        Self::Invalid { field, message: error.into_inner().to_string() }
+    }
+
+    /// What a client is told.
+    pub fn detail(&self) -> ErrorDetail {
+        ErrorDetail { code: self.status().1, message: self.message() }
+    }
+
     fn status(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::Upgrade => (StatusCode::UPGRADE_REQUIRED, "upgrade_required"),
             Self::Timeout => (StatusCode::REQUEST_TIMEOUT, "timeout"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
@@ -108,6 +123,7 @@ impl ApiError {
             Self::Forbidden(what) => (*what).into(),
             Self::NotFound(what) => what.clone().into_owned(),
             Self::Method => "this path does not take this method; see /docs".into(),
+            Self::Upgrade => "connect here with a WebSocket; POST /v1/complete answers plain requests".into(),
             Self::Timeout => "the body did not arrive in time; send it again".into(),
             Self::TooLarge => "the body is over 64 KiB; send less context".into(),
             Self::MediaType => "send JSON, with the header content-type: application/json".into(),
@@ -158,8 +174,8 @@ pub struct ErrorDetail {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, code) = self.status();
-        let body = ErrorBody { error: ErrorDetail { code, message: self.message() } };
+        let (status, _) = self.status();
+        let body = ErrorBody { error: self.detail() };
         let mut response = (status, Json(body)).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);

@@ -67,6 +67,7 @@ pub struct Question {
 
 enum Entry {
     Predict(Box<Question>, oneshot::Sender<Words>),
+    Prepare { text: Text, session: SessionKey, deadline: Deadline },
     Forget { tenant: String, writer: String, done: oneshot::Sender<()> },
     Losses { text: Text, surfaces: Vec<String>, max_passes: usize, reply: oneshot::Sender<Vec<Option<f32>>> },
 }
@@ -134,6 +135,14 @@ impl Inference {
         self.send(Entry::Losses { text, surfaces, max_passes, reply }).then_some(answer)
     }
 
+    /// Runs a text into a session's cache before anything is asked about it, if the thread has nothing else to do. Gives way to
+    /// any prediction; what was run by then is kept.
+    pub fn prepare(&self, text: Text, session: SessionKey, deadline: Deadline) {
+        if self.load.waiting.load(Ordering::Relaxed) == 0 {
+            self.send(Entry::Prepare { text, session, deadline });
+        }
+    }
+
     /// Drops all caches of a writer; resolves when they are gone. Waits for a place in the queue: it must not be lost.
     pub async fn forget(&self, tenant: &str, writer: &str) {
         let (done, gone) = oneshot::channel();
@@ -191,6 +200,7 @@ impl Worker {
                 drop(busy);
                 drop(reply.send(losses));
             }
+            Entry::Prepare { text, session, deadline } => self.prepare(&text, &session, deadline),
             Entry::Forget { tenant, writer, done } => {
                 self.caches.forget(&tenant, &writer);
                 // Nobody may be waiting any more.
@@ -218,6 +228,16 @@ impl Worker {
         let words = self.model.words(cache, &prompt, &ask, &stop);
         self.tidy();
         words
+    }
+
+    fn prepare(&mut self, text: &Text, session: &SessionKey, deadline: Deadline) {
+        let turns = text.turns();
+        // More than this entry waits: a keystroke is more urgent.
+        let load = Arc::clone(&self.load);
+        let stop = |_| deadline.left().is_zero() || load.waiting.load(Ordering::Relaxed) > 1;
+        let cache = self.caches.of(Some(session), &self.model);
+        self.model.prefill(cache, &text.prompt(&turns, ""), &stop);
+        self.tidy();
     }
 
     /// After every use: failures are logged, and a text without a session leaves nothing behind.

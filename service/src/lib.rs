@@ -20,6 +20,7 @@ pub mod serve;
 pub mod server;
 pub mod session;
 pub mod store;
+pub mod stream;
 pub mod terminal;
 pub mod wire;
 pub mod writer;

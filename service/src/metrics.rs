@@ -8,6 +8,7 @@ use prometheus::{
 };
 
 use crate::engine::{Completion, Outcome, Silence};
+use crate::stream::End;
 
 /// Upper bounds in seconds, from 50 µs: close together around the targets, 300 µs to 1 ms and 4 to 20 ms.
 const LATENCY: [f64; 18] = [
@@ -25,6 +26,7 @@ pub struct Metrics {
     fast: Histogram,
     neural: Histogram,
     over_budget: IntCounter,
+    early: IntCounter,
     predictors: IntCounterVec,
     silences: IntCounterVec,
     corrections: IntCounter,
@@ -34,6 +36,10 @@ pub struct Metrics {
     commit: Histogram,
     commit_size: Histogram,
     writers_warm: IntGauge,
+    streams: IntGauge,
+    stream_messages: IntCounterVec,
+    stream_ends: IntCounterVec,
+    stale_edits: IntCounter,
 }
 
 impl Default for Metrics {
@@ -58,6 +64,12 @@ impl Default for Metrics {
         };
         let warm =
             IntGauge::new("foretype_writers_warm", "Writers in memory.").expect("the names are constants");
+        let streams =
+            IntGauge::new("foretype_streams_open", "WebSockets open.").expect("the names are constants");
+        let stream_ends = counters("foretype_stream_ends_total", "WebSockets that ended.", &["reason"]);
+        for end in End::ALL {
+            stream_ends.with_label_values(&[end.name()]);
+        }
         let silences = counters("foretype_silences_total", "Answers without a suggestion.", &["reason"]);
         // Present from the start, so that a rate of a reason that never came is 0 and not missing.
         for silence in Silence::ALL {
@@ -69,6 +81,10 @@ impl Default for Metrics {
             fast: histogram("foretype_fast_tier_seconds", "The fast tier's own time."),
             neural: histogram("foretype_neural_tier_seconds", "The neural tier's time, queueing included."),
             over_budget: counter("foretype_over_budget_total", "Answers later than their budget and 1 ms."),
+            early: counter(
+                "foretype_early_answers_total",
+                "Answers of the fast tier sent while the neural tier was at work.",
+            ),
             predictors: counters(
                 "foretype_predictors_total",
                 "What became of predictors.",
@@ -85,6 +101,14 @@ impl Default for Metrics {
             commit: histogram("foretype_store_commit_seconds", "A transaction and its fsync."),
             commit_size: sizes("foretype_store_commit_writes", "Writes that shared a commit."),
             writers_warm: register(&registry, warm),
+            streams: register(&registry, streams),
+            stream_messages: counters(
+                "foretype_stream_messages_total",
+                "Messages of clients over WebSockets.",
+                &["type"],
+            ),
+            stream_ends,
+            stale_edits: counter("foretype_stale_edits_total", "Edits dropped because a newer one had come."),
             registry,
         }
     }
@@ -122,9 +146,35 @@ impl Metrics {
         self.sources.with_label_values(&[completion.source.name()]).inc();
     }
 
+    /// The fast tier's answer was sent before the whole one.
+    pub fn answered_early(&self) {
+        self.early.inc();
+    }
+
     /// A message was learned.
     pub fn learned(&self) {
         self.learned.inc();
+    }
+
+    /// A client sent a message of this type over a WebSocket.
+    pub fn streamed(&self, kind: &str) {
+        self.stream_messages.with_label_values(&[kind]).inc();
+    }
+
+    /// An edit came after a newer one.
+    pub fn stale_edit(&self) {
+        self.stale_edits.inc();
+    }
+
+    /// A WebSocket was opened.
+    pub fn stream_opened(&self) {
+        self.streams.inc();
+    }
+
+    /// A WebSocket ended.
+    pub fn stream_ended(&self, reason: &str) {
+        self.streams.dec();
+        self.stream_ends.with_label_values(&[reason]).inc();
     }
 
     /// An outcome was heard.

@@ -37,6 +37,7 @@ pub async fn run(listeners: Listeners, app: App, shutdown: impl Future<Output = 
     shutdown.await;
 
     closing.store(true, Ordering::Relaxed);
+    app.stop();
     drop(stop);
     let drained = async { (public.await, admin.await) };
     match tokio::time::timeout(DRAIN, drained).await {

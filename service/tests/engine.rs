@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use foretype::engine::{
-    Completion, Deadline, Engine, Kind, Memory, Outcome, Predictor, Request, SessionKey, Settings, Silence,
-    Source, Status, Turn,
+    Completion, Deadline, Early, Engine, Kind, Memory, Outcome, Predictor, Request, SessionKey, Settings,
+    Silence, Source, Status, Turn,
 };
 use foretype::writer::{Snippet, Snippets};
 use foretype_markov::{Role, segment};
@@ -415,6 +415,47 @@ fn a_deadline_that_has_passed_is_answered_by_the_fast_tier() {
     assert_eq!(completion.predictors[Predictor::Gpt2 as usize].1, Status::Skipped);
     assert_eq!(completion.predictors[Predictor::Domain as usize].1, Status::Used);
     assert!(completion.suggestions[0].text.starts_with("lp"), "{completion:?}");
+}
+
+#[test]
+fn the_fast_tier_is_heard_while_the_other_is_at_work() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let status = |completion: &Completion| completion.predictors[Predictor::Gpt2 as usize].1;
+    let mut heard = Vec::new();
+    let mut hear = |early| heard.push(early);
+    let early = Early { after: Duration::ZERO, hear: &mut hear };
+    let asked = Request { session: session("early"), ..request("I am sorry to h|") };
+    let whole = runtime.block_on(shipped().complete_in_stages(asked, Some(early)));
+    let [early] = &heard[..] else { panic!("heard {} times", heard.len()) };
+    assert_eq!((status(early), status(&whole)), (Status::Late, Status::Used));
+    assert!(early.suggestions[0].text.starts_with("ear") && early.neural.is_none(), "{:?}", early.suggestions);
+
+    // The writer types what it said: nobody else is asked, so there is nothing to be early for.
+    let mut hear = |_| panic!("nothing was waited for");
+    let early = Early { after: Duration::ZERO, hear: &mut hear };
+    let asked = Request { session: session("early"), ..request("I am sorry to he|") };
+    let rest = runtime.block_on(shipped().complete_in_stages(asked, Some(early)));
+    assert_eq!(rest.source, Source::TypeThrough);
+}
+
+#[test]
+fn what_was_prepared_is_not_read_again() {
+    let customer = |text: &str| Turn { role: Role::Customer, text: text.to_owned() };
+    let long = "My order has not arrived, and I have been waiting for it for two weeks now. ".repeat(4);
+    let asked = |name: &str| Request {
+        session: session(name),
+        context: vec![customer(&long)],
+        debug: true,
+        ..request("I am sorry to h|")
+    };
+    let neural = |completion: &Completion| completion.neural.expect("it was asked");
+    let cold = complete(shipped(), asked("cold"));
+    shipped().prepare(&asked("warm"));
+    // It gives way to a question: let it come to its end first.
+    std::thread::sleep(Duration::from_millis(500));
+    let warm = complete(shipped(), asked("warm"));
+    assert_eq!(warm.suggestions.len(), cold.suggestions.len());
+    assert!(neural(&warm) < neural(&cold), "{:?} and {:?}", neural(&warm), neural(&cold));
 }
 
 #[test]

@@ -26,6 +26,20 @@ COUNT_PENDING = """
 window.pending = 0;
 const {fetch} = window;
 window.fetch = (...request) => { window.pending += 1; return fetch(...request).finally(() => { window.pending -= 1; }); };
+// Of the drafts sent over the WebSocket the last is answered, or all are.
+let asked = 0, answered = 0;
+const {send} = WebSocket.prototype;
+WebSocket.prototype.send = function (text) {
+  const {type, seq} = JSON.parse(text);
+  if (!this.watched) this.addEventListener("message", ({data}) => {
+    const said = JSON.parse(data);
+    if (said.seq === asked && (said.final || said.type === "error")) answered = said.seq;
+  });
+  this.watched = true;
+  if (type === "edit") asked = seq;
+  return send.call(this, text);
+};
+window.isAnswered = () => asked === answered;
 """
 WRAPPING = (Path(__file__).parent / "wrapping.js").read_text()
 
@@ -73,7 +87,7 @@ class PageTest(unittest.TestCase):
         self.driver.execute_async_script(
             """const done = arguments[0]; let quiet = 0;
             const look = () => {
-              quiet = window.pending === 0 ? quiet + 1 : 0;
+              quiet = window.pending === 0 && window.isAnswered() ? quiet + 1 : 0;
               if (quiet > 4) requestAnimationFrame(() => requestAnimationFrame(done));
               else setTimeout(look, 30);
             };

@@ -6,7 +6,7 @@ use foretype_markov::segment;
 use serde_json::json;
 
 use super::place::{Place, recent_turns};
-use super::tables::after;
+use super::tables::{after, neural_text};
 use super::{
     Completion, Engine, Kind, Predictor, Record, Request, Silence, Source, Status, Suggestion, Tables, read,
 };
@@ -26,9 +26,29 @@ const EXTENDED: usize = 2;
 /// Timers fire up to this late.
 const TIMER: Duration = Duration::from_millis(1);
 
+/// Who hears the fast tier's answer while the neural tier is still at work.
+pub struct Early<'a, T> {
+    /// How long the neural tier is waited for first: an answer that is replaced at once is flicker.
+    pub after: Duration,
+    /// Hears it, at most once.
+    pub hear: &'a mut (dyn FnMut(T) + Send),
+}
+
+/// Makes an answer of what the fast tier says.
+pub(super) type SayEarly<'a> = dyn FnMut(&Tables) + Send + 'a;
+
 impl Engine {
     /// Answers one keystroke by its deadline. Never fails: with nothing to say it is silent and says why.
     pub async fn complete(&self, request: Request) -> Completion {
+        self.complete_in_stages(request, None).await
+    }
+
+    /// The same, with what the fast tier says as an answer of its own before. The last answer is remembered.
+    pub async fn complete_in_stages(
+        &self,
+        request: Request,
+        early: Option<Early<'_, Completion>>,
+    ) -> Completion {
         let started = Instant::now();
         let normal = segment::normalise(&request.text).into_owned();
         let turns = recent_turns(&request.context);
@@ -45,7 +65,18 @@ impl Engine {
         let fast = started.elapsed();
         let asked = Instant::now();
         let question = self.question(&place, &normal, &tables, &request);
-        statuses[Predictor::Gpt2 as usize] = self.ask(&place, question, &mut tables, &request).await;
+        let mut early = early.map(|Early { after, hear }| {
+            let (mut statuses, request, place) = (statuses, &request, &place);
+            statuses[Predictor::Gpt2 as usize] = Status::Late;
+            let say = move |tables: &Tables| {
+                let (completion, offers, expected) = self.decide(request, place, tables, statuses);
+                self.remember(request, offers, expected);
+                hear(Completion { fast, ..completion });
+            };
+            (after, say)
+        });
+        let early = early.as_mut().map(|(after, say)| (*after, say as &mut SayEarly<'_>));
+        statuses[Predictor::Gpt2 as usize] = self.ask(&place, question, &mut tables, &request, early).await;
         let neural = self.inference.as_ref().map(|_| asked.elapsed());
         let deciding = Instant::now();
         let (mut completion, offers, expected) = self.decide(&request, &place, &tables, statuses);
@@ -67,13 +98,30 @@ impl Engine {
         question: Question,
         tables: &mut Tables,
         request: &Request,
+        early: Option<(Duration, &mut SayEarly<'_>)>,
     ) -> Status {
         let Some(inference) = &self.inference else { return Status::Off };
-        let Some(answer) = inference.ask(question.clone()) else { return Status::Skipped };
-        match tokio::time::timeout(request.deadline.left().saturating_sub(TIMER), answer).await {
-            Ok(Ok(words)) => self.merge(tables, &question, &words, place, request),
-            Ok(Err(_)) | Err(_) => Status::Late,
+        let Some(mut answer) = inference.ask(question.clone()) else { return Status::Skipped };
+        let left = || request.deadline.left().saturating_sub(TIMER);
+        let mut words = None;
+        if let Some((after, say)) = early.filter(|(after, _)| *after < left()) {
+            words = tokio::time::timeout(after, &mut answer).await.ok();
+            if words.is_none() {
+                say(tables);
+            }
         }
+        let words = match words {
+            Some(words) => words.ok(),
+            None => tokio::time::timeout(left(), answer).await.ok().and_then(Result::ok),
+        };
+        words.map_or(Status::Late, |words| self.merge(tables, &question, &words, place, request))
+    }
+
+    /// Lets the GPT-2 read what stands before the first key of a draft, when it has nothing else to do.
+    pub fn prepare(&self, request: &Request) {
+        let Some(inference) = &self.inference else { return };
+        let Some(session) = &request.session else { return };
+        inference.prepare(neural_text(request, ""), session.clone(), request.deadline);
     }
 
     /// Ranks, extends, filters: the answer of the models.

@@ -19,6 +19,7 @@ use std::sync::RwLock;
 use foretype_markov::{Limits, PersonalModel, Role, segment};
 
 pub use answer::{Completion, Kind, Outcome, Predictor, Record, Silence, Source, Status, Suggestion};
+pub use complete::Early;
 pub use losses::Effort;
 pub use open::{Health, OpenError, Settings};
 pub(crate) use place::{Place, recent_turns};

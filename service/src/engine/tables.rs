@@ -85,11 +85,7 @@ impl Engine {
         request: &Request,
     ) -> Question {
         Question {
-            text: Text {
-                turns: super::neural_turns(&request.context, request.memory.as_deref()),
-                role: super::neural_role(request.role),
-                before: normal[..normal.len() - place.cut.prefix.len()].to_owned(),
-            },
+            text: neural_text(request, &normal[..normal.len() - place.cut.prefix.len()]),
             prefix: place.cut.prefix.to_owned(),
             candidates: best(&tables.here, ASKED.0),
             next_candidates: tables.next.as_ref().map(|next| best(next, ASKED.1)).unwrap_or_default(),
@@ -163,6 +159,15 @@ impl Engine {
     }
 }
 
+/// What the GPT-2 reads: what is before the draft, and the draft up to the unfinished surface.
+pub(super) fn neural_text(request: &Request, before: &str) -> Text {
+    Text {
+        turns: super::neural_turns(&request.context, request.memory.as_deref()),
+        role: super::neural_role(request.role),
+        before: before.to_owned(),
+    }
+}
+
 /// The same members one surface later.
 pub(super) fn after<'a>(views: &Views<'a>, surface: &str) -> Views<'a> {
     views.iter().map(|(predictor, view)| (*predictor, view.after(surface))).collect()
@@ -198,7 +203,7 @@ impl Engine {
     pub(crate) async fn consult(&self, place: &Place<'_>, normal: &str, request: &Request) -> Tables {
         let mut tables = self.fast(place, request);
         let question = self.question(place, normal, &tables, request);
-        self.ask(place, question, &mut tables, request).await;
+        self.ask(place, question, &mut tables, request, None).await;
         tables
     }
 
@@ -213,7 +218,7 @@ impl Engine {
         });
         let mut question = self.question(&place, &normal, &tables, request);
         question.candidates.insert(0, truth.to_owned());
-        self.ask(&place, question, &mut tables, request).await;
+        self.ask(&place, question, &mut tables, request, None).await;
         let row = tables.here.rows.iter().find(|row| row.surface == truth)?;
         Some(Probe {
             bucket: tables.here.bucket,

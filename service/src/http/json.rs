@@ -55,9 +55,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         if let Err(cause) = serde_json::from_slice::<serde_json::Value>(bytes) {
             return ApiError::Malformed(cause.to_string());
         }
-        let path = error.path().to_string();
-        let field = if path == "." { "body".to_owned() } else { path };
-        ApiError::Invalid { field, message: error.into_inner().to_string() }
+        ApiError::wrong_field(error)
     })?;
     reader.end().map_err(|cause| ApiError::Malformed(cause.to_string()))?;
     Ok(value)

@@ -11,6 +11,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::wire::{Edit, Open, Sent};
 
 mod complete;
 mod guard;
@@ -19,6 +20,7 @@ mod json;
 mod learn;
 mod observe;
 mod page;
+mod stream;
 mod teams;
 mod writers;
 
@@ -34,6 +36,8 @@ pub(crate) use headers::secure;
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
         contact()
     ),
+    // Nothing refers to what clients send over a WebSocket.
+    components(schemas(Open, Edit, Sent)),
     tags(
         (name = "typing", description = "On every keystroke, and when a message is sent"),
         (name = "writers", description = "What is stored about a writer"),
@@ -69,6 +73,7 @@ fn paths() -> OpenApiRouter<App> {
         .routes(routes!(complete::complete))
         .routes(routes!(learn::learn))
         .routes(routes!(learn::feedback))
+        .routes(routes!(stream::stream))
         .routes(routes!(writers::about, writers::erase))
         .routes(routes!(writers::export))
         .routes(routes!(teams::join, teams::leave))

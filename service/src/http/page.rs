@@ -25,6 +25,7 @@ const FILES: &[(&str, &str, &str)] = &[
     script!("conversation.js"),
     script!("ghost-text.js"),
     script!("panel.js"),
+    script!("stream.js"),
     script!("suggestion.js"),
 ];
 

@@ -10,10 +10,12 @@ use crate::error::ApiError;
 
 pub use complete::{CompleteRequest, CompleteResponse};
 pub use learn::{FeedbackRequest, LearnRequest, LearnResponse};
+pub use stream::{ClientMessage, Edit, Open, Sent, ServerMessage};
 pub use writers::{ExportLine, SnippetList, TeamRequest, TeamResponse, WriterResponse};
 
 mod complete;
 mod learn;
+mod stream;
 mod writers;
 
 /// Characters (Unicode scalar values) before the cursor that count.

@@ -1,0 +1,320 @@
+//! One WebSocket of `GET /v1/stream`: a loop over what arrives and what is done, in one task.
+//!
+//! The newest edit wins: what has arrived is read before anything is worked on, and an edit under way is dropped when
+//! another comes, which also cancels its neural work. A client that does not read is waited for, and then let go;
+//! meanwhile nothing more is read from it, so that nothing piles up here.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, close_code};
+use futures_util::future::OptionFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
+use tokio::sync::mpsc;
+use tokio::time::{self, Instant};
+
+use crate::app::{Answer, App};
+use crate::engine::Early;
+use crate::error::ApiError;
+use crate::wire::{ClientMessage, Edit, FeedbackRequest, Open, Sent, ServerMessage};
+
+/// How long the whole answer is waited for before the fast tier's goes out.
+const PATIENCE: Duration = Duration::from_millis(4);
+/// Between two pings.
+const PING: Duration = Duration::from_secs(20);
+/// Nothing heard for so long, not even a pong: nobody is there.
+const SILENT: Duration = Duration::from_secs(60);
+/// No message for so long: the page was left open.
+const IDLE: Duration = Duration::from_secs(600);
+/// How long a client may take to read a message.
+const SEND: Duration = Duration::from_secs(5);
+/// Outcomes and messages to learn that may be under way.
+const PENDING: usize = 16;
+/// Refused messages in a row, after which a client is thought to be broken.
+const REFUSED: u32 = 32;
+/// Bytes of a message.
+pub(crate) const LONGEST: usize = 64 * 1024;
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The client closed it, or its network did.
+    Client,
+    /// Nothing was heard of the client.
+    Silent,
+    /// Nobody typed.
+    Idle,
+    /// The client did not read.
+    Slow,
+    /// The client sent nonsense, and went on.
+    Nonsense,
+    /// The service stops.
+    Stopping,
+}
+
+impl End {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Client, Self::Silent, Self::Idle, Self::Slow, Self::Nonsense, Self::Stopping];
+
+    /// The name metrics use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Silent => "silent",
+            Self::Idle => "idle",
+            Self::Slow => "slow",
+            Self::Nonsense => "nonsense",
+            Self::Stopping => "stopping",
+        }
+    }
+
+    /// What the client is told; `None`: it would not hear.
+    fn frame(self) -> Option<CloseFrame> {
+        let (code, reason) = match self {
+            Self::Client | Self::Silent | Self::Slow => return None,
+            Self::Idle => {
+                (close_code::NORMAL, "nobody typed for ten minutes: connect again when somebody does")
+            }
+            Self::Nonsense => (close_code::POLICY, "too many messages in a row were refused"),
+            Self::Stopping => (close_code::AWAY, "the service stops: connect again"),
+        };
+        Some(CloseFrame { code, reason: Utf8Bytes::from_static(reason) })
+    }
+}
+
+type Work = Pin<Box<dyn Future<Output = Option<ServerMessage>> + Send>>;
+
+/// A client's end of the conversation with the service.
+pub struct Connection {
+    app: App,
+    open: Option<Open>,
+    /// The newest edit's number.
+    seq: Option<u64>,
+    /// The newest edit, while it is worked on.
+    current: OptionFuture<Work>,
+    /// Answers of the fast tier, with the numbers of their edits.
+    early: (mpsc::Sender<(u64, Answer)>, mpsc::Receiver<(u64, Answer)>),
+    /// Outcomes and messages to learn.
+    others: FuturesUnordered<Work>,
+    refused: u32,
+}
+
+impl Connection {
+    /// Nothing is open yet.
+    pub fn new(app: App) -> Self {
+        Self {
+            app,
+            open: None,
+            seq: None,
+            current: None.into(),
+            early: mpsc::channel(4),
+            others: FuturesUnordered::new(),
+            refused: 0,
+        }
+    }
+
+    /// Answers until one side ends it.
+    pub async fn run<S, E>(mut self, mut socket: S) -> End
+    where
+        S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
+    {
+        let end = self.talk(&mut socket).await;
+        if let Some(frame) = end.frame() {
+            let farewell = async {
+                socket.send(Message::Close(Some(frame))).await.is_ok() && socket.close().await.is_ok()
+            };
+            // Nobody may be there to hear it.
+            drop(time::timeout(SEND, farewell).await);
+        }
+        end
+    }
+
+    async fn talk<S, E>(&mut self, socket: &mut S) -> End
+    where
+        S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
+    {
+        let mut stopping = self.app.stopping();
+        let mut tick = time::interval(PING);
+        tick.reset();
+        let (mut heard, mut typed) = (Instant::now(), Instant::now());
+        loop {
+            let said = tokio::select! {
+                biased;
+                () = stopping.wait() => return End::Stopping,
+                arrived = socket.next() => {
+                    heard = Instant::now();
+                    let Some(Ok(message)) = arrived else { return End::Client };
+                    match message {
+                        Message::Close(_) => return End::Client,
+                        // Pings are answered by the library.
+                        Message::Ping(_) | Message::Pong(_) => None,
+                        Message::Text(text) => {
+                            typed = heard;
+                            self.read(&text)
+                        }
+                        Message::Binary(_) => Some(self.refuse(&ApiError::Malformed("send text frames".into()))),
+                    }
+                }
+                Some((seq, answer)) = self.early.1.recv() =>
+                    (self.seq == Some(seq)).then(|| ServerMessage::suggestions(seq, false, answer)),
+                Some(answer) = &mut self.current => {
+                    self.current = None.into();
+                    answer
+                }
+                Some(done) = self.others.next() => done,
+                _ = tick.tick() => {
+                    if heard.elapsed() > SILENT {
+                        return End::Silent;
+                    }
+                    if typed.elapsed() > IDLE {
+                        return End::Idle;
+                    }
+                    match send(socket, Message::Ping(Default::default())).await {
+                        Ok(()) => None,
+                        Err(end) => return end,
+                    }
+                }
+            };
+            if let Some(said) = said
+                && let Err(end) = send(socket, Message::Text(said.to_text().into())).await
+            {
+                return end;
+            }
+            if self.refused >= REFUSED {
+                return End::Nonsense;
+            }
+        }
+    }
+
+    /// Takes a message; what is said to it at once.
+    fn read(&mut self, text: &str) -> Option<ServerMessage> {
+        let message = if text.len() > LONGEST { Err(ApiError::TooLarge) } else { ClientMessage::read(text) };
+        let message = match message {
+            Ok(message) => message,
+            Err(error) => return Some(self.refuse(&error)),
+        };
+        self.app.metrics.streamed(message.name());
+        let (seq, key) = match &message {
+            ClientMessage::Edit(edit) => (Some(edit.seq), None),
+            ClientMessage::Learn(sent) => (None, sent.idempotency_key.clone()),
+            ClientMessage::Open(_) | ClientMessage::Outcome(_) => (None, None),
+        };
+        let taken = match message {
+            ClientMessage::Open(open) => self.open(open).map(Some),
+            ClientMessage::Edit(edit) => self.edit(edit).map(|()| None),
+            ClientMessage::Outcome(outcome) => self.hear(outcome).map(|()| None),
+            ClientMessage::Learn(sent) => self.learn(sent).map(|()| None),
+        };
+        match taken {
+            Ok(said) => {
+                self.refused = 0;
+                said
+            }
+            Err(error) => {
+                self.refused += 1;
+                Some(refusal(seq, key, &error))
+            }
+        }
+    }
+
+    fn refuse(&mut self, error: &ApiError) -> ServerMessage {
+        self.refused += 1;
+        refusal(None, None, error)
+    }
+
+    fn open(&mut self, mut open: Open) -> Result<ServerMessage, ApiError> {
+        let session = open.session.get_or_insert_with(new_session).clone();
+        let nothing = Edit { seq: 0, text: String::new(), after: String::new(), min_seq: None, debug: false };
+        let keystroke = open.keystroke(nothing)?;
+        let app = self.app.clone();
+        self.others.push(Box::pin(async move {
+            app.prepare(keystroke).await;
+            None
+        }));
+        // An edit of the former draft is answered no more.
+        self.current = None.into();
+        self.open = Some(open);
+        Ok(ServerMessage::Opened { session })
+    }
+
+    fn edit(&mut self, edit: Edit) -> Result<(), ApiError> {
+        let seq = edit.seq;
+        if self.seq.is_some_and(|newest| seq <= newest) {
+            self.app.metrics.stale_edit();
+            return Ok(());
+        }
+        let keystroke = self.opened()?.keystroke(edit)?;
+        self.seq = Some(seq);
+        let (app, early, arrived) = (self.app.clone(), self.early.0.clone(), std::time::Instant::now());
+        self.current = Some(Box::pin(async move {
+            let Ok(_permit) = app.admission.try_acquire() else {
+                return Some(refusal(Some(seq), None, &ApiError::Busy));
+            };
+            // If the one before was not read yet, this one is not missed either: the whole answer follows.
+            let mut hear = |answer| drop(early.try_send((seq, answer)));
+            let early = Early { after: PATIENCE, hear: &mut hear };
+            let answer = app.complete_in_stages(keystroke, arrived, Some(early)).await;
+            Some(ServerMessage::suggestions(seq, true, answer))
+        }) as Work)
+        .into();
+        Ok(())
+    }
+
+    fn hear(&mut self, outcome: FeedbackRequest) -> Result<(), ApiError> {
+        let verdict = outcome.check()?;
+        let app = self.app.clone();
+        self.work(async move { app.feedback(verdict).await.err().map(|error| refusal(None, None, &error)) })
+    }
+
+    fn learn(&mut self, sent: Sent) -> Result<(), ApiError> {
+        let key = sent.idempotency_key.clone();
+        let lesson = self.opened()?.lesson(sent)?;
+        let app = self.app.clone();
+        self.work(async move {
+            Some(match app.learn(lesson).await {
+                Ok(seq) => ServerMessage::Learned { seq, idempotency_key: key },
+                Err(error) => refusal(None, key, &error),
+            })
+        })
+    }
+
+    fn opened(&self) -> Result<&Open, ApiError> {
+        self.open.as_ref().ok_or_else(|| ApiError::invalid("type", "send open first"))
+    }
+
+    fn work(
+        &mut self,
+        work: impl Future<Output = Option<ServerMessage>> + Send + 'static,
+    ) -> Result<(), ApiError> {
+        if self.others.len() >= PENDING {
+            return Err(ApiError::Busy);
+        }
+        self.others.push(Box::pin(work));
+        Ok(())
+    }
+}
+
+fn refusal(seq: Option<u64>, idempotency_key: Option<String>, error: &ApiError) -> ServerMessage {
+    ServerMessage::Error { seq, idempotency_key, detail: error.detail() }
+}
+
+/// Sends a message to a client that reads.
+async fn send<S, E>(socket: &mut S, message: Message) -> Result<(), End>
+where
+    S: Sink<Message, Error = E> + Unpin,
+{
+    match time::timeout(SEND, socket.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(End::Client),
+        Err(_) => Err(End::Slow),
+    }
+}
+
+/// A name that nobody else has or can guess.
+fn new_session() -> String {
+    let half = || RandomState::new().hash_one(());
+    format!("{:016x}{:016x}", half(), half())
+}
