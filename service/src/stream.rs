@@ -85,6 +85,9 @@ impl End {
     }
 }
 
+/// An edit's number, and what the fast tier says to it.
+type First = (u64, Answer);
+
 type Work = Pin<Box<dyn Future<Output = Option<ServerMessage>> + Send>>;
 
 /// A client's end of the conversation with the service.
@@ -96,7 +99,7 @@ pub struct Connection {
     /// The newest edit, while it is worked on.
     current: OptionFuture<Work>,
     /// Answers of the fast tier, with the numbers of their edits.
-    early: (mpsc::Sender<(u64, Answer)>, mpsc::Receiver<(u64, Answer)>),
+    early: (mpsc::Sender<First>, mpsc::Receiver<First>),
     /// Outcomes and messages to learn.
     others: FuturesUnordered<Work>,
     refused: u32,

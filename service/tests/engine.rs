@@ -428,7 +428,11 @@ fn the_fast_tier_is_heard_while_the_other_is_at_work() {
     let whole = runtime.block_on(shipped().complete_in_stages(asked, Some(early)));
     let [early] = &heard[..] else { panic!("heard {} times", heard.len()) };
     assert_eq!((status(early), status(&whole)), (Status::Late, Status::Used));
-    assert!(early.suggestions[0].text.starts_with("ear") && early.neural.is_none(), "{:?}", early.suggestions);
+    assert!(
+        early.suggestions[0].text.starts_with("ear") && early.neural.is_none(),
+        "{:?}",
+        early.suggestions
+    );
 
     // The writer types what it said: nobody else is asked, so there is nothing to be early for.
     let mut hear = |_| panic!("nothing was waited for");

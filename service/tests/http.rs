@@ -404,7 +404,7 @@ async fn the_api_describes_itself() {
     let description = service.get("/openapi.json").await.json();
     let mut paths: Vec<_> = description["paths"].as_object().unwrap().keys().map(String::as_str).collect();
     paths.sort_unstable();
-    let typing = ["/v1/complete", "/v1/feedback", "/v1/learn"];
+    let typing = ["/v1/complete", "/v1/feedback", "/v1/learn", "/v1/stream"];
     let writers = ["", "/export", "/snippets", "/team"].map(|part| format!("/v1/writers/{{writer}}{part}"));
     assert_eq!(
         paths,
