@@ -17,6 +17,8 @@ use crate::store::{TeamKey, Usage, WriterKey};
 use crate::writer::event::{Content, Judged, Learned};
 use crate::writer::{Counts, Snippets, Team, TeamId, Writer, WriterId, Writers};
 
+mod writers;
+
 /// The one tenant until there are keys.
 pub const TENANT: &str = "default";
 
@@ -151,6 +153,8 @@ pub struct About {
     pub weights: [f32; MEMBERS],
     /// Texts kept ready.
     pub snippets: usize,
+    /// Words and phrases that are never shown.
+    pub blocked: usize,
     /// The team they are in.
     pub team: Option<TeamKey>,
 }
@@ -243,6 +247,7 @@ impl App {
             Some(key) => self.writers.get_by(key, deadline).await,
             None => None,
         };
+        let unread = writer.is_none() && key.as_ref().is_some_and(|key| self.writers.store().blocks(key));
         let stale = is_stale(writer.as_deref(), keystroke.min_seq, deadline).await;
         let session = keystroke.session.filter(|_| keystroke.learn).map(|session| SessionKey {
             tenant: TENANT.into(),
@@ -259,6 +264,7 @@ impl App {
             session,
             max_suggestions: keystroke.max_suggestions,
             min_confidence: keystroke.min_confidence,
+            unread,
             corrections: keystroke.corrections,
             debug: keystroke.debug,
             deadline,
@@ -359,12 +365,13 @@ impl App {
         let warm = self.known(&key).await?;
         let usage = self.writers.store().usage(&key).await?;
         let memory = warm.memory();
-        let (weights, snippets) = {
+        let (weights, snippets, blocked) = {
             let memory = memory.read().unwrap_or_else(PoisonError::into_inner);
-            (mean_factors(&memory.weights), memory.snippets.0.len())
+            (mean_factors(&memory.weights), memory.snippets.0.len(), memory.blocked.entries().len())
         };
         let (counts, seq, memory_bytes, team) = (warm.counts(), warm.seq(), warm.bytes(), warm.team());
-        Ok(About { writer: writer.clone(), seq, counts, usage, memory_bytes, weights, snippets, team })
+        let writer = writer.clone();
+        Ok(About { writer, seq, counts, usage, memory_bytes, weights, snippets, blocked, team })
     }
 
     /// The writer, if anything is stored about them.

@@ -9,7 +9,7 @@ use foretype::engine::{
     Completion, Deadline, Early, Engine, Kind, Memory, Outcome, Predictor, Request, SessionKey, Settings,
     Silence, Source, Status, Turn,
 };
-use foretype::writer::{Snippet, Snippets};
+use foretype::writer::{Blocked, Snippet, Snippets};
 use foretype_markov::{Role, segment};
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -183,6 +183,82 @@ fn a_snippet_is_offered_whole_where_it_is_begun() {
         complete(&engine, request("So, Kind reg")).suggestions.iter().all(|s| s.kind != Kind::Snippet),
         "of one writer only"
     );
+}
+
+/// What is shown to a writer with these words blocked.
+fn shown_but_for(blocked: &[&str], engine: &Engine, request: Request) -> Completion {
+    let mut memory = engine.new_memory();
+    memory.blocked = Arc::new(Blocked::new(blocked.iter().map(|word| (*word).to_owned()).collect()));
+    let kept = |text: &str| Snippet { trigger: Some(";s".into()), text: text.to_owned() };
+    memory.snippets = Snippets(vec![kept("Kind regards,\nAnn")]);
+    complete(engine, Request { memory: Some(Arc::new(RwLock::new(memory))), ..request })
+}
+
+fn texts(completion: &Completion) -> Vec<&str> {
+    completion.suggestions.iter().map(|suggestion| suggestion.text.trim()).collect()
+}
+
+#[test]
+fn blocked_words_are_not_shown() {
+    let engine = small();
+    let ask = |blocked: &[&str], text: &str| shown_but_for(blocked, &engine, request(text));
+    assert_eq!(texts(&ask(&[], "I can he|")), ["lp", "llo"]);
+    assert_eq!(texts(&ask(&["HELP"], "I can he|")), ["llo"]);
+    assert_eq!(texts(&ask(&["hel"], "I can he|")), ["lp", "llo"], "a part of a word");
+    let none = ask(&["help", "Hello"], "I can he|");
+    assert_eq!((texts(&none), none.silence), (vec![], Some(Silence::Blocked)));
+    assert_eq!(texts(&ask(&["can help"], "I can he|")), ["llo"], "a phrase that the draft begins");
+    assert_eq!(ask(&["zebra"], "I zzz|").silence, Some(Silence::NoCandidate), "nothing was missed");
+    let shy = Request { min_confidence: Some(0.9), ..request("I can |") };
+    assert_eq!(shown_but_for(&["help"], &engine, shy).silence, Some(Silence::LowConfidence));
+}
+
+#[test]
+fn a_phrase_stops_before_a_blocked_word() {
+    let engine = Engine::fixed(&[(" help", 0.2), (" you", 0.7)]);
+    let ask =
+        |blocked: &[&str]| shown_but_for(blocked, &engine, request("I can he|")).suggestions[0].text.clone();
+    let whole = ask(&[]);
+    assert!(whole.starts_with("lp you"), "{whole}");
+    assert_eq!(ask(&["You"]), "lp ");
+    assert_eq!(ask(&["help you"]), "lp ");
+}
+
+#[test]
+fn snippets_and_corrections_are_blocked_too() {
+    let engine = thin(&[(" help", 0.12)]);
+    let called = |blocked: &[&str]| {
+        let request = Request { corrections: true, max_suggestions: 1, ..request("So Kind r|") };
+        shown_but_for(blocked, &engine, request).suggestions.iter().any(|s| s.kind == Kind::Snippet)
+    };
+    assert!(called(&[]) && called(&["kind"]), "that is typed already");
+    assert!(!called(&["ann"]) && !called(&["kind regards"]), "half a snippet is none");
+    let corrected = |blocked: &[&str]| {
+        let request = Request { corrections: true, ..request("Your ballan|") };
+        let completion = shown_but_for(blocked, shipped(), request);
+        completion.suggestions.iter().any(|s| s.replace > 0 && s.text.starts_with("balance"))
+    };
+    assert!(corrected(&[]) && !corrected(&["Balance"]));
+}
+
+#[test]
+fn what_is_blocked_meanwhile_is_not_typed_through() {
+    let engine = small();
+    let memory = Arc::new(RwLock::new(engine.new_memory()));
+    let ask = |text: &str| {
+        let (session, memory) = (session("meanwhile"), Some(Arc::clone(&memory)));
+        complete(&engine, Request { session, memory, ..request(text) })
+    };
+    assert_eq!(texts(&ask("I can he")), ["lp", "llo"]);
+    memory.write().expect("not poisoned").blocked = Arc::new(Blocked::new(vec!["help".into()]));
+    let second = ask("I can hel");
+    assert_eq!((second.source, texts(&second)), (Source::Models, vec!["lo"]));
+}
+
+#[test]
+fn who_blocks_words_that_are_not_read_yet_is_shown_nothing() {
+    let completion = complete(&small(), Request { unread: true, ..request("I can he|") });
+    assert_eq!((texts(&completion), completion.silence), (vec![], Some(Silence::Blocked)));
 }
 
 #[test]

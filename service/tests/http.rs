@@ -284,6 +284,39 @@ async fn snippets_are_kept_replaced_and_erased() {
 }
 
 #[tokio::test]
+async fn blocked_words_are_kept_replaced_and_not_shown() {
+    let service = start();
+    let path = "/v1/writers/anna/blocked";
+    service.get(path).await.expect_error(404, "not_found", "nothing is stored");
+    service.call(Method::DELETE, path).await.expect_error(404, "not_found", "nothing is stored");
+    let list = json!({"blocked": ["HELP", "as per my last e-mail"]});
+    assert_eq!(service.put(path, list.to_string()).await.json(), json!({"seq": 1}));
+    assert_eq!(service.get(path).await.json(), list);
+    assert_eq!(service.get("/v1/writers/anna").await.json()["blocked"], 2);
+    let ask = async |draft: &str, writer: &str| {
+        let body = json!({"text": draft, "writer": writer, "min_confidence": 0}).to_string();
+        service.post("/v1/complete", body).await.json()
+    };
+    assert_eq!(ask("I can he", "anna").await["suggestions"][0]["text"], "ar ");
+    assert_eq!(ask("I can hel", "anna").await["silence"], "blocked");
+    assert!(ask("I can he", "ben").await["suggestions"][0]["text"].as_str().unwrap().starts_with("lp"));
+    for (bad, field) in [
+        (json!({"blocked": vec!["word"; 501]}), "blocked"),
+        (json!({"blocked": ["fine", " "]}), "blocked[1]"),
+        (json!({"blocked": ["x".repeat(65)]}), "blocked[0]"),
+        (json!({"blocked": ["a b c d e f g h i"]}), "blocked[0]"),
+        (json!({"blocked": [7]}), "blocked[0]"),
+        (json!({"words": []}), "words"),
+    ] {
+        service.put(path, bad.to_string()).await.expect_error(422, "invalid", field);
+    }
+    assert_eq!(service.get(path).await.json(), list, "a refused list changes nothing");
+    assert_eq!(service.call(Method::DELETE, path).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(service.get(path).await.json(), json!({"blocked": []}));
+    assert!(ask("I can hel", "anna").await["suggestions"][0]["text"].as_str().unwrap().starts_with('p'));
+}
+
+#[tokio::test]
 async fn an_erased_writer_is_gone() {
     let service = start();
     let body = json!({"writer": "anna", "text": "Zebrafish quorum"}).to_string();
@@ -405,7 +438,8 @@ async fn the_api_describes_itself() {
     let mut paths: Vec<_> = description["paths"].as_object().unwrap().keys().map(String::as_str).collect();
     paths.sort_unstable();
     let typing = ["/v1/complete", "/v1/feedback", "/v1/learn", "/v1/stream"];
-    let writers = ["", "/export", "/snippets", "/team"].map(|part| format!("/v1/writers/{{writer}}{part}"));
+    let writers =
+        ["", "/blocked", "/export", "/snippets", "/team"].map(|part| format!("/v1/writers/{{writer}}{part}"));
     assert_eq!(
         paths,
         typing

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use foretype::engine::{self, Deadline, Engine, Losses, Outcome, Predictor};
 use foretype::store::{Event, Snapshot, Sqlite, Store, WriterKey};
 use foretype::writer::event::{Content, Judged, Learned};
-use foretype::writer::{Settings, WriterState, Writers};
+use foretype::writer::{Blocked, Settings, WriterState, Writers};
 use foretype_charlm::Delta;
 use foretype_markov::Role;
 
@@ -126,7 +126,7 @@ async fn unlisted_words_survive_a_restart_and_go_with_their_writer() {
 const HEAD: usize = 4 + 9 * 8;
 
 /// The parts of a snapshot that say how long they are, and the personal model.
-fn parts(blob: &[u8]) -> ([&[u8]; 5], &[u8]) {
+fn parts(blob: &[u8]) -> ([&[u8]; 6], &[u8]) {
     let mut rest = &blob[HEAD..];
     let parts = std::array::from_fn(|_| {
         let (length, tail) = rest.split_first_chunk::<4>().unwrap();
@@ -150,13 +150,18 @@ fn snapshots_of_earlier_versions_are_read() {
     let content = message("Restart nova_compute_driver and cinder_volume");
     state.apply(&Event { seq: 1, at: 1, kind: content.kind(), payload: content.encode() });
     let (snapshot, live) = (state.snapshot(1), state.memory.read().unwrap().unlisted.clone());
-    let ([_, recent, unlisted, ..], personal) = parts(&snapshot.blob);
+    let ([today, recent, unlisted, attention, snippets, _], personal) = parts(&snapshot.blob);
+    // Version 4 had no blocked words.
+    let fourth = joined(&snapshot.blob, &[today, recent, unlisted, attention, snippets], personal);
     // Version 3 had weights of four members in sixty buckets and neither attention nor snippets, version 2 no unlisted words either.
     let weights: Vec<u8> = [1.0_f32; 240].iter().flat_map(|factor| factor.to_le_bytes()).collect();
     let third = joined(&snapshot.blob, &[&weights, recent, unlisted], personal);
     let second = joined(&snapshot.blob, &[&weights, recent], personal);
-    let earlier =
-        [(2, second), (3, third)].map(|(format, blob)| Snapshot { format, blob, ..snapshot.clone() });
+    let earlier = [(2, second), (3, third), (4, fourth)].map(|(format, blob)| Snapshot {
+        format,
+        blob,
+        ..snapshot.clone()
+    });
     for stored in earlier.into_iter().chain([snapshot]) {
         let restored = WriterState::restore(&stored, engine.new_memory()).unwrap();
         assert_eq!(
@@ -184,6 +189,34 @@ fn what_was_taken_is_remembered_with_what_was_passed_over() {
     );
     let restored = WriterState::restore(&state.snapshot(1), engine.new_memory()).unwrap();
     assert!((untaken(&restored) - untaken(&state)).abs() < f32::EPSILON);
+}
+
+#[tokio::test]
+async fn blocked_words_survive_a_restart_with_and_without_a_snapshot() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = |words: &[&str]| Blocked::new(words.iter().map(|word| (*word).to_owned()).collect());
+    let blocked = async |writers: &Arc<Writers>, writer: &str| {
+        let memory = writers.get(&key(writer)).await.unwrap().memory();
+        let memory = memory.read().unwrap();
+        memory.blocked.entries().to_vec()
+    };
+    let writers = open(folder.path(), Settings::default());
+    for words in [&["gone"][..], &["Zebrafish", "kind regards"]] {
+        writers.record(&key("anna"), &Content::Blocked(list(words)), 1, None).await.unwrap();
+    }
+    writers.save_all().await;
+    writers.record(&key("ben"), &Content::Blocked(list(&["quorum"])), 1, None).await.unwrap();
+    writers.store().close().await.unwrap();
+    drop(writers);
+
+    let again = open(folder.path(), Settings::default());
+    assert_eq!(blocked(&again, "anna").await, ["Zebrafish", "kind regards"]);
+    assert_eq!(blocked(&again, "ben").await, ["quorum"]);
+    // Known before they are loaded, so that a keystroke that cannot wait for that shows nothing.
+    let blocks = |writers: &Arc<Writers>, writer: &str| writers.store().blocks(&key(writer));
+    assert!(blocks(&again, "anna") && blocks(&again, "ben") && !blocks(&again, "cleo"));
+    assert!(again.erase(&key("anna")).await.unwrap());
+    assert!(!blocks(&again, "anna") && blocked(&again, "anna").await.is_empty());
 }
 
 #[tokio::test]

@@ -127,6 +127,8 @@ pub enum Silence {
     WordComplete,
     /// It was rejected at this place.
     RejectedHere,
+    /// The writer does not want to be shown it.
+    Blocked,
     /// It looks like personal data.
     PrivateData,
     /// The writer is typing a number.
@@ -141,11 +143,12 @@ pub enum Silence {
 
 impl Silence {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::LowConfidence,
         Self::EmptyText,
         Self::WordComplete,
         Self::RejectedHere,
+        Self::Blocked,
         Self::PrivateData,
         Self::Number,
         Self::UnknownScript,
@@ -160,6 +163,7 @@ impl Silence {
             Self::EmptyText => "empty_text",
             Self::WordComplete => "word_complete",
             Self::RejectedHere => "rejected_here",
+            Self::Blocked => "blocked",
             Self::PrivateData => "private_data",
             Self::Number => "number",
             Self::UnknownScript => "unknown_script",

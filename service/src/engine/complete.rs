@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use foretype_markov::segment;
 use serde_json::json;
 
+use super::blocked::Barrier;
 use super::place::{Place, recent_turns};
 use super::tables::{after, neural_text};
 use super::{
@@ -139,9 +140,11 @@ impl Engine {
         ranked.extend(snippets(request, prefix));
         let passed = self.passed(request);
         let expected = self.pass_over(&mut ranked, &passed, request, prefix);
+        let least = request.min_confidence.unwrap_or(ensemble.threshold);
+        let barrier = Barrier::new(request, &place.cut);
+        let mut against = barrier.leave_out(&mut ranked, least);
         ranked.sort_by(by_urgency);
         ranked.truncate(request.max_suggestions.max(EXTENDED) + 4);
-        let least = request.min_confidence.unwrap_or(ensemble.threshold);
         self.with_views(place, request, |views, learned| {
             let mut most = f32::NEG_INFINITY;
             for candidate in ranked.iter_mut().take(request.max_suggestions.max(EXTENDED)) {
@@ -156,7 +159,7 @@ impl Engine {
         ranked.sort_by(by_urgency);
         let after = segment::normalise(&request.after);
         let repeated = segment::surfaces(&after).next();
-        let (mut offers, mut landings, mut against) = (Vec::new(), Vec::new(), None);
+        let (mut offers, mut landings) = (Vec::new(), Vec::new());
         for candidate in &mut ranked {
             if offers.len() == request.max_suggestions {
                 break;
@@ -166,7 +169,7 @@ impl Engine {
                 against = against.or(Some(Silence::RepeatsAfter));
                 continue;
             }
-            candidate.shorten(kept, prefix);
+            candidate.shorten(kept.min(barrier.allows(candidate)), prefix);
             let text = candidate.text(prefix, &request.after);
             let draft = without_last(&request.text, candidate.replace);
             let landing = session::landing(draft, &text);
@@ -350,13 +353,13 @@ pub(super) fn surroundings(request: &Request) -> u64 {
 }
 
 /// At a threshold of zero whatever was found is shown.
-fn shy(candidate: &Ranked, least: f32) -> Option<Silence> {
+pub(super) fn shy(candidate: &Ranked, least: f32) -> Option<Silence> {
     let shy = least > 0.0 && (candidate.probs[0] < least || candidate.worth <= 0.0);
     shy.then_some(Silence::LowConfidence)
 }
 
 /// A draft without its last `count` characters.
-fn without_last(draft: &str, count: usize) -> &str {
+pub(super) fn without_last(draft: &str, count: usize) -> &str {
     let end = count.checked_sub(1).and_then(|last| draft.char_indices().rev().nth(last));
     end.map_or(draft, |(at, _)| &draft[..at])
 }

@@ -4,6 +4,7 @@
 //! deadline is mixed, ranked and either shown or answered with a typed silence. Predicting never fails.
 
 mod answer;
+mod blocked;
 mod complete;
 mod corrections;
 mod losses;
@@ -14,7 +15,7 @@ mod request;
 mod tables;
 mod type_through;
 
-use std::sync::RwLock;
+use std::sync::{Arc, RwLock};
 
 use foretype_markov::{Limits, PersonalModel, Role, segment};
 
@@ -32,7 +33,7 @@ use crate::bundle::Bundle;
 use crate::ensemble::weights::Weights;
 use crate::inference::Inference;
 use crate::session::Sessions;
-use crate::writer::{Attention, Recent, Shared, Snippets, Unlisted};
+use crate::writer::{Attention, Blocked, Recent, Shared, Snippets, Unlisted};
 
 /// Everything that predicts.
 #[derive(Debug)]
@@ -71,6 +72,7 @@ impl Engine {
             unlisted: Unlisted::new(self.bundle.spelling.clone()),
             attention: Attention::default(),
             snippets: Snippets::default(),
+            blocked: Arc::new(Blocked::default()),
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use foretype_markov::{PersonalModel, Role};
 
 use crate::ensemble::weights::Weights;
-use crate::writer::{Attention, Recent, Snippets, Team, Unlisted};
+use crate::writer::{Attention, Blocked, Recent, Snippets, Team, Unlisted};
 
 /// When an answer is due. The budget becomes an instant on arrival and only travels down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +48,8 @@ pub struct Memory {
     pub attention: Attention,
     /// Texts the writer keeps ready.
     pub snippets: Snippets,
+    /// What the writer is never shown; shared, so that no lock is held while it is looked at.
+    pub blocked: Arc<Blocked>,
 }
 
 impl Memory {
@@ -91,6 +93,8 @@ pub struct Request {
     pub max_suggestions: usize,
     /// 0 to 1; `None`: the bundle's threshold.
     pub min_confidence: Option<f32>,
+    /// Whether the writer blocks words that are not in memory yet, so that nothing can be shown.
+    pub unread: bool,
     /// Whether a mistyped word may be replaced.
     pub corrections: bool,
     /// Whether to explain the answer.
@@ -112,6 +116,7 @@ impl Request {
             session: None,
             max_suggestions: 1,
             min_confidence: None,
+            unread: false,
             corrections: false,
             debug: false,
             deadline,

@@ -5,6 +5,7 @@ use std::time::Instant;
 use foretype_markov::segment::Cut;
 use serde_json::json;
 
+use super::blocked::Barrier;
 use super::complete::{surroundings, times, untaken};
 use super::{Completion, Engine, Kind, Predictor, Record, Request, Source, Status, Suggestion, Tables};
 use crate::ensemble::expected::Expected;
@@ -31,8 +32,12 @@ impl Engine {
         let shown = self.sessions.with(key, |session| session.shown.clone())?;
         let mut offers = rest(&shown, request)?;
         let least = request.min_confidence.unwrap_or(self.bundle.ensemble.threshold);
+        let barrier = Barrier::new(request, cut);
         let wanted = |offer: &Offer| {
             let (draft, text) = (&request.text, &offer.suggestion.text);
+            if barrier.bars(text, 0) {
+                return false;
+            }
             let of =
                 if offer.suggestion.kind == Kind::Snippet { Self::unwanted_here } else { Self::unwanted };
             of(self, request, draft, text, session::landing(draft, text)).is_none()
@@ -45,7 +50,7 @@ impl Engine {
             Some(expected) => (expected.of(&word), expected.best_but(&word)),
             None => (first.suggestion.confidence, 0.0),
         };
-        if now < other || now < least || self.clearly_better(&first.suggestion, now, cut, tables) {
+        if now < other || now < least || self.clearly_better(&first.suggestion, now, cut, tables, &barrier) {
             return None;
         }
         let expected = expected.unwrap_or_else(|| Expected::new(vec![(word, now)]));
@@ -76,9 +81,16 @@ impl Engine {
     }
 
     /// Whether the fast tier's best beats the rest by far.
-    fn clearly_better(&self, rest: &Suggestion, confidence: f32, cut: &Cut<'_>, tables: &Tables) -> bool {
+    fn clearly_better(
+        &self,
+        rest: &Suggestion,
+        confidence: f32,
+        cut: &Cut<'_>,
+        tables: &Tables,
+        barrier: &Barrier<'_>,
+    ) -> bool {
         let ranked = rank(&tables.here, tables.next.as_ref(), &self.bundle.ensemble.calibration);
-        let Some(best) = ranked.first() else { return false };
+        let Some(best) = ranked.iter().find(|ranked| barrier.allows(ranked) > 0) else { return false };
         let first = rest.text.split_whitespace().next().unwrap_or_default();
         let lead = rest.text.len() - rest.text.trim_start().len();
         let word = [(lead + first.chars().count() + 1, confidence)];

@@ -11,6 +11,9 @@ const LONGEST_PREFIX: usize = 64;
 
 /// Reasons that are known before any predictor is asked.
 pub fn before(cut: &Cut<'_>, request: &Request) -> Option<Silence> {
+    if request.unread {
+        return Some(Silence::Blocked);
+    }
     let nothing_typed = cut.history.is_empty() && cut.prefix.trim().is_empty();
     if nothing_typed && request.context.is_empty() && request.memory.is_none() {
         return Some(Silence::EmptyText);

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::wire::{Edit, Open, Sent};
 
+mod blocked;
 mod complete;
 mod guard;
 mod headers;
@@ -79,4 +80,5 @@ fn paths() -> OpenApiRouter<App> {
         .routes(routes!(teams::join, teams::leave))
         .routes(routes!(teams::about))
         .routes(routes!(writers::snippets, writers::keep, writers::drop_snippets))
+        .routes(routes!(blocked::blocked, blocked::block, blocked::unblock))
 }

@@ -53,6 +53,8 @@ pub enum EventKind {
     Outcome = 2,
     /// The writer's snippets are these from now on.
     Snippets = 3,
+    /// What the writer is never to be shown is this from now on.
+    Blocked = 4,
 }
 
 /// An event that has no place in the sequence yet.
@@ -177,6 +179,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Up to `limit` events after `seq`, oldest first.
     fn events<'a>(&'a self, key: &'a WriterKey, seq: u64, limit: usize) -> Answer<'a, Vec<Event>>;
+
+    /// Whether the writer ever listed words that are not to be shown. Known without a look at the disk: a keystroke asks.
+    fn blocks(&self, key: &WriterKey) -> bool;
 
     /// What the writer occupies; zero when nothing is stored.
     fn usage<'a>(&'a self, key: &'a WriterKey) -> Answer<'a, Usage>;

@@ -17,7 +17,7 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// What takes a database from each version to the next.
-const MIGRATIONS: [&str; 2] = [WRITERS, TEAMS];
+const MIGRATIONS: [&str; 3] = [WRITERS, TEAMS, BLOCKED];
 
 const WRITERS: &str = "
     CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -49,6 +49,12 @@ const TEAMS: &str = "
         tenant TEXT NOT NULL, team TEXT NOT NULL, n INTEGER NOT NULL, writer TEXT NOT NULL, seq INTEGER NOT NULL,
         PRIMARY KEY (tenant, team, n)) STRICT, WITHOUT ROWID;
     CREATE INDEX team_event_writer ON team_event (tenant, writer, seq);
+";
+
+/// Who ever listed words that are not to be shown.
+const BLOCKED: &str = "
+    ALTER TABLE writer_head ADD COLUMN blocks INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX writer_blocks ON writer_head (tenant, writer) WHERE blocks;
 ";
 
 /// Why a database cannot be used.

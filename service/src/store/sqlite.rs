@@ -1,8 +1,10 @@
 //! The embedded engine: one SQLite database in the data folder.
 
+use std::collections::HashSet;
 use std::fs::{DirBuilder, File, TryLockError};
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
@@ -10,8 +12,8 @@ use tokio::sync::oneshot;
 use super::commit::{Committer, OnCommit, Write};
 use super::schema::{self, SchemaError};
 use super::{
-    Answer, Appended, Event, NewEvent, Snapshot, Store, StoreError, Stored, TeamKey, TeamPage, Usage,
-    WriterKey, statements, teams,
+    Answer, Appended, Event, EventKind, NewEvent, Snapshot, Store, StoreError, Stored, TeamKey, TeamPage,
+    Usage, WriterKey, statements, teams,
 };
 use crate::clock;
 
@@ -57,6 +59,8 @@ struct Shared {
     committer: Option<Committer>,
     /// Reading connections nobody uses at the moment.
     readers: Mutex<Vec<Connection>>,
+    /// Who ever listed words that are not to be shown.
+    blocking: Blocking,
     /// Held while the engine lives, so that two processes never write the same folder.
     _lock: Option<File>,
 }
@@ -78,8 +82,11 @@ impl Sqlite {
         let broken = |source| OpenError::Database { file: file.clone(), source };
         let mut connection = Connection::open(&file).map_err(|error| broken(error.into()))?;
         schema::migrate(&mut connection).map_err(broken)?;
+        let who = statements::who_blocks(&connection).map_err(|error| broken(error.into()))?;
         let committer = Committer::start(file.clone(), connection, on_commit).map_err(unwritable)?;
-        Ok(Self::over(file, Some(committer), Some(lock)))
+        let store = Self::over(file, Some(committer), Some(lock));
+        who.iter().for_each(|key| store.shared.blocking.add(key));
+        Ok(store)
     }
 
     /// Opens what another process may be writing, to look only; `None` when there is no database yet. Writes are
@@ -91,7 +98,8 @@ impl Sqlite {
 
     fn over(file: PathBuf, committer: Option<Committer>, lock: Option<File>) -> Self {
         let readers = Mutex::new(Vec::new());
-        Self { shared: Arc::new(Shared { file, committer, readers, _lock: lock }) }
+        let blocking = Blocking::default();
+        Self { shared: Arc::new(Shared { file, committer, readers, blocking, _lock: lock }) }
     }
 
     /// Runs `query` on a reading connection, off the async threads.
@@ -137,6 +145,27 @@ impl Sqlite {
     }
 }
 
+/// Writers by the hash of their key. One more than there should be costs them little, and the set is small.
+#[derive(Default)]
+struct Blocking {
+    hasher: RandomState,
+    writers: RwLock<HashSet<u64>>,
+}
+
+impl Blocking {
+    fn add(&self, key: &WriterKey) {
+        self.writers.write().unwrap_or_else(PoisonError::into_inner).insert(self.hasher.hash_one(key));
+    }
+
+    fn remove(&self, key: &WriterKey) {
+        self.writers.write().unwrap_or_else(PoisonError::into_inner).remove(&self.hasher.hash_one(key));
+    }
+
+    fn has(&self, key: &WriterKey) -> bool {
+        self.writers.read().unwrap_or_else(PoisonError::into_inner).contains(&self.hasher.hash_one(key))
+    }
+}
+
 impl Shared {
     fn read<T>(&self, query: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
         let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -157,7 +186,11 @@ impl Store for Sqlite {
     fn append<'a>(&'a self, key: &'a WriterKey, epoch: Option<u64>, event: NewEvent) -> Answer<'a, Appended> {
         let key = key.clone();
         Box::pin(async move {
-            let now = clock::now_ms();
+            let (now, blocks) = (clock::now_ms(), event.kind == EventKind::Blocked);
+            // Also when its fate is unknown: who is in here in vain is only waited for.
+            if blocks {
+                self.shared.blocking.add(&key);
+            }
             self.write(false, move |connection| statements::append(connection, &key, epoch, &event, now))
                 .await?
         })
@@ -171,6 +204,10 @@ impl Store for Sqlite {
     fn events<'a>(&'a self, key: &'a WriterKey, seq: u64, limit: usize) -> Answer<'a, Vec<Event>> {
         let key = key.clone();
         Box::pin(self.read(move |connection| statements::events(connection, &key, seq, limit)))
+    }
+
+    fn blocks(&self, key: &WriterKey) -> bool {
+        self.shared.blocking.has(key)
     }
 
     fn usage<'a>(&'a self, key: &'a WriterKey) -> Answer<'a, Usage> {
@@ -199,8 +236,12 @@ impl Store for Sqlite {
     }
 
     fn erase<'a>(&'a self, key: &'a WriterKey) -> Answer<'a, bool> {
-        let key = key.clone();
-        Box::pin(self.write(true, move |connection| statements::erase(connection, &key)))
+        Box::pin(async move {
+            let of = key.clone();
+            let erased = self.write(true, move |connection| statements::erase(connection, &of)).await?;
+            self.shared.blocking.remove(key);
+            Ok(erased)
+        })
     }
 
     fn close(&self) -> Answer<'_, ()> {

@@ -45,8 +45,10 @@ pub(super) fn append(
     connection
         .prepare_cached("INSERT INTO learn_event VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
         .execute(params![key.tenant, key.writer, epoch, seq, event.at, event.kind as u8, event.payload])?;
-    if let (Some(team), EventKind::Learn) = (&team, event.kind) {
-        teams::append(connection, key, team, seq)?;
+    match (&team, event.kind) {
+        (Some(team), EventKind::Learn) => teams::append(connection, key, team, seq)?,
+        (_, EventKind::Blocked) => note_blocks(connection, key)?,
+        _ => {}
     }
     if let Some(idempotency_key) = &event.idempotency_key {
         connection
@@ -54,6 +56,21 @@ pub(super) fn append(
             .execute(params![key.tenant, key.writer, idempotency_key, seq, now])?;
     }
     Ok(Ok(Appended { epoch, seq, fresh: true }))
+}
+
+fn note_blocks(connection: &Connection, key: &WriterKey) -> Result<()> {
+    connection
+        .prepare_cached("UPDATE writer_head SET blocks = 1 WHERE tenant = ?1 AND writer = ?2")?
+        .execute(params![key.tenant, key.writer])?;
+    Ok(())
+}
+
+/// Who ever listed words that are not to be shown.
+pub(super) fn who_blocks(connection: &Connection) -> Result<Vec<WriterKey>> {
+    connection
+        .prepare("SELECT tenant, writer FROM writer_head WHERE blocks")?
+        .query_map([], |row| Ok(WriterKey { tenant: row.get(0)?, writer: row.get(1)? }))?
+        .collect()
 }
 
 /// A writer's record.
@@ -138,6 +155,7 @@ pub(super) fn event(row: &Row<'_>) -> Result<Event> {
         1 => EventKind::Learn,
         2 => EventKind::Outcome,
         3 => EventKind::Snippets,
+        4 => EventKind::Blocked,
         other => return Err(rusqlite::Error::IntegralValueOutOfRange(2, i64::from(other))),
     };
     Ok(Event { seq: row.get(0)?, at: row.get(1)?, kind, payload: row.get(3)? })

@@ -91,8 +91,8 @@ pub struct CompleteResponse {
     pub id: String,
     /// Best first; they differ in their first word.
     pub suggestions: Vec<Suggestion>,
-    /// Why there is none: `low_confidence`, `empty_text`, `word_complete`, `rejected_here`, `private_data`, `number`,
-    /// `unknown_script`, `repeats_after` or `no_candidate`.
+    /// Why there is none: `low_confidence`, `empty_text`, `word_complete`, `rejected_here`, `blocked`, `private_data`,
+    /// `number`, `unknown_script`, `repeats_after` or `no_candidate`.
     pub silence: Option<&'static str>,
     /// `models`, or `type_through`: the writer typed what the last suggestion said, and its rest stays.
     pub source: &'static str,

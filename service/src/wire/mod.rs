@@ -8,11 +8,13 @@ use utoipa::ToSchema;
 use crate::engine;
 use crate::error::ApiError;
 
+pub use blocked::BlockedList;
 pub use complete::{CompleteRequest, CompleteResponse};
 pub use learn::{FeedbackRequest, LearnRequest, LearnResponse};
 pub use stream::{ClientMessage, Edit, Open, Sent, ServerMessage};
 pub use writers::{ExportLine, SnippetList, TeamRequest, TeamResponse, WriterResponse};
 
+mod blocked;
 mod complete;
 mod learn;
 mod stream;

@@ -35,6 +35,8 @@ pub struct WriterResponse {
     pub last_at: i64,
     /// Snippets kept ready.
     pub snippets: u64,
+    /// Words and phrases that are never shown.
+    pub blocked: u64,
     /// The team the writer is in; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
@@ -77,6 +79,7 @@ impl From<About> for WriterResponse {
             first_at: counts.first_at,
             last_at: counts.last_at,
             snippets: about.snippets as u64,
+            blocked: about.blocked as u64,
             team: about.team.map(|key| key.team.to_string()),
             stored_events: about.usage.events,
             stored_bytes: about.usage.bytes,
@@ -210,7 +213,7 @@ impl ExportLine {
             Ok(Content::Learned(learned)) => {
                 Some(Self { seq: event.seq, at: event.at, role: learned.role.into(), text: learned.text })
             }
-            Ok(Content::Judged(_) | Content::Snippets(_)) => None,
+            Ok(Content::Judged(_) | Content::Snippets(_) | Content::Blocked(_)) => None,
             Err(error) => {
                 tracing::error!(%error, seq = event.seq, "an event is left out of an export");
                 None

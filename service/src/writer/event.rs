@@ -4,6 +4,7 @@
 //! learn    2 | role u8 | losses length u32 | losses | text (UTF-8, filtered) | crc u32
 //! outcome  2 | outcome u8 | index u16 | characters u32 | passed over u8       | crc u32
 //! snippets 2 | JSON: [{"trigger", "text"}]                                     | crc u32
+//! blocked  2 | JSON: ["…"]                                                     | crc u32
 //! ```
 //! Integers are little endian. A change of the body gets a new version; old versions stay readable. Version 1 had losses of four
 //! members in other buckets, and outcomes that did not say how often the suggestion had been passed over.
@@ -12,7 +13,7 @@ use foretype_markov::Role;
 
 use crate::engine::{Losses, Outcome};
 use crate::store::{Event, EventKind};
-use crate::writer::Snippets;
+use crate::writer::{Blocked, Snippets};
 
 const VERSION: u8 = 2;
 const CRC: usize = 4;
@@ -50,6 +51,8 @@ pub enum Content {
     Judged(Judged),
     /// All of the writer's snippets.
     Snippets(Snippets),
+    /// All words and phrases that are not to be shown.
+    Blocked(Blocked),
 }
 
 /// Why an event cannot be read.
@@ -70,6 +73,7 @@ impl Content {
             Self::Learned(_) => EventKind::Learn,
             Self::Judged(_) => EventKind::Outcome,
             Self::Snippets(_) => EventKind::Snippets,
+            Self::Blocked(_) => EventKind::Blocked,
         }
     }
 
@@ -92,6 +96,7 @@ impl Content {
                 bytes.push(judged.passed);
             }
             Self::Snippets(snippets) => bytes.extend_from_slice(&snippets.to_bytes()),
+            Self::Blocked(blocked) => bytes.extend_from_slice(&blocked.to_bytes()),
         }
         let crc = crc32fast::hash(&bytes);
         bytes.extend_from_slice(&crc.to_le_bytes());
@@ -112,6 +117,7 @@ impl Content {
             EventKind::Learn => learned(*version, body).map(Self::Learned),
             EventKind::Outcome => judged(*version, body).map(Self::Judged),
             EventKind::Snippets => Snippets::from_bytes(body).map(Self::Snippets),
+            EventKind::Blocked => Blocked::from_bytes(body).map(Self::Blocked),
         }
         .ok_or(DecodeError::Damaged)
     }
@@ -188,7 +194,9 @@ mod tests {
     #[test]
     fn what_is_encoded_is_decoded() {
         let snippet = Snippet { trigger: Some(";sig".into()), text: "Kind regards,\nAnn".into() };
-        for content in [hello(), dismissed(), Content::Snippets(Snippets(vec![snippet]))] {
+        let blocked = Blocked::new(vec!["Kind regards".into(), "Ōta".into()]);
+        let lists = [Content::Snippets(Snippets(vec![snippet])), Content::Blocked(blocked)];
+        for content in [hello(), dismissed()].into_iter().chain(lists) {
             assert_eq!(Content::decode(&event(&content)).unwrap(), content);
         }
     }
@@ -215,6 +223,17 @@ mod tests {
         assert_eq!(prior[..4], [200, 40, 10, 5]);
         assert_eq!(log_probs[..4], [Some(-1.5), None, Some(-3.0), Some(-9.0)]);
         assert!(log_probs[4..].iter().all(Option::is_none), "who came later slept");
+    }
+
+    /// Golden: a list of blocked words as version 2 writes it.
+    #[test]
+    fn blocked_words_stay_readable() {
+        let mut payload = b"\x02[\"Kind regards\"]".to_vec();
+        payload.extend_from_slice(&0x5ea8_cdf9_u32.to_le_bytes());
+        let event = Event { seq: 1, at: 0, kind: EventKind::Blocked, payload };
+        let blocked = Content::Blocked(Blocked::new(vec!["Kind regards".into()]));
+        assert_eq!(Content::decode(&event).unwrap(), blocked);
+        assert_eq!(blocked.encode(), event.payload);
     }
 
     fn bucket_of(personal: (Matched, u64), domain: u8) -> usize {

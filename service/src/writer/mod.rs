@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 pub use attention::{Attention, SLOTS, slot};
+pub use blocked::Blocked;
 pub use recent::Recent;
 pub use registry::{Settings, Writers};
 pub use snippets::{Snippet, Snippets};
@@ -15,10 +16,12 @@ pub use unlisted::Unlisted;
 pub use warm::Writer;
 
 mod attention;
+pub mod blocked;
 pub mod event;
 mod recent;
 mod registry;
 pub mod snippets;
+mod spelt;
 mod state;
 mod teams;
 mod unlisted;

@@ -3,9 +3,9 @@
 //! ```text
 //! "FTWS" | events u64 | first_at i64 | last_at i64 | 6 counts u64 | weights length u32 | weights
 //!        | recent length u32 | recent | unlisted words length u32 | unlisted words | attention length u32 | attention
-//!        | snippets length u32 | snippets | personal model
+//!        | snippets length u32 | snippets | blocked length u32 | blocked | personal model
 //! ```
-//! Little endian; the version and the checksum stand beside it in the store. Versions 2 and 3 had weights of four members in
+//! Little endian; the version and the checksum stand beside it in the store. Version 4 had no blocked words. Versions 2 and 3 had weights of four members in
 //! fewer buckets, no attention and no snippets. Version 2 had no unlisted words: those of the personal model's vocabulary are learned instead.
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -13,13 +13,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 use foretype_markov::{PersonalModel, segment};
 
 use super::event::{Content, Judged, Learned};
-use super::{Attention, Recent, Snippets};
+use super::{Attention, Blocked, Recent, Snippets};
 use crate::engine::{Memory, Outcome};
 use crate::ensemble::weights::Weights;
 use crate::store::{Event, Snapshot};
 
 /// Version of the snapshot encoding.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
+/// The last one without blocked words.
+const NOTHING_BLOCKED: u32 = 4;
 /// The last one with the first releases' weights.
 const FIRST_WEIGHTS: u32 = 3;
 /// The last one without unlisted words.
@@ -77,6 +79,9 @@ impl WriterState {
             Ok(Content::Snippets(snippets)) => {
                 self.memory.write().unwrap_or_else(PoisonError::into_inner).snippets = snippets;
             }
+            Ok(Content::Blocked(blocked)) => {
+                self.memory.write().unwrap_or_else(PoisonError::into_inner).blocked = Arc::new(blocked);
+            }
             Err(error) => tracing::error!(%error, seq = event.seq, "an event is left out"),
         }
     }
@@ -111,6 +116,7 @@ impl WriterState {
             + memory.personal.bytes()
             + memory.unlisted.bytes()
             + memory.snippets.bytes()
+            + memory.blocked.bytes()
     }
 
     /// The stored form.
@@ -119,7 +125,8 @@ impl WriterState {
             let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
             let [weights, recent] = [memory.weights.to_bytes(), memory.recent.to_bytes()];
             let [unlisted, attention] = [memory.unlisted.to_bytes(), memory.attention.to_bytes()];
-            let parts = [weights, recent, unlisted, attention, memory.snippets.to_bytes()];
+            let [snippets, blocked] = [memory.snippets.to_bytes(), memory.blocked.to_bytes()];
+            let parts = [weights, recent, unlisted, attention, snippets, blocked];
             (parts, memory.personal.to_bytes())
         };
         let counts = &self.counts;
@@ -179,12 +186,17 @@ impl WriterState {
         let mut unlisted = blank.unlisted.restore(words)?;
         let attention = if first { Attention::default() } else { Attention::from_bytes(part()?)? };
         let snippets = if first { Snippets::default() } else { Snippets::from_bytes(part()?)? };
+        let blocked = if snapshot.format > NOTHING_BLOCKED {
+            Blocked::from_bytes(part()?)?
+        } else {
+            Blocked::default()
+        };
         let personal = PersonalModel::from_bytes(rest).ok()?;
         if snapshot.format == PLAIN_FORMAT {
             unlisted.extend(personal.surfaces());
         }
-        let memory =
-            Arc::new(RwLock::new(Memory { personal, weights, recent, unlisted, attention, snippets }));
-        (seq == snapshot.seq).then_some(Self { memory, counts, seq })
+        let blocked = Arc::new(blocked);
+        let memory = Memory { personal, weights, recent, unlisted, attention, snippets, blocked };
+        (seq == snapshot.seq).then_some(Self { memory: Arc::new(RwLock::new(memory)), counts, seq })
     }
 }

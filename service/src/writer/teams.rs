@@ -62,7 +62,7 @@ impl Shared {
         match Content::decode(&shared.event) {
             // Epochs count lives of writers; 2^32 of them is more than there are people.
             Ok(Content::Learned(learned)) => self.learn(shared.writer as u32, &learned),
-            Ok(Content::Judged(_) | Content::Snippets(_)) => {}
+            Ok(Content::Judged(_) | Content::Snippets(_) | Content::Blocked(_)) => {}
             Err(error) => tracing::error!(%error, n = shared.n, "an event is left out of a team"),
         }
     }

@@ -1,0 +1,66 @@
+//! `/v1/writers/{writer}/blocked`: words and phrases that a writer is never shown.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::json::Json;
+use super::writers::{Named, checked};
+use crate::app::App;
+use crate::error::{ApiError, BodyRefused, WriterRefused};
+use crate::wire::{BlockedList, LearnResponse};
+use crate::writer::Blocked;
+
+/// What a writer is never shown
+#[utoipa::path(
+    get, path = "/v1/writers/{writer}/blocked", tag = "writers",
+    params(("writer" = String, Path, description = "The writer's id")),
+    responses(
+        (status = 200, body = BlockedList),
+        WriterRefused,
+    )
+)]
+pub(super) async fn blocked(
+    State(app): State<App>,
+    writer: Named,
+) -> Result<axum::Json<BlockedList>, ApiError> {
+    let blocked = app.blocked(&checked("writer", writer)?).await?;
+    Ok(axum::Json((&*blocked).into()))
+}
+
+/// Block words and phrases
+///
+/// They take the place of those that were blocked before. No suggestion shows one of them, whatever its case; one that would is
+/// cut before it, or left out. Parts of words do not count. Answers once they are durable.
+#[utoipa::path(
+    put, path = "/v1/writers/{writer}/blocked", tag = "writers",
+    params(("writer" = String, Path, description = "The writer's id")),
+    request_body = BlockedList,
+    responses(
+        (status = 200, body = LearnResponse),
+        BodyRefused,
+    )
+)]
+pub(super) async fn block(
+    State(app): State<App>,
+    writer: Named,
+    Json { value, .. }: Json<BlockedList>,
+) -> Result<axum::Json<LearnResponse>, ApiError> {
+    let seq = app.block(&checked("writer", writer)?, value.check()?).await?;
+    Ok(axum::Json(LearnResponse { seq }))
+}
+
+/// Block nothing
+#[utoipa::path(
+    delete, path = "/v1/writers/{writer}/blocked", tag = "writers",
+    params(("writer" = String, Path, description = "The writer's id")),
+    responses(
+        (status = 204, description = "Nothing is blocked"),
+        WriterRefused,
+    )
+)]
+pub(super) async fn unblock(State(app): State<App>, writer: Named) -> Result<StatusCode, ApiError> {
+    let writer = checked("writer", writer)?;
+    app.blocked(&writer).await?;
+    app.block(&writer, Blocked::default()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
