@@ -14,6 +14,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::{Deadline, SessionKey};
 
+#[cfg(test)]
+mod tests;
+
 /// Keystrokes that may wait for the thread. More would only be late.
 const QUEUE: usize = 64;
 
@@ -79,6 +82,11 @@ struct Load {
     waiting: AtomicUsize,
     /// Moving average of what a prediction takes, microseconds.
     typical: AtomicU64,
+    /// Entries at which the thread panicked.
+    panics: AtomicU64,
+    /// The next prediction is to panic.
+    #[cfg(test)]
+    panic_next: std::sync::atomic::AtomicBool,
 }
 
 /// One entry at work; dropped when it is answered, also by a panic.
@@ -154,6 +162,11 @@ impl Inference {
         drop(gone.await);
     }
 
+    /// How many entries the thread panicked at and went on without.
+    pub fn panics(&self) -> u64 {
+        self.load.panics.load(Ordering::Relaxed)
+    }
+
     fn send(&self, entry: Entry) -> bool {
         self.load.waiting.fetch_add(1, Ordering::Relaxed);
         let sent = self.sender.try_send(entry).is_ok();
@@ -178,6 +191,7 @@ impl Worker {
             let answered = catch_unwind(AssertUnwindSafe(|| self.answer(entry)));
             if answered.is_err() {
                 tracing::error!("the inference thread panicked at one question; its caches are dropped");
+                self.load.panics.fetch_add(1, Ordering::Relaxed);
                 self.caches.clear();
             }
         }
@@ -212,6 +226,8 @@ impl Worker {
     }
 
     fn predict(&mut self, question: &Question, reply: &oneshot::Sender<Words>) -> Words {
+        #[cfg(test)]
+        assert!(!self.load.panic_next.swap(false, Ordering::Relaxed), "a test asked for it");
         let turns = question.text.turns();
         let prompt = question.text.prompt(&turns, &question.prefix);
         let (candidates, next_candidates) = (refs(&question.candidates), refs(&question.next_candidates));

@@ -27,6 +27,7 @@ pub struct Metrics {
     neural: Histogram,
     over_budget: IntCounter,
     early: IntCounter,
+    inference_panics: IntCounter,
     predictors: IntCounterVec,
     silences: IntCounterVec,
     corrections: IntCounter,
@@ -84,6 +85,10 @@ impl Default for Metrics {
             early: counter(
                 "foretype_early_answers_total",
                 "Answers of the fast tier sent while the neural tier was at work.",
+            ),
+            inference_panics: counter(
+                "foretype_inference_panics_total",
+                "Keystrokes the neural tier panicked at; the fast tier answered them.",
             ),
             predictors: counters(
                 "foretype_predictors_total",
@@ -193,9 +198,11 @@ impl Metrics {
         self.commit_size.observe(writes as f64);
     }
 
-    /// Everything in the text format of Prometheus, with the number of warm writers as it is now.
-    pub fn render(&self, warm: usize) -> String {
+    /// Everything in the text format of Prometheus, with what is not counted here as it is now: warm writers, and panics of the
+    /// neural tier since the start.
+    pub fn render(&self, warm: usize, inference_panics: u64) -> String {
         self.writers_warm.set(i64::try_from(warm).unwrap_or(i64::MAX));
+        self.inference_panics.inc_by(inference_panics.saturating_sub(self.inference_panics.get()));
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "metrics cannot be written");

@@ -39,7 +39,7 @@ use crate::writer::{Attention, Blocked, Recent, Shared, Snippets, Unlisted};
 #[derive(Debug)]
 pub struct Engine {
     bundle: Bundle,
-    inference: Option<Inference>,
+    pub(crate) inference: Option<Inference>,
     enabled: [bool; Predictor::ALL.len()],
     sessions: Sessions,
     /// Has learned nothing.
@@ -94,6 +94,11 @@ impl Engine {
         if let Some(inference) = &self.inference {
             inference.forget(tenant, writer).await;
         }
+    }
+
+    /// How many keystrokes the neural tier panicked at; they were answered without it.
+    pub fn inference_panics(&self) -> u64 {
+        self.inference.as_ref().map_or(0, Inference::panics)
     }
 
     /// Whether a predictor takes part.
