@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use foretype::engine::Predictor;
 
-use crate::desk::{self, Setup};
+use crate::corpus;
+use crate::desk::Setup;
 use crate::results::Results;
 use crate::score::Figures;
 
@@ -81,7 +82,7 @@ pub fn run(base: &Setup, files: &[PathBuf], only: &[String], results: &Path) -> 
     let others = results.configurations().iter().filter(|name| only.is_empty() && !names.contains(name));
     let others: Vec<_> = others.cloned().collect();
     names.extend(others);
-    Ok(Table { rows: names, sets: files.iter().map(|file| desk::set(file)).collect(), results })
+    Ok(Table { rows: names, sets: files.iter().map(|file| corpus::set(file)).collect(), results })
 }
 
 impl Table {

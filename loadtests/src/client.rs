@@ -7,7 +7,6 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use serde::Serialize;
 use tokio::net::TcpStream;
 
 /// Where the service listens.
@@ -27,6 +26,28 @@ impl Address {
         let host = uri.host().with_context(|| format!("{url} names no host"))?;
         Ok(Self { authority: format!("{host}:{}", uri.port_u16().unwrap_or(80)) })
     }
+
+    /// `host:port`.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// The port, if it is one of this machine.
+    pub fn local_port(&self) -> Option<u16> {
+        let (host, port) = self.authority.rsplit_once(':')?;
+        ["localhost", "127.0.0.1", "[::1]"].contains(&host).then(|| port.parse().ok())?
+    }
+
+    /// Opens a connection.
+    ///
+    /// # Errors
+    /// When nobody listens.
+    pub async fn connect(&self) -> std::io::Result<TcpStream> {
+        let stream = TcpStream::connect(&self.authority).await?;
+        // A keystroke is one small packet: it must not wait for the acknowledgement of the one before.
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
 }
 
 /// A connection that is opened when it is first needed and again after it broke.
@@ -42,12 +63,12 @@ impl Connection {
         Self { address, sender: None }
     }
 
-    /// Posts `body` as JSON and reads the whole answer.
+    /// Posts a body of JSON and reads the whole answer.
     ///
     /// # Errors
     /// When the service cannot be reached or the connection breaks; the next call opens a new one.
-    pub async fn post<B: Serialize + Sync>(&mut self, path: &str, body: &B) -> Result<(StatusCode, Bytes)> {
-        let result = self.send(path, serde_json::to_vec(body)?).await;
+    pub async fn post(&mut self, path: &str, body: Vec<u8>) -> Result<(StatusCode, Bytes)> {
+        let result = self.send(path, body).await;
         if result.is_err() {
             self.sender = None;
         }
@@ -77,10 +98,7 @@ impl Connection {
     }
 
     async fn open(&self) -> Result<SendRequest<Full<Bytes>>> {
-        let stream = TcpStream::connect(&self.address.authority).await?;
-        // A keystroke is one small packet: it must not wait for the acknowledgement of the one before.
-        stream.set_nodelay(true)?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        let (sender, connection) = handshake(TokioIo::new(self.address.connect().await?)).await?;
         tokio::spawn(connection);
         Ok(sender)
     }

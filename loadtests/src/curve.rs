@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
-use plotters::prelude::*;
+use anyhow::Result;
+use plotters::prelude::SeriesLabelPosition;
 
-use crate::desk::{self, Setup};
+use crate::corpus;
+use crate::desk::Setup;
+use crate::plot::{self, Axis, Chart, Line};
 use crate::results::Results;
 
 /// Characters taught.
@@ -39,7 +41,7 @@ pub fn run(base: &Setup, files: &[PathBuf], results: &Path) -> Result<Curves> {
     let shown = Setup { min_confidence: base.min_confidence.or(Some(0.0)), ..base.clone() };
     let mut curves = Vec::new();
     for file in files {
-        let set = desk::set(file);
+        let set = corpus::set(file);
         let mut ksr = |name: &str, setup: &Setup| -> Result<f64> {
             results.measure(name, setup, file)?;
             Ok(results.get(name, &set).map_or(f64::NAN, |figures| figures.ksr))
@@ -63,47 +65,27 @@ impl Curves {
         let all = self.0.iter().flat_map(|curve| curve.personal.iter().chain([&curve.unknown]));
         let (low, high) = all.fold((1.0, 0.0), |(low, high): (f64, f64), y| (low.min(*y), high.max(*y)));
         let last = *TAUGHT.last().unwrap_or(&1) as f64;
-        let sheet = SVGBackend::new(path, SIZE).into_drawing_area();
-        let failed = |error: &dyn std::fmt::Display| anyhow!("{}: {error}", path.display());
-        sheet.fill(&WHITE).map_err(|error| failed(&error))?;
-        let mut chart = ChartBuilder::on(&sheet)
-            .margin(16)
-            .x_label_area_size(44)
-            .y_label_area_size(56)
-            .build_cartesian_2d((NOTHING..last * 1.1).log_scale(), low - 0.02..high + 0.02)
-            .map_err(|error| failed(&error))?;
-        let label = |x: &f64| if *x < 1_000.0 { "0".to_owned() } else { format!("{:.0}k", x / 1_000.0) };
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .x_desc("characters taught before the first message")
-            .y_desc("KSR, everything shown")
-            .x_label_formatter(&label)
-            .y_label_formatter(&|y| format!("{y:.2}"))
-            .light_line_style(WHITE)
-            .draw()
-            .map_err(|error| failed(&error))?;
-        for (number, curve) in self.0.iter().enumerate() {
-            let color = Palette99::pick(number).to_rgba();
-            let points =
-                TAUGHT.iter().map(|taught| (*taught as f64).max(NOTHING)).zip(curve.personal.iter().copied());
-            let line = LineSeries::new(points, color.stroke_width(2)).point_size(3);
-            let series = chart.draw_series(line).map_err(|error| failed(&error))?;
-            let key = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2));
-            series.label(&curve.set).legend(key);
+        let places = || TAUGHT.iter().map(|taught| (*taught as f64).max(NOTHING));
+        let line = |curve: &Curve| Line {
+            name: curve.set.clone(),
+            points: places().zip(curve.personal.iter().copied()).collect(),
             // What the same text is worth to a writer nobody knows.
-            let level = [NOTHING, last].map(|x| (x, curve.unknown));
-            chart
-                .draw_series(DashedLineSeries::new(level, 4, 4, color.stroke_width(1)))
-                .map_err(|error| failed(&error))?;
-        }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::LowerRight)
-            .background_style(WHITE.mix(0.8))
-            .draw()
-            .map_err(|error| failed(&error))?;
-        sheet.present().map_err(|error| failed(&error))
+            beside: Some([NOTHING, last].map(|x| (x, curve.unknown)).to_vec()),
+        };
+        let x = Axis {
+            name: "characters taught before the first message",
+            range: NOTHING..last * 1.1,
+            ratios: true,
+            label: |x| if x < 1_000.0 { "0".to_owned() } else { format!("{:.0}k", x / 1_000.0) },
+        };
+        let y = Axis {
+            name: "KSR, everything shown",
+            range: low - 0.02..high + 0.02,
+            ratios: false,
+            label: |y| format!("{y:.2}"),
+        };
+        let lines = self.0.iter().map(line).collect();
+        plot::draw(path, SIZE, &[Chart { x, y, lines, legend: SeriesLabelPosition::LowerRight }])
     }
 }
 

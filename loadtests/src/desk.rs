@@ -4,15 +4,13 @@
 //! heard. Answers have all the time there can be, so that figures do not depend on how busy the machine is; streams are
 //! typed in parallel, each by a service of its own.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use foretype::app::{Answer, App, Keystroke, Verdict};
 use foretype::cli::Models;
 use foretype::engine::{Outcome, Predictor, Source, Status};
@@ -20,10 +18,10 @@ use foretype::serve::open_app;
 use foretype::wire::{CompleteRequest, LearnRequest};
 use foretype::writer::{Settings, TeamId, WriterId};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
+use crate::corpus::{Message, Stream};
 use crate::score::{Reader, Score};
 use crate::typist::{Habits, Match, Policy, Target, Typist};
 
@@ -109,44 +107,6 @@ impl Setup {
     }
 }
 
-/// One writer.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Stream {
-    /// Learned before the first message.
-    #[serde(default)]
-    history: Vec<String>,
-    messages: Vec<Message>,
-}
-
-/// One message.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Message {
-    #[serde(default)]
-    context: Vec<Value>,
-    pub(crate) text: String,
-}
-
-/// The streams of a file.
-///
-/// # Errors
-/// When it cannot be read, or a line is no stream.
-pub fn streams(path: &Path) -> Result<Vec<Stream>> {
-    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    let lines = BufReader::new(file).lines().enumerate();
-    let found: Vec<Stream> = lines
-        .map(|(number, line)| {
-            serde_json::from_str(&line?).with_context(|| format!("{}, line {}", path.display(), number + 1))
-        })
-        .collect::<Result<_>>()?;
-    ensure!(!found.is_empty(), "{} has no stream", path.display());
-    Ok(found)
-}
-
-/// The name of a file of streams.
-pub fn set(path: &Path) -> String {
-    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
-}
-
 /// What a typist saw before a key, and did.
 pub(crate) struct Moment<'a> {
     pub(crate) target: &'a Target,
@@ -184,7 +144,7 @@ pub(crate) fn type_streams<W: Witness + Default + Send>(
 ) -> Result<Vec<(Score, W)>> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let jobs = setup.jobs.unwrap_or(cores).clamp(1, streams.len().max(1));
-    let messages: usize = streams.iter().map(|stream| stream.measured(setup).len()).sum();
+    let messages: usize = streams.iter().map(|stream| stream.measured(setup.limit).len()).sum();
     let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} messages  {elapsed} (left {eta})")?;
     let bar = ProgressBar::new(messages as u64).with_style(style);
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
@@ -220,25 +180,6 @@ pub(crate) fn type_streams<W: Witness + Default + Send>(
 struct Typed<W> {
     score: Score,
     witness: W,
-}
-
-impl Stream {
-    /// The newest messages of the history that are not longer together than is to be taught.
-    fn taught(&self, setup: &Setup) -> &[String] {
-        let mut left = setup.taught.unwrap_or(usize::MAX);
-        let fits = |text: &&String| {
-            let length = text.chars().count();
-            let fits = length <= left;
-            left = left.saturating_sub(length);
-            fits
-        };
-        let newest = self.history.iter().rev().take_while(fits).count();
-        &self.history[self.history.len() - newest..]
-    }
-
-    fn measured(&self, setup: &Setup) -> &[Message] {
-        &self.messages[..setup.limit.unwrap_or(usize::MAX).min(self.messages.len())]
-    }
 }
 
 fn name(number: usize) -> String {
@@ -282,7 +223,7 @@ impl<'a> Desk<'a> {
         typed: &mut Typed<W>,
     ) -> Result<()> {
         self.teach(number, stream).await?;
-        for at in 0..stream.measured(self.setup).len() {
+        for at in 0..stream.measured(self.setup.limit).len() {
             self.turn(number, stream, at, typed).await?;
             bar.inc(1);
         }
@@ -301,10 +242,10 @@ impl<'a> Desk<'a> {
             self.teach(number, stream).await?;
         }
         let mut typed: Vec<Typed<W>> = streams.iter().map(|_| Typed::default()).collect();
-        let longest = streams.iter().map(|stream| stream.measured(self.setup).len()).max().unwrap_or(0);
+        let longest = streams.iter().map(|stream| stream.measured(self.setup.limit).len()).max().unwrap_or(0);
         for at in 0..longest {
             for (number, stream) in streams.iter().enumerate() {
-                if at < stream.measured(self.setup).len() {
+                if at < stream.measured(self.setup.limit).len() {
                     // As if the moment had passed that it follows its members behind.
                     self.app.about_team(&team).await?;
                     self.turn(number, stream, at, &mut typed[number]).await?;
@@ -318,7 +259,7 @@ impl<'a> Desk<'a> {
     /// The history.
     async fn teach(&self, number: usize, stream: &Stream) -> Result<()> {
         let writer = self.writer(number);
-        for text in stream.taught(self.setup) {
+        for text in stream.taught(self.setup.taught) {
             self.learn(writer.as_deref(), text).await?;
         }
         Ok(())
@@ -333,7 +274,7 @@ impl<'a> Desk<'a> {
         typed: &mut Typed<W>,
     ) -> Result<()> {
         let (writer, session) = (self.writer(number), format!("{number}-{at}"));
-        let message = &stream.messages[at];
+        let message = &stream.measured(self.setup.limit)[at];
         typed.witness.begin(self, writer.as_deref(), message).await?;
         let Typed { score, witness } = typed;
         self.message(writer.as_deref(), &session, message, score, witness).await?;

@@ -1,13 +1,15 @@
 //! The command line of the measuring programs.
 
+use std::fmt::Display;
+use std::fs::{self, File};
 use std::io::{Write as _, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use foretype_loadtests::desk::{self, Setup};
+use foretype_loadtests::desk::Setup;
 use foretype_loadtests::score::Figures;
-use foretype_loadtests::{ablation, corpus, curve, load, quality, wrong};
+use foretype_loadtests::{ablation, capacity, corpus, crowd, curve, quality, wrong};
 use serde::Serialize;
 
 /// Types, and says what was saved and how long answers took.
@@ -20,13 +22,22 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Writers typing real messages key by key at a constant rate (open model)
-    Load {
+    /// Writers typing at the rhythm of people against a running service: how long answers take, what is saved, and how many
+    /// may type at once
+    Type {
+        /// Files of streams, as in `quality`. Default: two dozen messages that come along
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
         #[command(flatten)]
-        plan: load::Plan,
-        /// Print the figures as JSON
-        #[arg(long)]
-        json: bool,
+        plan: crowd::Plan,
+        #[command(flatten)]
+        search: capacity::Search,
+        /// Write all figures as JSON
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Draw latency over time, or latency and net by the number of writers, SVG
+        #[arg(long, value_name = "FILE")]
+        plot: Option<PathBuf>,
     },
     /// What suggestions save: streams of messages typed against the models in process, a JSON line a file
     Quality {
@@ -93,19 +104,41 @@ struct Row<'a> {
     figures: Figures,
 }
 
+/// Refuses a place where no file can be made.
+fn writable(path: &Path) -> Result<()> {
+    let file = File::options().create(true).append(true).open(path);
+    file.map(drop).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// On standard output as a table, and into a file as JSON.
+fn told(figures: &(impl Serialize + Display), json: Option<&Path>) -> Result<()> {
+    write!(stdout(), "{figures}")?;
+    let Some(path) = json else { return Ok(()) };
+    let written = fs::write(path, serde_json::to_string_pretty(figures)? + "\n");
+    written.with_context(|| format!("cannot write {}", path.display()))
+}
+
 fn main() -> Result<()> {
     match Cli::parse().command {
-        Command::Load { plan, json } => {
-            let texts = corpus::messages(plan.texts.as_deref())?;
+        Command::Type { files, plan, search, json, plot } => {
+            let streams = corpus::interleaved(&files)?;
+            // Not only after a minute of typing.
+            [&json, &plot].into_iter().flatten().try_for_each(|path| writable(path))?;
             let runtime = tokio::runtime::Runtime::new()?;
-            let report = runtime.block_on(load::run(&plan, &texts))?;
-            let shown = if json { serde_json::to_string_pretty(&report)? + "\n" } else { report.to_string() };
-            stdout().write_all(shown.as_bytes())?;
+            if search.capacity {
+                let found = runtime.block_on(capacity::find(&plan, &search, &streams))?;
+                told(&found, json.as_deref())?;
+                plot.map_or(Ok(()), |path| found.draw(&path))?;
+            } else {
+                let report = runtime.block_on(crowd::run(&plan, &streams))?;
+                told(&report, json.as_deref())?;
+                plot.map_or(Ok(()), |path| report.draw(&path))?;
+            }
         }
         Command::Quality { streams, setup } => {
             for path in &streams.files {
-                let figures = quality::run(&setup, &desk::streams(path)?)?;
-                let row = Row { set: &desk::set(path), k: setup.k, figures };
+                let figures = quality::run(&setup, &corpus::streams(path)?)?;
+                let row = Row { set: &corpus::set(path), k: setup.k, figures };
                 writeln!(stdout(), "{}", serde_json::to_string(&row)?)?;
             }
         }
@@ -119,13 +152,13 @@ fn main() -> Result<()> {
         }
         Command::Wrong { streams, setup, list, json } => {
             for path in &streams.files {
-                let report = wrong::run(&setup, &desk::streams(path)?, list)?;
+                let report = wrong::run(&setup, &corpus::streams(path)?, list)?;
                 if json {
                     for word in report.words() {
                         writeln!(stdout(), "{}", serde_json::to_string(word)?)?;
                     }
                 } else {
-                    writeln!(stdout(), "{}: {report}", desk::set(path))?;
+                    writeln!(stdout(), "{}: {report}", corpus::set(path))?;
                 }
             }
         }

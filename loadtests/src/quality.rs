@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use crate::desk::{Setup, Stream, type_streams};
+use crate::corpus::Stream;
+use crate::desk::{Setup, type_streams};
 use crate::score::{Figures, Score};
 
 /// Types every stream; the figures of all of them together.

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::desk::{self, Setup};
+use crate::corpus;
+use crate::desk::Setup;
 use crate::quality;
 use crate::score::Figures;
 
@@ -75,12 +76,12 @@ impl Results {
     /// # Errors
     /// When a file cannot be read or written, the models not be opened, or a request is refused.
     pub fn measure(&mut self, configuration: &str, setup: &Setup, file: &Path) -> Result<()> {
-        let set = desk::set(file);
+        let set = corpus::set(file);
         if self.get(configuration, &set).is_some() {
             return Ok(());
         }
         writeln!(std::io::stderr(), "{configuration}, {set}")?;
-        let figures = quality::run(setup, &desk::streams(file)?)?;
+        let figures = quality::run(setup, &corpus::streams(file)?)?;
         let cell = Cell { configuration: configuration.to_owned(), set, limit: self.limit, figures };
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)?;

@@ -112,6 +112,11 @@ impl Score {
         }
     }
 
+    /// Keystrokes, and what reading cost.
+    pub fn cost(&self) -> f64 {
+        self.stats.keystrokes as f64 + self.reading
+    }
+
     /// The figures of measure.py.
     pub fn figures(&self) -> Figures {
         let stats = &self.stats;
@@ -125,7 +130,7 @@ impl Score {
         Figures {
             ksr: stats.ksr(),
             ci95: interval(&stats.messages),
-            net: 1.0 - (stats.keystrokes as f64 + self.reading) / stats.characters.max(1) as f64,
+            net: 1.0 - self.cost() / stats.characters.max(1) as f64,
             coverage: stats.shown as f64 / stats.opportunities.max(1) as f64,
             precision: self.marks.iter().filter(|mark| mark.saves).count() as f64 / marks,
             ece: self.calibration_error(),

@@ -13,7 +13,8 @@ use foretype_markov::segment;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::desk::{Desk, Message, Moment, Setup, Stream, Witness, type_streams};
+use crate::corpus::{Message, Stream};
+use crate::desk::{Desk, Moment, Setup, Witness, type_streams};
 use crate::score::Score;
 use crate::typist::{Policy, find_match};
 

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use foretype::engine::Predictor;
-use foretype_loadtests::desk::{Setup, streams};
+use foretype_loadtests::corpus::streams;
+use foretype_loadtests::desk::Setup;
 use foretype_loadtests::score::Figures;
 use foretype_loadtests::{quality, wrong};
 use serde_json::json;
