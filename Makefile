@@ -18,7 +18,7 @@ build: ## compile the release binary and fetch ONNX Runtime's library
 run: build ## build, then serve on http://127.0.0.1:8080 (ARGS="…" for options)
 	target/release/foretype serve $(ARGS)
 
-test: ## the gate: format, lints, tests, documentation, licences, Python, JavaScript, browser
+test: ## the gate: format, lints, tests, documentation, licences, Python, JavaScript, clients, browser
 	@$(PYTHON) tools/gate.py
 
 # The environment of models/train, torch included; made anew when its requirements change.
@@ -40,4 +40,4 @@ advisories: ## known vulnerabilities in the dependencies (needs the advisory dat
 	PATH="$(CURDIR)/.tools/bin:$$PATH" cargo deny check advisories
 
 clean: ## remove what was built or fetched
-	rm -rf target .runtime .venv .venv-train .tools
+	rm -rf target .runtime .venv .venv-train .tools tests/clients/node_modules

@@ -20,6 +20,7 @@ TOOLS = ROOT / ".tools"
 VENV = ROOT / ".venv"
 ASSETS = ROOT / "service" / "assets"
 BROWSER_TESTS = ROOT / "tests" / "browser"
+CLIENT_TESTS = ROOT / "tests" / "clients"
 CARGO_DENY = "0.20.2"
 
 
@@ -132,6 +133,22 @@ def browser() -> None:
     run(VENV / "bin" / "python", BROWSER_TESTS / "test_page.py", "--verbose")
 
 
+def clients() -> None:
+    missing = [name for name in ("node", "npm") if shutil.which(name) is None]
+    if missing:
+        raise Skip(f"{' and '.join(missing)} not installed (on Debian: apt install nodejs npm)")
+    lock, stamp = CLIENT_TESTS / "package-lock.json", CLIENT_TESTS / "node_modules" / "installed.json"
+    if not stamp.exists() or stamp.read_text() != lock.read_text():
+        try:
+            # The lock pins every package by its hash. None of their scripts is wanted.
+            run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--prefix", CLIENT_TESTS)
+        except subprocess.CalledProcessError:
+            raise Skip("the pinned packages of npm could not be installed") from None
+        stamp.write_text(lock.read_text())
+    run("cargo", "build", "--quiet", "--package", "foretype")
+    run("node", "--test", *tracked("tests/clients/*.test.mjs"))
+
+
 CHECKS: list[tuple[str, Callable[[], None]]] = [
     ("Rust format", rust_format),
     ("ONNX Runtime library", runtime),
@@ -141,6 +158,7 @@ CHECKS: list[tuple[str, Callable[[], None]]] = [
     ("Rust documentation", rust_documentation),
     ("Python", python),
     ("JavaScript", javascript),
+    ("clients", clients),
     ("browser", browser),
     ("dependencies", dependencies),
 ]

@@ -64,7 +64,10 @@ pub enum ApiError {
     /// The body did not arrive in time.
     Timeout,
     /// The body is over the limit.
-    TooLarge,
+    TooLarge {
+        /// Bytes.
+        limit: usize,
+    },
     /// The body is not declared as JSON.
     MediaType,
     /// A field's value, type or name is wrong.
@@ -95,6 +98,20 @@ impl ApiError {
         Self::Invalid { field, message: error.into_inner().to_string() }
     }
 
+    /// Whether it is no fault of the client's.
+    pub fn is_ours(&self) -> bool {
+        self.status().0.is_server_error()
+    }
+
+    /// The answer to a client of another protocol, which knows errors of its own shape and calls a wrong value a bad request.
+    pub(crate) fn in_shape<T: IntoResponse>(&self, body: impl FnOnce(StatusCode) -> T) -> Response {
+        let status = match self.status().0 {
+            StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+            status => status,
+        };
+        respond(status, body(status))
+    }
+
     /// What a client is told.
     pub fn detail(&self) -> ErrorDetail {
         ErrorDetail { code: self.status().1, message: self.message() }
@@ -108,7 +125,7 @@ impl ApiError {
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::Upgrade => (StatusCode::UPGRADE_REQUIRED, "upgrade_required"),
             Self::Timeout => (StatusCode::REQUEST_TIMEOUT, "timeout"),
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
             Self::Invalid { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
@@ -125,7 +142,7 @@ impl ApiError {
             Self::Method => "this path does not take this method; see /docs".into(),
             Self::Upgrade => "connect here with a WebSocket; POST /v1/complete answers plain requests".into(),
             Self::Timeout => "the body did not arrive in time; send it again".into(),
-            Self::TooLarge => "the body is over 64 KiB; send less context".into(),
+            Self::TooLarge { limit } => format!("the body is over {} KiB; send less context", limit / 1024),
             Self::MediaType => "send JSON, with the header content-type: application/json".into(),
             Self::Invalid { field, message } => format!("{field}: {message}"),
             Self::Busy => "too much is going on; retry after the time in Retry-After".into(),
@@ -174,12 +191,14 @@ pub struct ErrorDetail {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, _) = self.status();
-        let body = ErrorBody { error: self.detail() };
-        let mut response = (status, Json(body)).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
-        }
-        response
+        respond(self.status().0, Json(ErrorBody { error: self.detail() }))
     }
+}
+
+fn respond(status: StatusCode, body: impl IntoResponse) -> Response {
+    let mut response = (status, body).into_response();
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+    response
 }

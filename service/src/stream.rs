@@ -194,7 +194,11 @@ impl Connection {
 
     /// Takes a message; what is said to it at once.
     fn read(&mut self, text: &str) -> Option<ServerMessage> {
-        let message = if text.len() > LONGEST { Err(ApiError::TooLarge) } else { ClientMessage::read(text) };
+        let message = if text.len() > LONGEST {
+            Err(ApiError::TooLarge { limit: LONGEST })
+        } else {
+            ClientMessage::read(text)
+        };
         let message = match message {
             Ok(message) => message,
             Err(error) => return Some(self.refuse(&error)),

@@ -27,7 +27,7 @@ const ALWAYS: [(HeaderName, HeaderValue); 4] = [
 pub(crate) async fn secure(request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let policy = if path.starts_with("/docs") { DOCS } else { STRICT };
-    let typed = path.starts_with("/v1/");
+    let typed = path.starts_with("/v1/") || path == "/infill";
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.extend(ALWAYS);

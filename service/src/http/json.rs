@@ -2,39 +2,44 @@
 
 use std::time::{Duration, Instant};
 
-use axum::body::Bytes;
+use axum::body;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
+use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
 
 /// Bytes of a body at most.
 pub(super) const BODY_LIMIT: usize = 64 * 1024;
+/// The same of an editor's, which sends all that is around the cursor and some of what is open beside it.
+pub(super) const EDITOR_LIMIT: usize = 512 * 1024;
 
 /// How long a body may take to arrive, so that slow senders do not hold what others need.
 const ARRIVAL: Duration = Duration::from_secs(10);
 
-/// A body and the instant its last byte was read, from which its budget counts.
-pub(super) struct Json<T> {
+/// A body of at most `LIMIT` bytes and the instant its last byte was read, from which its budget counts.
+pub(super) struct Json<T, const LIMIT: usize = BODY_LIMIT> {
     pub(super) value: T,
     pub(super) arrived: Instant,
 }
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+impl<T: DeserializeOwned, S: Send + Sync, const LIMIT: usize> FromRequest<S> for Json<T, LIMIT> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         // Also what keeps other sites' forms out: a browser asks before it sends JSON across origins.
         if !is_json(request.headers()) {
             return Err(ApiError::MediaType);
         }
-        let body = tokio::time::timeout(ARRIVAL, Bytes::from_request(request, state));
-        let bytes =
-            body.await.map_err(|_| ApiError::Timeout)?.map_err(|rejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
-                _ => ApiError::Malformed("it did not arrive whole".into()),
-            })?;
+        let body = tokio::time::timeout(ARRIVAL, body::to_bytes(request.into_body(), LIMIT));
+        let bytes = body.await.map_err(|_| ApiError::Timeout)?.map_err(|error| {
+            if error.into_inner().is::<LengthLimitError>() {
+                ApiError::TooLarge { limit: LIMIT }
+            } else {
+                ApiError::Malformed("it did not arrive whole".into())
+            }
+        })?;
         let arrived = Instant::now();
         Ok(Self { value: parse(&bytes)?, arrived })
     }

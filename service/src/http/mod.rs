@@ -1,7 +1,6 @@
 //! HTTP: a function that returns the router, and handlers that extract, call one method, and map.
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
@@ -19,9 +18,12 @@ mod guard;
 mod headers;
 mod json;
 mod learn;
+mod llama;
 mod observe;
+mod openai;
 mod page;
 mod stream;
+mod tabby;
 mod teams;
 mod writers;
 
@@ -41,6 +43,7 @@ pub(crate) use headers::secure;
     components(schemas(Open, Edit, Sent)),
     tags(
         (name = "typing", description = "On every keystroke, and when a message is sent"),
+        (name = "editors", description = "For plugins that know OpenAI's protocol, Tabby's or llama.cpp's"),
         (name = "writers", description = "What is stored about a writer"),
         (name = "teams", description = "Writers who are shown what enough of them write")
     )
@@ -63,10 +66,7 @@ pub fn router(app: App) -> Router {
 }
 
 fn api(app: App) -> OpenApiRouter {
-    paths()
-        .layer(DefaultBodyLimit::max(json::BODY_LIMIT))
-        .layer(from_fn_with_state(app.clone(), guard::admit))
-        .with_state(app)
+    paths().layer(from_fn_with_state(app.clone(), guard::admit)).with_state(app)
 }
 
 fn paths() -> OpenApiRouter<App> {
@@ -75,6 +75,12 @@ fn paths() -> OpenApiRouter<App> {
         .routes(routes!(learn::learn))
         .routes(routes!(learn::feedback))
         .routes(routes!(stream::stream))
+        .routes(routes!(openai::completions))
+        .routes(routes!(openai::models))
+        .routes(routes!(tabby::events))
+        .routes(routes!(tabby::health))
+        .routes(routes!(tabby::settings))
+        .routes(routes!(llama::infill))
         .routes(routes!(writers::about, writers::erase))
         .routes(routes!(writers::export))
         .routes(routes!(teams::join, teams::leave))

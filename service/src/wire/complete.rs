@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Role, Turn, last_characters, name, newest, role_or_default, within};
+use super::{Role, TEXT_LIMIT, Turn, last_characters, name, newest, role_or_default, within};
 use crate::app::{Answer, Keystroke};
 use crate::engine;
 use crate::error::ApiError;
@@ -68,7 +68,7 @@ impl CompleteRequest {
             self.min_confidence.map(|least| within("min_confidence", least, 0.0, 1.0)).transpose()?;
         Ok(Keystroke {
             role: role_or_default(self.role, &self.context),
-            text: last_characters(self.text),
+            text: last_characters(self.text, TEXT_LIMIT),
             after: self.after,
             context: newest(self.context),
             writer: self.writer,

@@ -3,6 +3,7 @@
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::engine;
@@ -11,13 +12,21 @@ use crate::error::ApiError;
 pub use blocked::BlockedList;
 pub use complete::{CompleteRequest, CompleteResponse};
 pub use learn::{FeedbackRequest, LearnRequest, LearnResponse};
+pub use llama::{InfillRequest, InfillResponse, LlamaErrorBody};
+pub use openai::{OpenAiErrorBody, OpenAiModels, OpenAiRequest, OpenAiResponse};
 pub use stream::{ClientMessage, Edit, Open, Sent, ServerMessage};
+pub use tabby::{SelectKind, TabbyEvent, TabbyHealth, TabbyRequest, TabbyResponse, TabbySettings};
 pub use writers::{ExportLine, SnippetList, TeamRequest, TeamResponse, WriterResponse};
 
 mod blocked;
 mod complete;
+mod editor;
 mod learn;
+mod llama;
+mod openai;
+mod sentinels;
 mod stream;
+mod tabby;
 mod writers;
 
 /// Characters (Unicode scalar values) before the cursor that count.
@@ -81,12 +90,32 @@ fn newest(mut context: Vec<Turn>) -> Vec<engine::Turn> {
     context.into_iter().map(|turn| engine::Turn { role: turn.role.into(), text: turn.text }).collect()
 }
 
-/// The last `TEXT_LIMIT` characters.
-fn last_characters(mut text: String) -> String {
-    if let Some((at, _)) = text.char_indices().rev().nth(TEXT_LIMIT - 1) {
-        text.drain(..at);
-    }
+/// The last `count` characters.
+fn last_characters(mut text: String, count: usize) -> String {
+    let start = match count.checked_sub(1) {
+        Some(before) => text.char_indices().rev().nth(before).map_or(0, |(at, _)| at),
+        None => text.len(),
+    };
+    text.drain(..start);
     text
+}
+
+/// What `POST /v1/completions` takes, for the API's description: whether there are segments tells which of two protocols it is.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub enum CompletionsRequest {
+    /// With `prompt`.
+    OpenAi(OpenAiRequest),
+    /// With `segments`.
+    Tabby(TabbyRequest),
+}
+
+/// A value of the fields of an object.
+///
+/// # Errors
+/// [`ApiError::Invalid`], which names the field.
+pub fn fields<T: serde::de::DeserializeOwned>(object: Map<String, Value>) -> Result<T, ApiError> {
+    serde_path_to_error::deserialize(Value::Object(object)).map_err(ApiError::wrong_field)
 }
 
 /// A session name or an idempotency key: opaque, but bounded.
@@ -118,8 +147,9 @@ mod tests {
 
     #[test]
     fn the_last_characters_count_whole() {
-        assert_eq!(last_characters("short".into()), "short");
-        let long = last_characters(format!("lost{}", "é".repeat(TEXT_LIMIT)));
+        assert_eq!(last_characters("short".into(), 7), "short");
+        assert_eq!(last_characters("short".into(), 0), "");
+        let long = last_characters(format!("lost{}", "é".repeat(TEXT_LIMIT)), TEXT_LIMIT);
         assert_eq!(long, "é".repeat(TEXT_LIMIT));
     }
 

@@ -1,7 +1,7 @@
 //! Messages of `GET /v1/stream`, each a JSON text frame with a `type`.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{CompleteRequest, CompleteResponse, FeedbackRequest, LearnRequest, Role, Turn};
@@ -91,10 +91,10 @@ impl ClientMessage {
             return Err(ApiError::Malformed("a message is an object".into()));
         };
         match fields.remove("type").as_ref().and_then(Value::as_str) {
-            Some("open") => body(fields).map(Self::Open),
-            Some("edit") => body(fields).map(Self::Edit),
-            Some("outcome") => body(fields).map(Self::Outcome),
-            Some("learn") => body(fields).map(Self::Learn),
+            Some("open") => super::fields(fields).map(Self::Open),
+            Some("edit") => super::fields(fields).map(Self::Edit),
+            Some("outcome") => super::fields(fields).map(Self::Outcome),
+            Some("learn") => super::fields(fields).map(Self::Learn),
             _ => Err(ApiError::invalid("type", "must be open, edit, outcome or learn")),
         }
     }
@@ -108,10 +108,6 @@ impl ClientMessage {
             Self::Learn(_) => "learn",
         }
     }
-}
-
-fn body<T: serde::de::DeserializeOwned>(fields: Map<String, Value>) -> Result<T, ApiError> {
-    serde_path_to_error::deserialize(Value::Object(fields)).map_err(ApiError::wrong_field)
 }
 
 impl Open {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 pub use attention::{Attention, SLOTS, slot};
 pub use blocked::Blocked;
@@ -29,6 +30,8 @@ mod warm;
 
 /// The longest writer id, in characters.
 const LONGEST_ID: usize = 128;
+/// Characters of a name that stay readable in an id made of it.
+const READABLE: usize = 64;
 
 /// The name of somebody or something: 1 to 128 characters of `A-Za-z0-9._@:-`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
@@ -52,6 +55,18 @@ impl Id {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._@:-".contains(&byte);
         let good = (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(allowed);
         good.then(|| Self(id.into())).ok_or(BadId)
+    }
+
+    /// The id for a name that programs hand on: the name itself if it is one. Of another its letters are kept, for people to
+    /// read, and its SHA-256 tells it from others.
+    pub fn of_name(name: &str) -> Self {
+        Self::new(name).unwrap_or_else(|BadId| {
+            let readable =
+                name.chars().take(READABLE).map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
+            let hash = Sha256::digest(name.as_bytes());
+            let hash = hash[..16].iter().map(|byte| format!("{byte:02x}"));
+            Self(readable.chain([':']).map(String::from).chain(hash).collect::<String>().into())
+        })
     }
 
     /// The id, shared.
@@ -91,5 +106,17 @@ mod tests {
         for bad in ["", "a b", "ä", "a/b", "a\0", &"x".repeat(129)] {
             assert_eq!(WriterId::new(bad), Err(BadId), "{bad}");
         }
+    }
+
+    #[test]
+    fn any_name_has_an_id() {
+        assert_eq!(WriterId::of_name("anna.o@example.com").as_str(), "anna.o@example.com");
+        let made = WriterId::of_name("Jane Doe");
+        assert!(made.as_str().starts_with("Jane-Doe:") && made.as_str().len() == 9 + 32, "{made}");
+        let long = "é".repeat(10_000);
+        let names = ["Jane Doe", "Jane-Doe ", "jane doe", "auth0|17", "", &long];
+        let made: std::collections::HashSet<_> = names.map(WriterId::of_name).into_iter().collect();
+        assert_eq!(made.len(), names.len());
+        assert!(made.iter().all(|id| WriterId::new(id.as_str()).is_ok()));
     }
 }
