@@ -6,6 +6,15 @@
 
 use std::borrow::Cow;
 
+/// Stands in a text where a word was taken out (U+FFFC, OBJECT REPLACEMENT CHARACTER): always a word of its own, which no model
+/// learns and across which none joins what it parts.
+pub const GAP: char = '\u{fffc}';
+
+/// Whether a surface is a [`GAP`].
+pub fn is_gap(surface: &str) -> bool {
+    surface.trim_start() == "\u{fffc}"
+}
+
 /// The most surfaces [`cut`] hands out: more than any model looks at.
 const MAX_HISTORY: usize = 8;
 

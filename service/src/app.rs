@@ -384,16 +384,21 @@ impl App {
     pub async fn erase(&self, writer: &WriterId) -> Result<(), ApiError> {
         let key = key(writer);
         let erased = self.writers.erase(&key).await;
-        // After the erasure: a keystroke that was under way may have left something until then.
         self.answers.forget_writer(&key);
+        self.forget_sessions(writer).await;
+        if erased? { Ok(()) } else { Err(nobody()) }
+    }
+
+    /// Drops sessions and KV caches, after what they are of is gone: a keystroke that was under way may have left something
+    /// until then.
+    async fn forget_sessions(&self, writer: &WriterId) {
         self.engine.forget_writer(TENANT, writer.as_str()).await;
         // One that began before may go on until its deadline.
-        let (app, name) = (Arc::clone(&self.engine), writer.clone());
+        let (engine, name) = (Arc::clone(&self.engine), writer.clone());
         tokio::spawn(async move {
             tokio::time::sleep(LONGEST_BUDGET).await;
-            app.forget_writer(TENANT, name.as_str()).await;
+            engine.forget_writer(TENANT, name.as_str()).await;
         });
-        if erased? { Ok(()) } else { Err(nobody()) }
     }
 }
 

@@ -119,6 +119,69 @@ fn nothing_acknowledged_is_lost() {
     child.wait().unwrap();
 }
 
+/// Whether a file in the folder has the word.
+fn in_files(folder: &Path, word: &str) -> bool {
+    let files = std::fs::read_dir(folder).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap());
+    let mut files = files.filter(|bytes| bytes.windows(word.len()).any(|window| window == word.as_bytes()));
+    files.next().is_some()
+}
+
+/// Killed at another point each time while it forgets: after an acknowledged one the word is gone, before it all or none of the
+/// messages have it.
+#[test]
+fn what_is_acknowledged_as_forgotten_is_gone() {
+    const WORD: &str = "Zebrafish";
+    const MESSAGES: usize = 12;
+    let folder = tempfile::tempdir().unwrap();
+    let (mut acknowledged, mut before, mut after) = (0, 0, 0);
+    for round in 0..ROUNDS {
+        let (mut child, address) = start(folder.path());
+        let already = before + after;
+        assert_eq!(already, round);
+        for n in 0..MESSAGES {
+            let text = format!("Dear {WORD} of round {round}, number {n}");
+            let body = serde_json::json!({"writer": "anna", "text": text}).to_string();
+            ask(address, "POST /v1/learn", &body).expect("it is learned");
+        }
+        let forget = thread::spawn(move || {
+            let body = serde_json::json!({ "word": WORD }).to_string();
+            ask(address, "POST /v1/writers/anna/forget", &body)
+        });
+        // The last rounds let it come to its end.
+        let wait =
+            if round + 2 < ROUNDS { Duration::from_micros(round * 1_500) } else { Duration::from_secs(5) };
+        let until = Instant::now() + wait;
+        while Instant::now() < until && !forget.is_finished() {
+            thread::sleep(Duration::from_micros(100));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let answer = forget.join().unwrap();
+        if answer.is_some() {
+            acknowledged += 1;
+            assert!(!in_files(folder.path(), WORD), "round {round}: a byte is left");
+        }
+        let (mut child, address) = start(folder.path());
+        let stored = export(address, "anna");
+        assert_eq!(stored.len(), MESSAGES * usize::try_from(round + 1).unwrap(), "no message is lost");
+        let new = stored.iter().rev().take(MESSAGES).filter(|(_, text)| text.contains(WORD)).count();
+        assert!(new == 0 || new == MESSAGES, "round {round}: {new} of {MESSAGES} have the word");
+        assert!(new == 0 || answer.is_none(), "round {round}: it was said to be gone");
+        if new == 0 {
+            after += 1;
+        } else {
+            before += 1;
+        }
+        // What was left half done is done by asking again.
+        let body = serde_json::json!({ "word": WORD }).to_string();
+        ask(address, "POST /v1/writers/anna/forget", &body).expect("it is forgotten");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!in_files(folder.path(), WORD), "round {round}");
+    }
+    assert!(acknowledged >= 2 && before >= 1, "{acknowledged} acknowledged, {before} before, {after} after");
+}
+
 fn export(address: SocketAddr, writer: &str) -> Vec<(u64, String)> {
     let body = ask(address, &format!("GET /v1/writers/{writer}/export"), "").unwrap();
     // The body is chunked; the lines that are JSON are the export's.

@@ -1,7 +1,7 @@
 //! The HTTP API as a client meets it.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
-#![expect(unreachable_pub, reason = "the shared module is not a crate")]
+#![expect(unreachable_pub, dead_code, reason = "the shared module is not a crate")]
 
 mod common;
 
@@ -440,8 +440,8 @@ async fn the_api_describes_itself() {
     let paths: BTreeSet<_> = description["paths"].as_object().unwrap().keys().cloned().collect();
     let typing =
         ["complete", "feedback", "learn", "stream", "teams/{team}"].map(|path| format!("/v1/{path}"));
-    let writers =
-        ["", "/blocked", "/export", "/snippets", "/team"].map(|part| format!("/v1/writers/{{writer}}{part}"));
+    let writers = ["", "/blocked", "/export", "/forget", "/snippets", "/team"]
+        .map(|part| format!("/v1/writers/{{writer}}{part}"));
     let editors =
         ["/infill", "/v1/completions", "/v1/events", "/v1/health", "/v1/models", "/v1beta/server_setting"];
     let editors = editors.map(str::to_owned);

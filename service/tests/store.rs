@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use foretype::store::{
-    Event, EventKind, NewEvent, OpenError, RETAINED_EVENTS, Snapshot, Sqlite, Store, StoreError, TeamKey,
-    TeamPage, WriterKey,
+    Event, EventKind, NewEvent, OpenError, RETAINED_EVENTS, Rewrite, Snapshot, Sqlite, Store, StoreError,
+    TeamKey, TeamPage, WriterKey,
 };
 
 fn key(writer: &str) -> WriterKey {
@@ -173,6 +173,52 @@ async fn a_team_has_its_members_events_in_the_order_stored(store: &dyn Store) {
     assert_eq!(store.load(&key("never was")).await.unwrap(), None);
 }
 
+async fn a_rewritten_writer_begins_an_epoch(store: &dyn Store) {
+    let (writer, mate) = (key("rewritten"), key("mate"));
+    let team = TeamKey { tenant: "default".into(), team: "rewriters".into() };
+    let page = async || store.team_events(&team, 0, 9).await.unwrap();
+    for member in [&writer, &mate] {
+        store.assign(member, Some("rewriters".into())).await.unwrap();
+        for text in ["one", "two", "three"] {
+            store.append(member, None, retry(text, text)).await.unwrap();
+        }
+    }
+    let (before, taught) = (store.load(&writer).await.unwrap().unwrap(), page().await);
+    let rewrite = |seq: u64, epoch: u64| Rewrite {
+        payloads: vec![(2, b"gap".to_vec())],
+        snapshot: Snapshot { epoch, seq, format: 1, blob: b"without".to_vec() },
+    };
+    assert!(!store.rewrite(&writer, rewrite(2, before.epoch)).await.unwrap(), "an event came in between");
+    let over = before.epoch + 1_000;
+    assert_eq!(store.rewrite(&writer, rewrite(3, over)).await, Err(StoreError::Erased));
+    assert_eq!(store.rewrite(&key("never was"), rewrite(3, 1)).await, Err(StoreError::Erased));
+    assert_eq!(store.load(&writer).await.unwrap().unwrap(), before, "nothing is changed so far");
+
+    assert!(store.rewrite(&writer, rewrite(3, before.epoch)).await.unwrap());
+    let after = store.load(&writer).await.unwrap().unwrap();
+    assert!(after.epoch > before.epoch && after.last_seq == 3 && after.team == before.team);
+    assert_eq!(after.snapshot, Some(Snapshot { epoch: after.epoch, ..rewrite(3, 0).snapshot }));
+    assert_eq!(texts(&store.events(&writer, 0, 9).await.unwrap()), ["one", "gap", "three"]);
+    // What was folded from the old events is void, and what comes late from there is refused.
+    assert_eq!(store.append(&writer, Some(before.epoch), event("late")).await, Err(StoreError::Erased));
+    let old = Snapshot { epoch: before.epoch, seq: 3, format: 1, blob: b"with".to_vec() };
+    store.snapshot(&writer, old).await.unwrap();
+    assert_eq!(store.load(&writer).await.unwrap().unwrap(), after);
+    // A retry is still known, and the sequence goes on.
+    assert!(!store.append(&writer, None, retry("two", "two")).await.unwrap().fresh);
+    assert_eq!(store.append(&writer, Some(after.epoch), event("four")).await.unwrap().seq, 4);
+    // The team sees one writer, as before, and the same of the others.
+    let rewritten = page().await;
+    assert!(rewritten.epoch > taught.epoch);
+    let of = |page: &TeamPage, epoch: u64| -> Vec<Vec<u8>> {
+        let own = page.events.iter().filter(|shared| shared.writer == epoch);
+        own.map(|shared| shared.event.payload.clone()).collect()
+    };
+    assert_eq!(of(&rewritten, after.epoch), [&b"one"[..], b"gap", b"three", b"four"]);
+    let others = store.load(&mate).await.unwrap().unwrap().epoch;
+    assert_eq!(of(&rewritten, others), of(&taught, others));
+}
+
 async fn conformance(store: &dyn Store) {
     seqs_have_no_gaps_and_writers_do_not_meet(store).await;
     a_retry_gets_the_first_answer(store).await;
@@ -182,6 +228,7 @@ async fn conformance(store: &dyn Store) {
     old_events_go_with_a_snapshot(store).await;
     erasure_ends_the_epoch(store).await;
     a_team_has_its_members_events_in_the_order_stored(store).await;
+    a_rewritten_writer_begins_an_epoch(store).await;
 }
 
 #[tokio::test]

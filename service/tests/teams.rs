@@ -138,6 +138,28 @@ async fn who_leaves_or_is_erased_takes_everything_back() {
 }
 
 #[tokio::test]
+async fn what_a_member_forgets_the_team_forgets() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = open(folder.path());
+    for writer in ["anna", "ben", "cleo"] {
+        service.join(writer, "desk").await;
+        service.learn(writer, PHRASE).await;
+    }
+    service.join("dora", "desk").await;
+    let draft = "Kindly frobnicate the Zebr";
+    service.about("desk").await;
+    assert!(service.suggests("dora", draft).await.starts_with("afish"));
+    let forget = json!({"word": "zebrafish"}).to_string();
+    let reply = service.post("/v1/writers/ben/forget", forget).await;
+    assert_eq!(reply.json(), json!({"messages": 1}));
+    let about = service.about("desk").await;
+    assert_eq!((&about["members"], &about["taught_by"]), (&json!(4), &json!(3)), "one writer is still one");
+    assert!(!service.suggests("dora", draft).await.starts_with("afish"), "two writers are too few");
+    assert!(service.suggests("dora", "Kindly frobn").await.starts_with("icate"), "the rest stays");
+    assert!(service.suggests("anna", draft).await.starts_with("afish"), "still hers");
+}
+
+#[tokio::test]
 async fn a_team_folded_again_is_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let service = open(folder.path());

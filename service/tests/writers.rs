@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use foretype::engine::{self, Deadline, Engine, Losses, Outcome, Predictor};
-use foretype::store::{Event, Snapshot, Sqlite, Store, WriterKey};
+use foretype::store::{Event, Snapshot, Sqlite, Store, StoreError, WriterKey};
 use foretype::writer::event::{Content, Judged, Learned};
-use foretype::writer::{Blocked, Settings, WriterState, Writers};
+use foretype::writer::{Blocked, Forgotten, Settings, Snippet, Snippets, WriterState, Writers};
 use foretype_charlm::Delta;
 use foretype_markov::Role;
 
@@ -217,6 +217,123 @@ async fn blocked_words_survive_a_restart_with_and_without_a_snapshot() {
     assert!(blocks(&again, "anna") && blocks(&again, "ben") && !blocks(&again, "cleo"));
     assert!(again.erase(&key("anna")).await.unwrap());
     assert!(!blocks(&again, "anna") && blocked(&again, "anna").await.is_empty());
+}
+
+/// A snapshot of what is known of a writer now.
+async fn snapshot(writers: &Arc<Writers>, writer: &str) -> Vec<u8> {
+    writers.save_all().await;
+    writers.store().load(&key(writer)).await.unwrap().unwrap().snapshot.unwrap().blob
+}
+
+fn has(bytes: &[u8], word: &str) -> bool {
+    bytes.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+#[tokio::test]
+async fn a_forgotten_word_was_never_learned() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let settings = Settings { snapshot_every: 2, ..Settings::default() };
+    let (writers, twin) =
+        (over(spelling(), folder.path(), settings), over(spelling(), other.path(), settings));
+    let snippets =
+        |text: &str| Content::Snippets(Snippets(vec![Snippet { trigger: None, text: text.into() }]));
+    for (at, text) in ["Kindly ZORBLATT the quorum", "nothing of it", "The zorblatt\u{2019}s turn, zorblatt"]
+        .into_iter()
+        .enumerate()
+    {
+        let at = i64::try_from(at).unwrap();
+        let gapped = Forgotten::new("zorblatt").unwrap().take_out(text).map_or(text.into(), |(text, _)| text);
+        writers.record(&key("anna"), &message(text), at, None).await.unwrap();
+        twin.record(&key("anna"), &message(&gapped), at, None).await.unwrap();
+    }
+    for (text, instead) in [("My zorblatt", Snippets::default()), ("My zorblatt again", Snippets::default())]
+    {
+        writers.record(&key("anna"), &snippets(text), 9, None).await.unwrap();
+        twin.record(&key("anna"), &Content::Snippets(instead), 9, None).await.unwrap();
+    }
+    writers.record(&key("anna"), &Content::Snippets(Snippets::default()), 9, None).await.unwrap();
+    twin.record(&key("anna"), &Content::Snippets(Snippets::default()), 9, None).await.unwrap();
+    assert!(has(&snapshot(&writers, "anna").await, "zorblatt"));
+
+    let forgotten = Forgotten::new("Zorblatt").unwrap();
+    assert_eq!(writers.forget_word(&key("anna"), forgotten.clone()).await.unwrap(), 2);
+    let left = snapshot(&writers, "anna").await;
+    assert!(!has(&left, "zorblatt"));
+    assert!(left == snapshot(&twin, "anna").await, "what was learned is what is left");
+    let events = writers.store().events(&key("anna"), 0, 99).await.unwrap();
+    assert!(events.len() == 6 && !events.iter().any(|event| has(&event.payload, "zorblatt")));
+    assert_eq!(writers.forget_word(&key("anna"), forgotten.clone()).await.unwrap(), 0, "again, in vain");
+    assert!(snapshot(&writers, "anna").await == left);
+    assert_eq!(writers.forget_word(&key("nobody"), forgotten).await.unwrap(), 0);
+
+    // It may be learned again, and memory goes on from where it is.
+    assert_eq!(writers.record(&key("anna"), &message("zorblatt"), 9, None).await.unwrap(), 7);
+    let live = model(&writers, "anna").await;
+    writers.store().close().await.unwrap();
+    drop(writers);
+    let again = over(spelling(), folder.path(), settings);
+    assert!(model(&again, "anna").await == live && has(&live, "zorblatt"));
+}
+
+#[tokio::test]
+async fn what_only_the_snapshot_holds_is_forgotten_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let writers = over(spelling(), folder.path(), Settings::default());
+    for n in 0..8 {
+        let text = format!("Dear zorblatt_{}, zorblatt and thanks {n}", n % 2);
+        writers.record(&key("anna"), &message(&text), n, None).await.unwrap();
+    }
+    writers.save_all().await;
+    let counts = writers.get(&key("anna")).await.unwrap().counts();
+    writers.store().close().await.unwrap();
+    drop(writers);
+    // As when they are beyond the retention limit.
+    let database = rusqlite::Connection::open(folder.path().join("foretype.sqlite3")).unwrap();
+    assert_eq!(database.execute("DELETE FROM learn_event WHERE seq <= 5", []).unwrap(), 5);
+    drop(database);
+
+    let writers = over(spelling(), folder.path(), Settings::default());
+    let forgotten = Forgotten::new("Zorblatt").unwrap();
+    assert_eq!(writers.forget_word(&key("anna"), forgotten).await.unwrap(), 3);
+    let writer = writers.get(&key("anna")).await.unwrap();
+    assert_eq!((writer.counts(), writer.seq()), (counts, 8), "of the older ones what was learned stays");
+    {
+        let memory = writer.memory();
+        let memory = memory.read().unwrap();
+        assert_eq!(memory.personal.sightings(" zorblatt"), 0);
+        assert_eq!((memory.personal.sightings(" zorblatt_0"), memory.personal.sightings(" thanks")), (4, 8));
+    }
+    let bytes = snapshot(&writers, "anna").await;
+    assert!(!has(&bytes, "zorblatt ") && !has(&bytes, "zorblatt\n") && has(&bytes, "zorblatt_0"));
+}
+
+/// Messages keep coming while a word of theirs is forgotten again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_learned_meanwhile_is_not_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let writers = open(folder.path(), Settings { snapshot_every: 3, ..Settings::default() });
+    writers.record(&key("anna"), &message("zorblatt"), 0, None).await.unwrap();
+    let learning = {
+        let writers = Arc::clone(&writers);
+        tokio::spawn(async move {
+            for n in 0..60 {
+                writers.record(&key("anna"), &message(&format!("zorblatt {n}")), n, None).await.unwrap();
+            }
+        })
+    };
+    let mut forgotten = 0;
+    while !learning.is_finished() {
+        match writers.forget_word(&key("anna"), Forgotten::new("zorblatt").unwrap()).await {
+            Ok(messages) => forgotten += messages,
+            Err(error) => assert_eq!(error, StoreError::Busy),
+        }
+    }
+    learning.await.unwrap();
+    forgotten += writers.forget_word(&key("anna"), Forgotten::new("zorblatt").unwrap()).await.unwrap();
+    assert_eq!(forgotten, 61, "each was forgotten once");
+    let writer = writers.get(&key("anna")).await.unwrap();
+    assert_eq!((writer.seq(), writer.counts().messages), (61, 61));
+    assert!(!has(&snapshot(&writers, "anna").await, "zorblatt"));
 }
 
 #[tokio::test]

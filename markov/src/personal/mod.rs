@@ -102,9 +102,9 @@ impl PersonalModel {
         self.vocabulary.ended(start, at);
     }
 
-    /// An over-long word is not in the vocabulary and breaks the context.
+    /// An over-long word is not in the vocabulary and breaks the context, as a gap does.
     fn append(&mut self, surface: &str) {
-        match self.vocabulary.intern(surface) {
+        match if segment::is_gap(surface) { NONE } else { self.vocabulary.intern(surface) } {
             NONE => {
                 self.text.push(NONE, 0);
             }

@@ -313,6 +313,14 @@ fn says_the_same(a: &PersonalModel, b: &PersonalModel) {
 }
 
 #[test]
+fn a_gap_is_to_what_it_parts_as_an_over_long_word() {
+    let with = |word: &str| model(&[format!("the {word} review is done"), format!("{word}, done")]);
+    let (gapped, long) = (with("\u{fffc}"), with(&"x".repeat(100)));
+    assert!(gapped.to_bytes() == long.to_bytes());
+    assert_eq!((gapped.sightings(" \u{fffc}"), gapped.sightings(" review")), (0, 1));
+}
+
+#[test]
 fn an_over_long_word_breaks_the_history_only() {
     let long = "x".repeat(10_000);
     let model = model(&[format!("a {long} b c"), format!("a {long} b c")]);

@@ -116,8 +116,8 @@ impl TeamModel {
         self.saw(writer, recent, keys::start(role), Last::Start);
         recent.push(keys::start(role));
         for surface in segment::surfaces(normal) {
-            // An over-long word is no event and breaks the context.
-            if surface.len() > MAX_SURFACE {
+            // An over-long word is no event and breaks the context, as a gap does.
+            if surface.len() > MAX_SURFACE || segment::is_gap(surface) {
                 recent = Recent::default();
                 continue;
             }

@@ -123,6 +123,17 @@ fn what_too_few_said_of_known_words_is_not_there() {
 }
 
 #[test]
+fn a_gap_is_to_what_it_parts_as_an_over_long_word() {
+    let with = |word: &str| {
+        let all: Vec<Message> = (0..3).map(|writer| (writer, format!("the {word} review"))).collect();
+        model(2, &all)
+    };
+    let (gapped, long) = (with("\u{fffc}"), with(&"x".repeat(100)));
+    assert_eq!((gapped.words(), gapped.ngrams()), (long.words(), long.ngrams()));
+    assert_eq!(gapped.words(), 2);
+}
+
+#[test]
 fn an_over_long_word_breaks_the_history_only() {
     let text = format!("a {} b c", "x".repeat(100));
     let model = model(2, &[(1, text.clone()), (2, text.clone())]);

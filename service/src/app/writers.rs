@@ -6,7 +6,7 @@ use super::{App, key};
 use crate::clock;
 use crate::error::ApiError;
 use crate::writer::event::Content;
-use crate::writer::{Blocked, WriterId};
+use crate::writer::{Blocked, Forgotten, WriterId};
 
 impl App {
     /// What a writer is never shown.
@@ -20,5 +20,15 @@ impl App {
     pub async fn block(&self, writer: &WriterId, blocked: Blocked) -> Result<u64, ApiError> {
         let content = Content::Blocked(blocked);
         Ok(self.writers.record(&key(writer), &content, clock::now_ms(), None).await?)
+    }
+
+    /// Takes a word out of all that a writer taught; resolves with the number of messages that had it, once no byte of it is
+    /// left.
+    pub async fn forget(&self, writer: &WriterId, word: Forgotten) -> Result<u64, ApiError> {
+        let key = key(writer);
+        self.known(&key).await?;
+        let messages = self.writers.forget_word(&key, word).await;
+        self.forget_sessions(writer).await;
+        Ok(messages?)
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use foretype_markov::{PersonalModel, Role};
 
 use crate::ensemble::weights::Weights;
-use crate::writer::{Attention, Blocked, Recent, Snippets, Team, Unlisted};
+use crate::writer::{Attention, Blocked, Forgotten, Recent, Snippets, Team, Unlisted};
 
 /// When an answer is due. The budget becomes an instant on arrival and only travels down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +58,17 @@ impl Memory {
         self.personal.learn(normal, role);
         self.recent.learn(normal, role);
         self.unlisted.learn(normal);
+    }
+
+    /// Forgets a word of all that was learned.
+    pub fn forget(&mut self, word: &Forgotten) {
+        let known: Vec<String> =
+            self.personal.surfaces().filter(|surface| word.is(surface)).map(str::to_owned).collect();
+        for surface in &known {
+            self.personal.forget(surface);
+        }
+        self.unlisted.forget(|surface| word.is(surface));
+        self.recent.forget(word);
     }
 }
 

@@ -14,6 +14,7 @@ use crate::wire::{Edit, Open, Sent};
 
 mod blocked;
 mod complete;
+mod forget;
 mod guard;
 mod headers;
 mod json;
@@ -83,6 +84,7 @@ fn paths() -> OpenApiRouter<App> {
         .routes(routes!(llama::infill))
         .routes(routes!(writers::about, writers::erase))
         .routes(routes!(writers::export))
+        .routes(routes!(forget::forget))
         .routes(routes!(teams::join, teams::leave))
         .routes(routes!(teams::about))
         .routes(routes!(writers::snippets, writers::keep, writers::drop_snippets))

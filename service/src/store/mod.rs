@@ -86,7 +86,7 @@ pub struct Event {
 /// Where an event landed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
-    /// The life of the writer it belongs to: erasure ends one, the next event begins another.
+    /// The life of the writer it belongs to: erasure ends one and the next event begins another; so does rewriting.
     pub epoch: u64,
     /// Its sequence number.
     pub seq: u64,
@@ -105,6 +105,15 @@ pub struct Snapshot {
     pub format: u32,
     /// The encoded state; the engine guards it with a checksum.
     pub blob: Vec<u8>,
+}
+
+/// What takes the place of some of a writer's events, and of the snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewrite {
+    /// The events that change, by number, and what they say from now on.
+    pub payloads: Vec<(u64, Vec<u8>)>,
+    /// The fold of all events as they will be, of the epoch and up to the event that the caller found.
+    pub snapshot: Snapshot,
 }
 
 /// A message of a team's member.
@@ -160,7 +169,7 @@ pub enum StoreError {
     /// The write or read failed, or its fate is unknown. Retrying with the same idempotency key is safe.
     #[error("the store is not available; retry with the same idempotency key")]
     Unavailable,
-    /// The writer was erased since the caller last looked.
+    /// The writer was erased, or what they taught rewritten, since the caller last looked.
     #[error("the writer was erased in the meantime")]
     Erased,
 }
@@ -199,6 +208,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// How many writers are in a team.
     fn members<'a>(&'a self, key: &'a TeamKey) -> Answer<'a, u64>;
+
+    /// Rewrites events and the snapshot, all or nothing, and begins an epoch: what was folded before, by the writer's team too,
+    /// is void. When this resolves, no byte of what was replaced is left in the engine's files. `false`: there are newer events
+    /// than the snapshot holds, and nothing is changed; [`StoreError::Erased`]: the epoch is over.
+    fn rewrite<'a>(&'a self, key: &'a WriterKey, rewrite: Rewrite) -> Answer<'a, bool>;
 
     /// Erases the writer: when this resolves, no byte of its events, snapshot or idempotency keys is left in the
     /// engine's files, and nothing of them in what their team is folded from. `false`: nothing was stored.

@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 use super::commit::{Committer, OnCommit, Write};
 use super::schema::{self, SchemaError};
 use super::{
-    Answer, Appended, Event, EventKind, NewEvent, Snapshot, Store, StoreError, Stored, TeamKey, TeamPage,
-    Usage, WriterKey, statements, teams,
+    Answer, Appended, Event, EventKind, NewEvent, Rewrite, Snapshot, Store, StoreError, Stored, TeamKey,
+    TeamPage, Usage, WriterKey, statements, teams,
 };
 use crate::clock;
 
@@ -233,6 +233,13 @@ impl Store for Sqlite {
     fn members<'a>(&'a self, key: &'a TeamKey) -> Answer<'a, u64> {
         let key = key.clone();
         Box::pin(self.read(move |connection| teams::members(connection, &key)))
+    }
+
+    fn rewrite<'a>(&'a self, key: &'a WriterKey, rewrite: Rewrite) -> Answer<'a, bool> {
+        let key = key.clone();
+        Box::pin(async move {
+            self.write(true, move |connection| statements::rewrite(connection, &key, &rewrite)).await?
+        })
     }
 
     fn erase<'a>(&'a self, key: &'a WriterKey) -> Answer<'a, bool> {

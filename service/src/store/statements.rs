@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::{
-    Appended, Event, EventKind, NewEvent, RETAINED_EVENTS, Snapshot, StoreError, Stored, Usage, WriterKey,
-    teams,
+    Appended, Event, EventKind, NewEvent, RETAINED_EVENTS, Rewrite, Snapshot, StoreError, Stored, Usage,
+    WriterKey, teams,
 };
 
 /// Appends within the caller's transaction. The inner error refuses this event only; the outer one ends the transaction.
@@ -90,12 +90,16 @@ pub(super) fn head(connection: &Connection, key: &WriterKey) -> Result<Option<He
 }
 
 /// Epochs come from one counter for all writers, so that an erased writer needs no tombstone that holds its name.
-pub(super) fn begin_epoch(connection: &Connection, key: &WriterKey) -> Result<Head> {
-    let epoch: u64 = connection
+fn next_epoch(connection: &Connection) -> Result<u64> {
+    connection
         .prepare_cached(
             "INSERT INTO counter VALUES ('epoch', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
         )?
-        .query_row([], |row| row.get(0))?;
+        .query_row([], |row| row.get(0))
+}
+
+pub(super) fn begin_epoch(connection: &Connection, key: &WriterKey) -> Result<Head> {
+    let epoch = next_epoch(connection)?;
     connection
         .prepare_cached("INSERT INTO writer_head (tenant, writer, epoch, last_seq) VALUES (?1, ?2, ?3, 0)")?
         .execute(params![key.tenant, key.writer, epoch])?;
@@ -181,6 +185,18 @@ pub(super) fn snapshot(connection: &Connection, key: &WriterKey, snapshot: &Snap
     if epoch != snapshot.epoch || snapshot.seq > last_seq {
         return Ok(());
     }
+    if put_snapshot(connection, key, epoch, snapshot)? {
+        let beyond = snapshot.seq.min(last_seq.saturating_sub(RETAINED_EVENTS));
+        connection
+            .prepare_cached("DELETE FROM learn_event WHERE tenant = ?1 AND writer = ?2 AND seq <= ?3")?
+            .execute(params![key.tenant, key.writer, beyond])?;
+        teams::drop_before(connection, key, beyond)?;
+    }
+    Ok(())
+}
+
+/// Writes the snapshot unless a newer one is there.
+fn put_snapshot(connection: &Connection, key: &WriterKey, epoch: u64, snapshot: &Snapshot) -> Result<bool> {
     let written = connection
         .prepare_cached(
             "INSERT INTO writer_snapshot VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (tenant, writer) DO UPDATE
@@ -191,20 +207,42 @@ pub(super) fn snapshot(connection: &Connection, key: &WriterKey, snapshot: &Snap
         .execute(params![
             key.tenant,
             key.writer,
-            snapshot.epoch,
+            epoch,
             snapshot.seq,
             snapshot.format,
             crc32fast::hash(&snapshot.blob),
             snapshot.blob,
         ])?;
-    if written > 0 {
-        let beyond = snapshot.seq.min(last_seq.saturating_sub(RETAINED_EVENTS));
-        connection
-            .prepare_cached("DELETE FROM learn_event WHERE tenant = ?1 AND writer = ?2 AND seq <= ?3")?
-            .execute(params![key.tenant, key.writer, beyond])?;
-        teams::drop_before(connection, key, beyond)?;
+    Ok(written > 0)
+}
+
+/// Rewrites events and the snapshot, and begins an epoch. The inner error refuses it.
+pub(super) fn rewrite(
+    connection: &Connection,
+    key: &WriterKey,
+    Rewrite { payloads, snapshot }: &Rewrite,
+) -> Result<std::result::Result<bool, StoreError>> {
+    let Some(head) = head(connection, key)?.filter(|head| head.epoch == snapshot.epoch) else {
+        return Ok(Err(StoreError::Erased));
+    };
+    if head.last_seq != snapshot.seq {
+        return Ok(Ok(false));
     }
-    Ok(())
+    let mut update = connection.prepare_cached(
+        "UPDATE learn_event SET payload = ?4 WHERE tenant = ?1 AND writer = ?2 AND seq = ?3",
+    )?;
+    for (seq, payload) in payloads {
+        update.execute(params![key.tenant, key.writer, seq, payload])?;
+    }
+    let epoch = next_epoch(connection)?;
+    for table in ["writer_head", "learn_event"] {
+        connection
+            .prepare_cached(&format!("UPDATE {table} SET epoch = ?3 WHERE tenant = ?1 AND writer = ?2"))?
+            .execute(params![key.tenant, key.writer, epoch])?;
+    }
+    put_snapshot(connection, key, epoch, snapshot)?;
+    teams::renew(connection, key)?;
+    Ok(Ok(true))
 }
 
 /// Deletes everything of the writer, its name included.

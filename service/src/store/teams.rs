@@ -43,14 +43,20 @@ pub(super) fn assign(connection: &Connection, key: &WriterKey, team: Option<&Arc
 
 /// Takes back what a writer taught a team.
 pub(super) fn withdraw(connection: &Connection, key: &WriterKey) -> Result<()> {
+    renew(connection, key)?;
+    connection
+        .prepare_cached("DELETE FROM team_event WHERE tenant = ?1 AND writer = ?2")?
+        .execute(params![key.tenant, key.writer])?;
+    Ok(())
+}
+
+/// Makes the teams a writer taught something begin anew.
+pub(super) fn renew(connection: &Connection, key: &WriterKey) -> Result<()> {
     connection
         .prepare_cached(
             "UPDATE team_head SET epoch = epoch + 1 WHERE tenant = ?1 AND team IN
                  (SELECT DISTINCT team FROM team_event WHERE tenant = ?1 AND writer = ?2)",
         )?
-        .execute(params![key.tenant, key.writer])?;
-    connection
-        .prepare_cached("DELETE FROM team_event WHERE tenant = ?1 AND writer = ?2")?
         .execute(params![key.tenant, key.writer])?;
     Ok(())
 }

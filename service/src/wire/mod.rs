@@ -11,6 +11,7 @@ use crate::error::ApiError;
 
 pub use blocked::BlockedList;
 pub use complete::{CompleteRequest, CompleteResponse};
+pub use forget::{ForgetRequest, ForgetResponse};
 pub use learn::{FeedbackRequest, LearnRequest, LearnResponse};
 pub use llama::{InfillRequest, InfillResponse, LlamaErrorBody};
 pub use openai::{OpenAiErrorBody, OpenAiModels, OpenAiRequest, OpenAiResponse};
@@ -21,6 +22,7 @@ pub use writers::{ExportLine, SnippetList, TeamRequest, TeamResponse, WriterResp
 mod blocked;
 mod complete;
 mod editor;
+mod forget;
 mod learn;
 mod llama;
 mod openai;

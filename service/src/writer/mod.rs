@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 pub use attention::{Attention, SLOTS, slot};
 pub use blocked::Blocked;
+pub use forget::Forgotten;
 pub use recent::Recent;
 pub use registry::{Settings, Writers};
 pub use snippets::{Snippet, Snippets};
@@ -19,8 +20,10 @@ pub use warm::Writer;
 mod attention;
 pub mod blocked;
 pub mod event;
+pub mod forget;
 mod recent;
 mod registry;
+mod rewrite;
 pub mod snippets;
 mod spelt;
 mod state;

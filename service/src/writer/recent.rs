@@ -3,12 +3,17 @@
 use std::collections::VecDeque;
 
 use foretype_markov::Role;
+use foretype_markov::segment::GAP;
 
 use super::event::role_code;
+use super::forget::Forgotten;
 
 /// Bytes kept, about a hundred tokens. On held-out writers more said nothing more, and would have to be run before the
 /// first key of every session.
 const BYTES: usize = 400;
+
+/// What the GPT-2 reads where a word was taken out: people write it for what they leave out.
+const LEFT_OUT: &str = "…";
 
 /// Messages, oldest first, of a few hundred bytes together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,9 +27,18 @@ impl Recent {
         let tail = &text[text.ceil_char_boundary(from)..];
         // From a word on, where the script has spaces.
         let word = tail.find(' ').filter(|_| from > 0).map_or(0, |at| at + 1);
-        self.0.push_back((role, tail[word..].to_owned()));
+        self.0.push_back((role, tail[word..].replace(GAP, LEFT_OUT)));
         while self.0.iter().map(|(_, text)| text.len()).sum::<usize>() > BYTES {
             self.0.pop_front();
+        }
+    }
+
+    /// Takes a word out.
+    pub fn forget(&mut self, word: &Forgotten) {
+        for (_, text) in &mut self.0 {
+            if let Some((gapped, _)) = word.take_out(text) {
+                *text = gapped.replace(GAP, LEFT_OUT);
+            }
         }
     }
 
@@ -76,6 +90,15 @@ mod tests {
         assert!(kept.len() == 1 && kept[0].len() <= BYTES && kept[0].ends_with("word end"), "{kept:?}");
         recent.learn(&"漢".repeat(BYTES), Role::Author);
         assert_eq!(recent.turns().map(|(_, text)| text.chars().count()).sum::<usize>(), BYTES / 3);
+    }
+
+    #[test]
+    fn a_forgotten_word_is_left_out() {
+        let mut recent = Recent::default();
+        recent.learn(&format!("Dear {GAP}, hello."), Role::Author);
+        recent.learn("Ann's turn.", Role::Author);
+        recent.forget(&Forgotten::new("ANN").expect("one word"));
+        assert_eq!(recent.turns().map(|(_, text)| text).collect::<Vec<_>>(), ["Dear …, hello.", "… turn."]);
     }
 
     #[test]

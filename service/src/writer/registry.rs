@@ -11,7 +11,7 @@ use super::event::Content;
 use super::state::WriterState;
 use super::teams::Teams;
 use super::warm::Writer;
-use crate::engine::{Deadline, Engine};
+use crate::engine::{Deadline, Engine, Memory};
 use crate::store::{EventKind, NewEvent, Store, StoreError, Stored, TeamKey, WriterKey};
 
 /// How long an acknowledged event may wait for the ones before it to be applied. They are durable already; only the
@@ -137,9 +137,14 @@ impl Writers {
         self.remove(key.clone(), async move { writers.store.assign(&key, team).await }).await
     }
 
+    /// What a writer starts from.
+    pub(super) fn new_memory(&self) -> Memory {
+        self.engine.new_memory()
+    }
+
     /// Takes a writer out of memory, and the team they were in, after `change` was made to what is stored of them. Goes on
     /// to the end even if the caller stops waiting.
-    async fn remove<T: Send + 'static>(
+    pub(super) async fn remove<T: Send + 'static>(
         self: &Arc<Self>,
         key: WriterKey,
         change: impl Future<Output = Result<T, StoreError>> + Send + 'static,

@@ -13,7 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use foretype_markov::{PersonalModel, segment};
 
 use super::event::{Content, Judged, Learned};
-use super::{Attention, Blocked, Recent, Snippets};
+use super::{Attention, Blocked, Forgotten, Recent, Snippets};
 use crate::engine::{Memory, Outcome};
 use crate::ensemble::weights::Weights;
 use crate::store::{Event, Snapshot};
@@ -106,6 +106,11 @@ impl WriterState {
         let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
         memory.weights.apply(&learned.losses);
         memory.learn(&normal, learned.role);
+    }
+
+    /// Takes a word out of what was learned from events that are not kept any more.
+    pub fn forget(&mut self, word: &Forgotten) {
+        self.memory.write().unwrap_or_else(PoisonError::into_inner).forget(word);
     }
 
     /// The state's bytes in memory, roughly.

@@ -28,6 +28,15 @@ impl Unlisted {
         &self.delta
     }
 
+    /// Forgets the words that are `gone`.
+    pub fn forget(&mut self, gone: impl Fn(&str) -> bool) {
+        let Some(spelling) = self.spelling.clone() else { return };
+        let known: Vec<String> = self.delta.words(&spelling).filter(|word| gone(word)).collect();
+        for word in &known {
+            self.delta.forget(&spelling, word);
+        }
+    }
+
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
         self.delta.bytes()

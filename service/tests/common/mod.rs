@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use foretype::app::App;
-use foretype::engine::Engine;
+use foretype::engine::{Engine, Predictor, Settings as Models};
 use foretype::http;
 use foretype::metrics::Metrics;
 use foretype::store::{Sqlite, Store};
@@ -36,6 +36,17 @@ impl Service {
         let engine = Arc::new(Engine::fixed(&[(" help", 0.7), (" hear", 0.2), (" you", 0.1)]));
         let writers = Writers::new(store, Settings::default(), Arc::clone(&engine));
         let app = App::new(engine, writers, Arc::new(Metrics::default()), Duration::from_millis(20));
+        Self { router: http::router(app.clone()), app }
+    }
+
+    /// Over the shipped bundle.
+    pub fn with(folder: &Path, predictors: &[Predictor]) -> Self {
+        let store: Arc<dyn Store> = Arc::new(Sqlite::open(folder, Box::new(|_, _| {})).unwrap());
+        let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundle");
+        let settings = Models { bundle, runtime: None, predictors: predictors.to_vec(), kv_bytes: 0 };
+        let engine = Arc::new(Engine::open(&settings).unwrap());
+        let writers = Writers::new(store, Settings::default(), Arc::clone(&engine));
+        let app = App::new(engine, writers, Arc::new(Metrics::default()), Duration::from_secs(1));
         Self { router: http::router(app.clone()), app }
     }
 
