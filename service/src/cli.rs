@@ -50,6 +50,8 @@ pub enum Command {
     Serve(Serve),
     /// Finish one text in the terminal
     Complete(Complete),
+    /// Complete in an editor that speaks LSP
+    Lsp(Lsp),
     /// Build a bundle from a folder of texts
     Build(build::Args),
 }
@@ -164,6 +166,22 @@ pub struct Complete {
     pub budget_ms: u64,
 
     /// Models and data.
+    #[command(flatten)]
+    pub models: Models,
+}
+
+/// `foretype lsp`.
+#[derive(Debug, Args)]
+pub struct Lsp {
+    /// The service to ask.
+    #[arg(long, env = "FORETYPE_URL", value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub url: String,
+
+    /// Ask no service: load the models into this process. One at a time can keep a data folder.
+    #[arg(long, env = "FORETYPE_EMBEDDED")]
+    pub embedded: bool,
+
+    /// Models and data, with --embedded.
     #[command(flatten)]
     pub models: Models,
 }

@@ -12,7 +12,7 @@ use toml::{Table, Value};
 use crate::cli::Cli;
 
 /// Commands whose options a file may set.
-const CONFIGURED: [&str; 2] = ["serve", "complete"];
+const CONFIGURED: [&str; 3] = ["serve", "complete", "lsp"];
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]

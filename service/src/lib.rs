@@ -13,6 +13,7 @@ pub mod ensemble;
 pub mod error;
 pub mod http;
 pub mod inference;
+pub mod lsp;
 pub mod metrics;
 pub mod predictors;
 pub mod privacy;

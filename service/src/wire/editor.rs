@@ -36,26 +36,26 @@ pub enum Texts {
 
 /// A cursor in a document, and who is at it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Draft {
+pub(crate) struct Draft {
     /// The document up to the cursor.
-    pub(super) before: String,
+    pub(crate) before: String,
     /// The document from there.
-    pub(super) after: String,
+    pub(crate) after: String,
     /// Other texts the writer looked at, the newest last.
-    pub(super) extra: Vec<String>,
+    pub(crate) extra: Vec<String>,
     /// What the protocol calls a user; nobody if empty.
-    pub(super) user: Option<String>,
+    pub(crate) user: Option<String>,
     /// Keeps caches warm: the protocol, and the document if it has a name.
-    pub(super) session: String,
+    pub(crate) session: String,
     /// How many suggestions at most.
-    pub(super) choices: usize,
+    pub(crate) choices: usize,
     /// `None`: the server's.
-    pub(super) budget: Option<Duration>,
+    pub(crate) budget: Option<Duration>,
 }
 
 impl Draft {
     /// What the service is asked.
-    pub(super) fn keystroke(self) -> Keystroke {
+    pub(crate) fn keystroke(self) -> Keystroke {
         let writer = self.user.filter(|user| !user.trim().is_empty());
         Keystroke {
             text: window(self.before),

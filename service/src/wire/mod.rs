@@ -10,6 +10,8 @@ use crate::engine;
 use crate::error::ApiError;
 
 pub use blocked::BlockedList;
+pub(crate) use editor::Draft;
+
 pub use complete::{CompleteRequest, CompleteResponse};
 pub use forget::{ForgetRequest, ForgetResponse};
 pub use learn::{FeedbackRequest, LearnRequest, LearnResponse};

@@ -1,0 +1,58 @@
+//! Suggestions as the protocol's clients show them.
+
+use lsp_types::{
+    Command, CompletionItem, CompletionItemKind, CompletionList, CompletionTextEdit, InlineCompletionItem,
+    InlineCompletionList, Position, Range, TextEdit,
+};
+use serde_json::{Value, json};
+
+use super::document::Encoding;
+use super::service::Suggested;
+
+/// The command that clients run when a suggestion was taken.
+pub(super) const ACCEPTED: &str = "foretype.accepted";
+
+/// Text behind the cursor, in grey.
+pub(super) fn inline(suggested: &Suggested, at: Position) -> Value {
+    let items = suggested.texts.iter().enumerate().map(|(index, text)| InlineCompletionItem {
+        insert_text: text.clone(),
+        filter_text: None,
+        range: Some(Range { start: at, end: at }),
+        command: Some(accepted(suggested, index)),
+        insert_text_format: None,
+    });
+    json!(InlineCompletionList { items: items.collect() })
+}
+
+/// A list to choose from, for clients that know no other way. What is begun counts to each choice, as they filter by it.
+pub(super) fn list(before: &str, suggested: &Suggested, at: Position, encoding: Encoding) -> Value {
+    let start = before
+        .rfind(char::is_whitespace)
+        .map_or(0, |space| space + before[space..].chars().next().map_or(0, char::len_utf8));
+    let begun = &before[start..];
+    let range = Range {
+        start: Position { character: at.character.saturating_sub(encoding.len(begun)), ..at },
+        end: at,
+    };
+    let items = suggested.texts.iter().enumerate().map(|(index, text)| {
+        let whole = format!("{begun}{text}");
+        CompletionItem {
+            label: whole.trim().to_owned(),
+            kind: Some(CompletionItemKind::TEXT),
+            sort_text: Some(index.to_string()),
+            filter_text: Some(whole.clone()),
+            text_edit: Some(CompletionTextEdit::Edit(TextEdit { range, new_text: whole })),
+            preselect: Some(index == 0),
+            command: Some(accepted(suggested, index)),
+            ..CompletionItem::default()
+        }
+    });
+    // Every key changes what is likely.
+    json!(CompletionList { is_incomplete: true, items: items.collect() })
+}
+
+fn accepted(suggested: &Suggested, index: usize) -> Command {
+    let chars = suggested.texts[index].chars().count();
+    let arguments = vec![json!(suggested.id), json!(index), json!(chars)];
+    Command { title: "Accepted".into(), command: ACCEPTED.into(), arguments: Some(arguments) }
+}
