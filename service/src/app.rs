@@ -17,6 +17,9 @@ use crate::store::{TeamKey, Usage, WriterKey};
 use crate::writer::event::{Content, Judged, Learned};
 use crate::writer::{Counts, Snippets, Team, TeamId, Writer, WriterId, Writers};
 
+pub use import::{Import, Imported};
+
+mod import;
 mod writers;
 
 /// The one tenant until there are keys.
@@ -24,6 +27,9 @@ pub const TENANT: &str = "default";
 
 /// Requests worked on at once; more are told to retry, which keeps those that are in within their budget.
 const CONCURRENCY: usize = 512;
+
+/// Imports under way at once: each keeps a thread busy.
+const IMPORTS: usize = 4;
 
 /// WebSockets open at once.
 const STREAMS: usize = 4_096;
@@ -43,6 +49,8 @@ pub struct App {
     pub admission: Arc<Semaphore>,
     /// Permits for WebSockets.
     pub streams: Arc<Semaphore>,
+    /// Permits for imports.
+    pub imports: Arc<Semaphore>,
     /// The budget of a request that names none.
     pub budget: Duration,
     stopping: Arc<watch::Sender<bool>>,
@@ -181,9 +189,10 @@ pub struct AboutTeam {
 impl App {
     /// Ready to serve.
     pub fn new(engine: Arc<Engine>, writers: Arc<Writers>, metrics: Arc<Metrics>, budget: Duration) -> Self {
-        let [admission, streams] = [CONCURRENCY, STREAMS].map(|permits| Arc::new(Semaphore::new(permits)));
+        let [admission, streams, imports] =
+            [CONCURRENCY, STREAMS, IMPORTS].map(|permits| Arc::new(Semaphore::new(permits)));
         let (answers, stopping) = (Arc::default(), Arc::new(watch::Sender::new(false)));
-        Self { engine, writers, answers, metrics, admission, streams, budget, stopping }
+        Self { engine, writers, answers, metrics, admission, streams, imports, budget, stopping }
     }
 
     /// Tells open connections to end.
@@ -274,6 +283,10 @@ impl App {
 
     /// Learns a message; resolves with its number once it is durable and applied.
     pub async fn learn(&self, lesson: Lesson) -> Result<u64, ApiError> {
+        self.learn_with(lesson, Effort::SENDING).await
+    }
+
+    async fn learn_with(&self, lesson: Lesson, effort: Effort) -> Result<u64, ApiError> {
         let text = privacy::filter(&lesson.text).into_owned();
         let key = key(&lesson.writer);
         let writer = self.writers.get(&key).await?;
@@ -282,7 +295,7 @@ impl App {
         // Before it is learned: what each predictor would have thought of it is what the weights learn from.
         let losses = self
             .engine
-            .losses(&text, lesson.role, &lesson.context, Some(&memory), team.as_deref(), Effort::SENDING)
+            .losses(&text, lesson.role, &lesson.context, Some(&memory), team.as_deref(), effort)
             .await;
         let content = Content::Learned(Learned { text, role: lesson.role, losses });
         let seq = self.writers.record(&key, &content, lesson.at, lesson.idempotency_key).await?;

@@ -91,6 +91,20 @@ impl ApiError {
         Self::Invalid { field: field.into(), message: message.into() }
     }
 
+    /// The same of one line of many, those before which are done.
+    pub(crate) fn at_line(self, number: usize) -> Self {
+        match self {
+            Self::Malformed(what) => {
+                Self::Malformed(format!("line {number}: {what}; the lines before it are learned"))
+            }
+            Self::Invalid { field, message } => {
+                let message = format!("{message}; the lines before it are learned");
+                Self::Invalid { field: format!("line {number}, {field}"), message }
+            }
+            other => other,
+        }
+    }
+
     /// What does not fit the type that is expected there.
     pub(crate) fn wrong_field(error: serde_path_to_error::Error<serde_json::Error>) -> Self {
         let path = error.path().to_string();
@@ -142,7 +156,7 @@ impl ApiError {
             Self::Method => "this path does not take this method; see /docs".into(),
             Self::Upgrade => "connect here with a WebSocket; POST /v1/complete answers plain requests".into(),
             Self::Timeout => "the body did not arrive in time; send it again".into(),
-            Self::TooLarge { limit } => format!("the body is over {} KiB; send less context", limit / 1024),
+            Self::TooLarge { limit } => format!("the body is over {} KiB; send less", limit / 1024),
             Self::MediaType => "send JSON, with the header content-type: application/json".into(),
             Self::Invalid { field, message } => format!("{field}: {message}"),
             Self::Busy => "too much is going on; retry after the time in Retry-After".into(),

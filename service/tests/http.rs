@@ -440,7 +440,7 @@ async fn the_api_describes_itself() {
     let paths: BTreeSet<_> = description["paths"].as_object().unwrap().keys().cloned().collect();
     let typing =
         ["complete", "feedback", "learn", "stream", "teams/{team}"].map(|path| format!("/v1/{path}"));
-    let writers = ["", "/blocked", "/export", "/forget", "/snippets", "/team"]
+    let writers = ["", "/blocked", "/export", "/forget", "/import", "/snippets", "/team"]
         .map(|part| format!("/v1/writers/{{writer}}{part}"));
     let editors =
         ["/infill", "/v1/completions", "/v1/events", "/v1/health", "/v1/models", "/v1beta/server_setting"];

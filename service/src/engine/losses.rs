@@ -34,6 +34,9 @@ pub struct Effort {
 }
 
 impl Effort {
+    /// What there are thousands of, and what nobody waits for: without the GPT-2.
+    pub const IMPORTING: Self = Self { steps: 0, patience: Duration::ZERO };
+
     /// What a message that is being sent can wait for.
     pub const SENDING: Self = Self { steps: 32, patience: Duration::from_millis(60) };
 }
@@ -89,7 +92,10 @@ impl Engine {
         let mut views = members.views(query);
         let mut losses = Vec::with_capacity(words.len());
         for (word, neural) in words.iter().zip(neural) {
-            losses.push(self.loss(&views, word, neural, known));
+            let loss = self.loss(&views, word, neural, known);
+            // Of what stands for a forgotten word nobody thinks anything.
+            let gap = segment::is_gap(word);
+            losses.push(if gap { Loss { log_probs: [None; MEMBERS], ..loss } } else { loss });
             views = after(&views, word);
         }
         losses
@@ -114,7 +120,7 @@ impl Engine {
         turns: Vec<(foretype_models::Role, String)>,
         effort: Effort,
     ) -> Vec<Option<f32>> {
-        let Some(inference) = &self.inference else { return Vec::new() };
+        let Some(inference) = self.inference.as_ref().filter(|_| effort.steps > 0) else { return Vec::new() };
         let text = Text { turns, role: super::neural_role(role), before: String::new() };
         let owned = surfaces.iter().take(effort.steps).map(|s| (*s).to_owned()).collect();
         let Some(answer) = inference.losses(text, owned, effort.steps) else { return Vec::new() };

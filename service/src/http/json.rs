@@ -16,7 +16,7 @@ pub(super) const BODY_LIMIT: usize = 64 * 1024;
 pub(super) const EDITOR_LIMIT: usize = 512 * 1024;
 
 /// How long a body may take to arrive, so that slow senders do not hold what others need.
-const ARRIVAL: Duration = Duration::from_secs(10);
+pub(super) const ARRIVAL: Duration = Duration::from_secs(10);
 
 /// A body of at most `LIMIT` bytes and the instant its last byte was read, from which its budget counts.
 pub(super) struct Json<T, const LIMIT: usize = BODY_LIMIT> {
@@ -29,7 +29,7 @@ impl<T: DeserializeOwned, S: Send + Sync, const LIMIT: usize> FromRequest<S> for
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         // Also what keeps other sites' forms out: a browser asks before it sends JSON across origins.
-        if !is_json(request.headers()) {
+        if !declares(request.headers(), &["application/json"]) {
             return Err(ApiError::MediaType);
         }
         let body = tokio::time::timeout(ARRIVAL, body::to_bytes(request.into_body(), LIMIT));
@@ -45,15 +45,17 @@ impl<T: DeserializeOwned, S: Send + Sync, const LIMIT: usize> FromRequest<S> for
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// Whether the body is declared as one of these types.
+pub(super) fn declares(headers: &HeaderMap, types: &[&str]) -> bool {
     let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     declared.is_some_and(|value| {
         let essence = value.split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case("application/json")
+        types.iter().any(|name| essence.eq_ignore_ascii_case(name))
     })
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+/// Reads JSON; an error names the field.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         // The parser also calls a value of the wrong type bad syntax where it expects the name of a role, say.

@@ -17,8 +17,10 @@ mod complete;
 mod forget;
 mod guard;
 mod headers;
+mod import;
 mod json;
 mod learn;
+mod lines;
 mod llama;
 mod observe;
 mod openai;
@@ -84,6 +86,7 @@ fn paths() -> OpenApiRouter<App> {
         .routes(routes!(llama::infill))
         .routes(routes!(writers::about, writers::erase))
         .routes(routes!(writers::export))
+        .routes(routes!(import::import))
         .routes(routes!(forget::forget))
         .routes(routes!(teams::join, teams::leave))
         .routes(routes!(teams::about))

@@ -14,6 +14,7 @@ pub(crate) use editor::Draft;
 
 pub use complete::{CompleteRequest, CompleteResponse};
 pub use forget::{ForgetRequest, ForgetResponse};
+pub use import::{ImportLine, ImportResponse};
 pub use learn::{FeedbackRequest, LearnRequest, LearnResponse};
 pub use llama::{InfillRequest, InfillResponse, LlamaErrorBody};
 pub use openai::{OpenAiErrorBody, OpenAiModels, OpenAiRequest, OpenAiResponse};
@@ -25,6 +26,7 @@ mod blocked;
 mod complete;
 mod editor;
 mod forget;
+mod import;
 mod learn;
 mod llama;
 mod openai;

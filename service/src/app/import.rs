@@ -1,0 +1,76 @@
+//! History that a writer brings along: messages learned one after the other, as if each had just been sent.
+
+use std::collections::HashMap;
+
+use sha2::{Digest, Sha256};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{App, Lesson, key};
+use crate::engine::Effort;
+use crate::error::ApiError;
+use crate::writer::WriterId;
+
+/// One import under way.
+pub struct Import {
+    app: App,
+    writer: WriterId,
+    /// How often each line came so far: a message may have been sent twice.
+    times: HashMap<[u8; 32], u32>,
+    told: Imported,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// What became of the messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Learned.
+    pub learned: u64,
+    /// Known from an import of the last day.
+    pub known: u64,
+    /// The newest event among them; 0: none.
+    pub seq: u64,
+}
+
+impl App {
+    /// Begins an import, if not too many are under way.
+    pub fn import(&self, writer: WriterId) -> Result<Import, ApiError> {
+        let permit = self.imports.clone().try_acquire_owned().map_err(|_| ApiError::Busy)?;
+        let (times, told) = (HashMap::new(), Imported::default());
+        Ok(Import { app: self.clone(), writer, times, told, _permit: permit })
+    }
+}
+
+impl Import {
+    /// Whose it is.
+    pub fn writer(&self) -> &WriterId {
+        &self.writer
+    }
+
+    /// Learns the message of a line, unless an import of the last day did; resolves once it is durable.
+    pub async fn learn(&mut self, line: &[u8], lesson: Lesson) -> Result<(), ApiError> {
+        let idempotency_key = Some(self.key_of(line));
+        let before = self.app.writers.get(&key(&self.writer)).await?.seq();
+        let seq = self.app.learn_with(Lesson { idempotency_key, ..lesson }, Effort::IMPORTING).await?;
+        self.told.seq = self.told.seq.max(seq);
+        if seq > before {
+            self.told.learned += 1;
+        } else {
+            self.told.known += 1;
+        }
+        Ok(())
+    }
+
+    /// What became of them all.
+    pub fn done(self) -> Imported {
+        self.told
+    }
+
+    /// Of what the line says, and how often it came before.
+    fn key_of(&mut self, line: &[u8]) -> String {
+        let digest: [u8; 32] = Sha256::digest(line).into();
+        let times = self.times.entry(digest).or_default();
+        *times += 1;
+        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("import-{digits}-{times}")
+    }
+}
