@@ -205,6 +205,7 @@ impl<'a> Desk<'a> {
             runtime: setup.runtime.clone(),
             predictors: setup.predictors.clone(),
             kv_mib: 96,
+            inference_threads: 1,
         };
         let app = runtime.block_on(async {
             let app = open_app(&models, Settings::default(), Duration::from_millis(20))?;
@@ -300,13 +301,16 @@ impl<'a> Desk<'a> {
             let keystroke = Keystroke {
                 session: Some(session.to_owned()),
                 debug: W::DEBUG,
+                // It makes answers quicker, not better, and here nobody looks at them for long.
+                look_ahead: false,
                 ..self.keystroke(writer, message, draft)?
             };
-            let answer = self.app.complete(keystroke, Instant::now()).await;
+            let answer = self.app.complete(keystroke, Instant::now()).await?;
             let of_models = answer.completion.source == Source::Models;
             let statuses = answer.completion.predictors.into_iter();
             let used = statuses.filter(|(_, status)| *status == Status::Used).map(|(who, _)| who.name());
-            score.answered(answer.completion.fast, of_models.then_some(used));
+            let neural = answer.completion.neural.unwrap_or_default();
+            score.answered(answer.completion.fast, neural.worked, of_models.then_some(used));
             let suggestions = answer.completion.suggestions.iter();
             let offered: Vec<_> = suggestions
                 .map(|suggestion| (suggestion.text.clone(), suggestion.confidence))

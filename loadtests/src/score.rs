@@ -44,6 +44,8 @@ pub struct Score {
     used: BTreeMap<&'static str, usize>,
     /// What the fast tier took, of each answer.
     fast: Vec<Duration>,
+    /// What the neural tier took for all of them.
+    neural: Duration,
 }
 
 /// What the reader of one message saw last, to tell what is new.
@@ -96,16 +98,23 @@ impl Score {
         self.answers += other.answers;
         self.typed_through += other.typed_through;
         self.fast.extend(other.fast);
+        self.neural += other.neural;
         for (name, count) in other.used {
             *self.used.entry(name).or_default() += count;
         }
     }
 
-    /// Counts an answer: `None` if it was the rest of the one before, else the predictors that were used. `fast`: what the fast
-    /// tier took.
-    pub fn answered(&mut self, fast: Duration, used: Option<impl Iterator<Item = &'static str>>) {
+    /// Counts an answer: `None` if it was the rest of the one before, else the predictors that were used. `fast` and `neural`:
+    /// what the tiers took.
+    pub fn answered(
+        &mut self,
+        fast: Duration,
+        neural: Duration,
+        used: Option<impl Iterator<Item = &'static str>>,
+    ) {
         self.answers += 1;
         self.fast.push(fast);
+        self.neural += neural;
         match used {
             None => self.typed_through += 1,
             Some(used) => used.for_each(|name| *self.used.entry(name).or_default() += 1),
@@ -138,6 +147,7 @@ impl Score {
             characters: stats.characters,
             fast_ms_p50: fast_ms(0.5),
             fast_ms_p99: fast_ms(0.99),
+            neural_ms: self.neural.as_secs_f64() * 1e3 / self.answers.max(1) as f64,
             type_through: self.typed_through as f64 / self.answers.max(1) as f64,
             used: {
                 let others = (self.answers - self.typed_through).max(1) as f64;
@@ -182,6 +192,8 @@ pub struct Figures {
     pub fast_ms_p50: f64,
     /// See [`Figures::fast_ms_p50`].
     pub fast_ms_p99: f64,
+    /// Milliseconds that the GPT-2 took, over all answers.
+    pub neural_ms: f64,
     /// Answers that were the rest of the one before.
     pub type_through: f64,
     /// Predictor → the share of the other answers that it was used in.

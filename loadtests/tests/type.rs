@@ -198,6 +198,7 @@ async fn shipped() -> (String, TempDir) {
         runtime: None,
         predictors: predictors(),
         kv_mib: 1,
+        inference_threads: 1,
     };
     let app = foretype::serve::open_app(&models, Settings::default(), Duration::from_millis(20)).unwrap();
     (serve(foretype::http::router(app)).await, data)

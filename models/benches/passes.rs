@@ -32,7 +32,7 @@ fn ready() -> (Gpt2, KvCache, Vec<u32>) {
     load_runtime(None).expect("`make build` fetches ONNX Runtime");
     let bundle = concat!(env!("CARGO_MANIFEST_DIR"), "/bundle");
     let mut gpt2 = Gpt2::load(bundle.as_ref(), Options::default()).expect("the bundle is in the checkout");
-    let mut cache = gpt2.new_cache();
+    let mut cache = KvCache::default();
     let context = gpt2.tokens(&mut cache, &prompt(BEFORE));
     gpt2.prefill(&mut cache, &prompt(BEFORE), &|_| false);
     (gpt2, cache, context)

@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", load_runtime(None)?.path.display())?;
     let mut gpt2 = Gpt2::load(concat!(env!("CARGO_MANIFEST_DIR"), "/bundle").as_ref(), Options::default())?;
-    let mut cache = gpt2.new_cache();
+    let mut cache = KvCache::default();
     if !text.ends_with(".jsonl") {
         return type_out(&mut gpt2, &mut cache, &[], &text, &mut |draft, words, ms| {
             writeln!(out, "{ms:5.1} ms {:2} passes  {draft}|{}", words.passes, shown(words))

@@ -3,18 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use half::f16;
 use hashbrown::HashMap;
-use ort::value::Tensor;
 
 use crate::context::Encoded;
 use crate::distribution::Distribution;
 
 /// Distributions kept: the word being typed and its likeliest spellings, and the words proposed after it. Each is the
 /// size of the vocabulary, so more would soon weigh as much as the keys and values.
-const MEMO: usize = 32;
-
-/// One layer's keys and values, f32 `[1, heads, slots, width of a head]` each.
-pub(crate) type KeysValues = (Tensor<f32>, Tensor<f32>);
+const MEMO: usize = 16;
 
 /// A token whose keys and values are held.
 #[derive(Clone, Copy, Debug)]
@@ -29,40 +26,27 @@ pub(crate) struct Slot {
 /// One conversation's keys and values, the tree of tokens they belong to, and the newest distributions.
 ///
 /// The tokens are a tree, not a row: words that were looked into keep their slots beside one another, until room is
-/// needed. Belongs to the [`Gpt2`](crate::Gpt2) that made it, or to another of the same model. Nothing of a conversation
-/// can be read out of it or reach another cache.
+/// needed. It is plain memory, as much as the conversation needs, and may move between [`Gpt2`](crate::Gpt2)s of the same
+/// model: each loads it into the tensors it works on, unless they still hold it. Nothing of a conversation can be read out of
+/// it or reach another cache.
+#[derive(Default)]
 pub struct KvCache {
-    number: u64,
-    keys_and_values: Vec<KeysValues>,
+    /// What it was when it was last worked on: no other content ever has the same stamp. 0: nothing yet.
+    stamp: u64,
     slots: Vec<Slot>,
+    /// Keys and values, as many numbers for each slot. Half precision, of which the graph is fed what it is rounded to, so that it
+    /// makes no difference whether they were loaded.
+    held: Vec<f16>,
     memo: HashMap<Vec<u32>, (u64, Arc<Distribution>)>,
     clock: u64,
     encoded: Encoded,
-    bytes: usize,
 }
 
 impl KvCache {
-    /// `vocabulary` is the number of tokens the model knows.
-    pub(crate) fn new(keys_and_values: Vec<KeysValues>, vocabulary: usize) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let tensors: usize = keys_and_values
-            .iter()
-            .map(|(keys, values)| keys.extract_tensor().1.len() + values.extract_tensor().1.len())
-            .sum();
-        Self {
-            number: NEXT.fetch_add(1, Ordering::Relaxed),
-            keys_and_values,
-            slots: Vec::new(),
-            memo: HashMap::new(),
-            clock: 0,
-            encoded: Encoded::default(),
-            bytes: (tensors + MEMO * vocabulary) * size_of::<f32>(),
-        }
-    }
-
-    /// The most memory this cache takes, in bytes; the same for all caches of a model.
+    /// The memory that keys, values and distributions take, in bytes.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        let distributions = self.memo.values().map(|(_, distribution)| distribution.bytes());
+        size_of_val(&self.held[..]) + distributions.sum::<usize>()
     }
 
     /// Tokens whose keys and values are held.
@@ -75,23 +59,26 @@ impl KvCache {
         self.slots.is_empty()
     }
 
-    /// Forgets the conversation and keeps the memory, for another one.
+    /// Forgets the conversation.
     pub fn clear(&mut self) {
-        self.slots.clear();
-        self.memo.clear();
-        self.encoded = Encoded::default();
-        for (keys, values) in &mut self.keys_and_values {
-            keys.extract_tensor_mut().1.fill(0.0);
-            values.extract_tensor_mut().1.fill(0.0);
-        }
+        *self = Self::default();
     }
 
-    pub(crate) fn number(&self) -> u64 {
-        self.number
+    /// See the field.
+    pub(crate) fn stamp(&self) -> u64 {
+        self.stamp
     }
 
-    pub(crate) fn keys_and_values(&mut self) -> &mut [KeysValues] {
-        &mut self.keys_and_values
+    /// Its content has changed: a stamp that was never given before.
+    pub(crate) fn change(&mut self) -> u64 {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        self.stamp = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+        self.stamp
+    }
+
+    /// Keys and values of the slots that have been run, one slot's after the other.
+    pub(crate) fn held(&mut self) -> &mut Vec<f16> {
+        &mut self.held
     }
 
     /// The texts of this conversation as tokens.
@@ -129,13 +116,14 @@ impl KvCache {
         self.slots.len() - 1
     }
 
-    /// Holds only the first `length` slots.
-    pub(crate) fn truncate(&mut self, length: usize) {
+    /// Holds only the first `length` slots, of which each has `width` keys and values.
+    pub(crate) fn truncate(&mut self, length: usize, width: usize) {
         self.slots.truncate(length);
+        self.held.truncate(length * width);
     }
 
-    /// Keeps only what `ends` and their ancestors hold, moved together at the front. About 2 µs a slot moved.
-    pub(crate) fn compact(&mut self, ends: impl Iterator<Item = Option<usize>>) {
+    /// Keeps only what `ends` and their ancestors hold, moved together at the front, `width` keys and values a slot.
+    pub(crate) fn compact(&mut self, ends: impl Iterator<Item = Option<usize>>, width: usize) {
         let mut moved: Vec<Option<usize>> = vec![None; self.slots.len()];
         for end in ends {
             self.ancestors(end).for_each(|slot| moved[slot] = Some(slot));
@@ -145,17 +133,10 @@ impl KvCache {
             moved[from] = Some(to);
             let slot = self.slots[from];
             self.slots[to] = Slot { parent: slot.parent.and_then(|parent| moved[parent]), ..slot };
+            self.held.copy_within(from * width..(from + 1) * width, to * width);
         }
-        self.slots.truncate(kept.len());
-        for tensor in self.keys_and_values.iter_mut().flat_map(|(keys, values)| [keys, values]) {
-            let (shape, cells) = tensor.extract_tensor_mut();
-            let (slots, width) = (shape[2] as usize, shape[3] as usize);
-            for head in cells.chunks_exact_mut(slots * width) {
-                for (to, &from) in kept.iter().enumerate().filter(|(to, from)| to != *from) {
-                    head.copy_within(from * width..(from + 1) * width, to * width);
-                }
-            }
-        }
+        self.truncate(kept.len(), width);
+        self.change();
     }
 
     /// The distribution after exactly `tokens`, if it was asked for lately.

@@ -23,6 +23,11 @@ impl Distribution {
         Self { probs, by_start: by_start.map(|mass| mass * scale) }
     }
 
+    /// The memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&self.probs[..])
+    }
+
     /// P(the next token is `token`).
     pub(crate) fn prob(&self, token: u32) -> f32 {
         self.probs[token as usize]

@@ -89,7 +89,9 @@ pub struct Words {
     pub passes: u32,
     /// Tokens that went through the network in them.
     pub tokens: u32,
-    /// Tokens of context that had to be run first.
+    /// Tokens of context.
+    pub context: u32,
+    /// Those of them that had to be run first.
     pub prefilled: u32,
     /// Whether the work ended by itself and not because it was stopped.
     pub complete: bool,
@@ -120,23 +122,11 @@ impl Gpt2 {
     }
 
     fn warm_up(&mut self) -> Result<(), String> {
-        let mut cache = self.new_cache();
+        let mut cache = KvCache::default();
         let text = "Thanks for calling, I can help you with that. ".repeat(3);
         let prompt = Prompt { turns: &[], role: crate::Role::Agent, before: &text, prefix: "" };
         self.words(&mut cache, &prompt, &Ask { top: 1, max_passes: 2, ..Ask::default() }, &|_| false);
         self.failure.take().map_or(Ok(()), Err)
-    }
-
-    /// A cache for one conversation.
-    ///
-    /// # Panics
-    /// If ONNX Runtime cannot allocate it: the process is out of memory.
-    pub fn new_cache(&self) -> KvCache {
-        let tensors = self
-            .session
-            .new_keys_and_values(&self.config)
-            .expect("a KV cache of a few megabytes fits in memory");
-        KvCache::new(tensors, self.config.vocab_size)
     }
 
     /// What ONNX Runtime said if it failed since the last call; answers are incomplete then.
@@ -186,6 +176,7 @@ impl Gpt2 {
             words.complete = false;
         }
         (words.passes, words.tokens, words.prefilled) = (steps.taken, steps.tokens, steps.prefilled);
+        words.context = place.tokens.len() as u32;
         self.failure = steps.failure.or(self.failure.take());
         words
     }

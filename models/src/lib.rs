@@ -6,11 +6,11 @@
 //! conversation has cost so far, so that a keystroke pays only for what is new.
 //!
 //! ```no_run
-//! use foretype_models::{Ask, Gpt2, Options, Prompt, Role, load_runtime};
+//! use foretype_models::{Ask, Gpt2, KvCache, Options, Prompt, Role, load_runtime};
 //!
 //! load_runtime(None)?;
 //! let mut gpt2 = Gpt2::load("models/bundle".as_ref(), Options::default())?;
-//! let mut cache = gpt2.new_cache();
+//! let mut cache = KvCache::default();
 //! let prompt = Prompt { turns: &[], role: Role::Agent, before: "Thanks for calling, I can", prefix: " he" };
 //! let words = gpt2.words(&mut cache, &prompt, &Ask { top: 3, max_passes: 8, ..Ask::default() }, &|_| false);
 //! assert_eq!(words.top[0].surface, " help");

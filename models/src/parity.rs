@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::boundary::Start;
 use crate::distribution::Distribution;
-use crate::{Ask, Gpt2, Options, Prompt, Role, load_runtime};
+use crate::{Ask, Gpt2, KvCache, Options, Prompt, Role, load_runtime};
 
 /// Nats between two ways of running the same tokens. Activations are rounded to eight bits and kernels for one row and
 /// for many round differently: at most 2.5e-3 was measured, where one sentence is said twelve times.
@@ -77,7 +77,7 @@ fn the_graph_says_what_the_trained_weights_say() {
     let Reference { tolerance, cases } = reference();
     assert_eq!(cases.len(), 6);
     for case in &cases {
-        let found = gpt2.distribution(&mut gpt2.new_cache(), &case.tokens);
+        let found = gpt2.distribution(&mut KvCache::default(), &case.tokens);
         let expected: Vec<f64> = case.logits.iter().map(|logit| logit - case.logsumexp).collect();
         let logs = logs(&found, &case.ids);
         // Generalised to parts of distributions: never negative, 0 only if they are the same.
@@ -107,7 +107,7 @@ fn the_conversation_becomes_the_tokens_of_the_reference() {
         let ((who, draft), turns) = turns.split_last().unwrap();
         // With a letter typed after a space nothing is taken back: the whole draft is context.
         let prompt = Prompt { turns, role: *who, before: draft, prefix: " a" };
-        let mut cache = gpt2.new_cache();
+        let mut cache = KvCache::default();
         assert_eq!(gpt2.tokens(&mut cache, &prompt), case.tokens);
         // Typed word by word into the same cache, it is encoded to the same tokens.
         for (at, _) in draft.match_indices(' ') {
@@ -121,8 +121,8 @@ fn the_conversation_becomes_the_tokens_of_the_reference() {
 fn chunks_single_steps_and_rewinds_agree() {
     let mut gpt2 = load();
     for case in &reference().cases {
-        let whole = gpt2.distribution(&mut gpt2.new_cache(), &case.tokens);
-        let mut cache = gpt2.new_cache();
+        let whole = gpt2.distribution(&mut KvCache::default(), &case.tokens);
+        let mut cache = KvCache::default();
         let mut single = None;
         for length in 1..=case.tokens.len() {
             single = Some(gpt2.distribution(&mut cache, &case.tokens[..length]));
@@ -145,10 +145,10 @@ fn two_conversations_do_not_mix() {
     let cases = reference().cases;
     let (a, b) = (&cases[0], &cases[2]);
     let alone = (
-        gpt2.distribution(&mut gpt2.new_cache(), &a.tokens),
-        gpt2.distribution(&mut gpt2.new_cache(), &b.tokens),
+        gpt2.distribution(&mut KvCache::default(), &a.tokens),
+        gpt2.distribution(&mut KvCache::default(), &b.tokens),
     );
-    let (mut one, mut two) = (gpt2.new_cache(), gpt2.new_cache());
+    let (mut one, mut two) = (KvCache::default(), KvCache::default());
     for length in 1..=b.tokens.len() {
         gpt2.distribution(&mut two, &b.tokens[..length]);
         gpt2.distribution(&mut one, &a.tokens[..length.min(a.tokens.len())]);
@@ -165,7 +165,7 @@ fn words_and_their_ends_agree_with_brute_force() {
     let mut gpt2 = load();
     let (before, prefix) = ("Thanks for calling, I can", " hel");
     let prompt = Prompt { turns: &[], role: Role::Agent, before, prefix };
-    let mut cache = gpt2.new_cache();
+    let mut cache = KvCache::default();
     let context = gpt2.tokens(&mut cache, &prompt);
     let root = gpt2.distribution(&mut cache, &context);
     let bytes: Vec<Vec<u8>> = (0..16_384).map(|id| gpt2.vocabulary().bytes(id).to_vec()).collect();
@@ -174,7 +174,7 @@ fn words_and_their_ends_agree_with_brute_force() {
         (0..bytes.len()).filter(|&id| bytes[id].starts_with(prefix.as_bytes())).collect();
     let mass: f32 = covering.iter().map(|&id| root.probs()[id]).sum();
     let ends = |gpt2: &mut Gpt2, path: &[u32]| -> f32 {
-        let next = gpt2.distribution(&mut gpt2.new_cache(), &[context.as_slice(), path].concat());
+        let next = gpt2.distribution(&mut KvCache::default(), &[context.as_slice(), path].concat());
         let goes_on = [Start::Letter, Start::Digit, Start::Underscore, Start::Contraction, Start::Mark];
         (0..starts.len()).filter(|&id| !goes_on.contains(&starts[id])).map(|id| next.probs()[id]).sum()
     };
@@ -194,7 +194,7 @@ fn words_and_their_ends_agree_with_brute_force() {
         let mut prob = root.prob(path[0]);
         if let [first, second] = path[..] {
             prob *= gpt2
-                .distribution(&mut gpt2.new_cache(), &[context.as_slice(), &[first]].concat())
+                .distribution(&mut KvCache::default(), &[context.as_slice(), &[first]].concat())
                 .prob(second);
         }
         if *exact {

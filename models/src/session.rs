@@ -13,7 +13,10 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{IoBinding, Session as Graph};
 use ort::value::Tensor;
 
-use crate::cache::{KeysValues, KvCache};
+use half::f16;
+use half::slice::HalfFloatSliceExt as _;
+
+use crate::cache::KvCache;
 use crate::config::Config;
 use crate::{Error, Options, runtime};
 
@@ -22,6 +25,9 @@ pub(crate) const CHUNK: usize = 16;
 
 /// Added to the score of a token that is no ancestor: e to this power is zero, and yet nothing overflows.
 const HIDDEN: f32 = -1e9;
+
+/// One layer's keys and values, f32 `[1, heads, slots, width of a head]` each.
+type KeysValues = (Tensor<f32>, Tensor<f32>);
 
 /// The graph and the tensors that runs change in place.
 pub(crate) struct Session {
@@ -34,8 +40,10 @@ pub(crate) struct Session {
     seqlens: Tensor<i32>,
     total: Tensor<i32>,
     vocabulary: usize,
-    /// The cache whose tensors are bound, by number; another one is bound anew (about 30 µs).
-    bound: Option<u64>,
+    /// The conversation at work.
+    keys_and_values: Vec<KeysValues>,
+    /// The stamp of the cache whose content these hold; another one is loaded (about 1 µs a slot).
+    loaded: u64,
     /// The entries of `rows` and of `logits` that are bound.
     widths: (usize, usize),
 }
@@ -77,19 +85,79 @@ impl Session {
         let (seqlens, total) = (Tensor::new(memory, [1_usize])?, Tensor::new(memory, Vec::<i64>::new())?);
         binding.bind_input("seqlens_k", &seqlens)?;
         binding.bind_input("total_len", &total)?;
-        let logits = (0..CHUNK).map(|_| None).collect();
-        let (bound, widths, vocabulary) = (None, (0, 0), config.vocab_size);
-        Ok(Self { graph, binding, rows, logits, seqlens, total, vocabulary, bound, widths })
-    }
-
-    /// Zeroed keys and values for one conversation, a pair a layer.
-    pub(crate) fn new_keys_and_values(&self, config: &Config) -> Result<Vec<KeysValues>, ort::Error> {
         let zeroed = || -> Result<Tensor<f32>, ort::Error> {
-            let mut tensor = Tensor::new(self.graph.allocator(), config.kv_shape())?;
+            let mut tensor = Tensor::new(memory, config.kv_shape())?;
             tensor.extract_tensor_mut().1.fill(0.0);
             Ok(tensor)
         };
-        (0..config.n_layer).map(|_| Ok((zeroed()?, zeroed()?))).collect()
+        let mut keys_and_values = Vec::with_capacity(config.n_layer);
+        for layer in 0..config.n_layer {
+            let (mut keys, mut values) = (zeroed()?, zeroed()?);
+            binding.bind_input(format!("past_k{layer}"), &keys)?;
+            binding.bind_input(format!("past_v{layer}"), &values)?;
+            binding.bind_output(format!("present_k{layer}"), &mut keys)?;
+            binding.bind_output(format!("present_v{layer}"), &mut values)?;
+            keys_and_values.push((keys, values));
+        }
+        let logits = (0..CHUNK).map(|_| None).collect();
+        let (loaded, widths, vocabulary) = (0, (0, 0), config.vocab_size);
+        Ok(Self { graph, binding, rows, logits, seqlens, total, vocabulary, keys_and_values, loaded, widths })
+    }
+
+    /// Numbers that a slot's keys and values are.
+    pub(crate) fn slot_width(&self) -> usize {
+        let (heads, _, width) = self.kv_shape();
+        2 * self.keys_and_values.len() * heads * width
+    }
+
+    /// Heads, slots, and the width of a head.
+    fn kv_shape(&self) -> (usize, usize, usize) {
+        let shape = self.keys_and_values[0].0.extract_tensor().0;
+        (shape[1] as usize, shape[2] as usize, shape[3] as usize)
+    }
+
+    /// Has the tensors hold what `cache` holds.
+    fn restore(&mut self, cache: &mut KvCache) {
+        if self.loaded == cache.stamp() {
+            return;
+        }
+        let (all, (heads, slots, width)) = (self.slot_width(), self.kv_shape());
+        // A panic half-way must not leave a mixture that passes for one of them.
+        self.loaded = 0;
+        for (cells, part) in self.parts() {
+            for (slot, held) in cache.held().chunks_exact(all).enumerate() {
+                for (head, held) in
+                    held[part * heads * width..][..heads * width].chunks_exact(width).enumerate()
+                {
+                    held.convert_to_f32_slice(&mut cells[(head * slots + slot) * width..][..width]);
+                }
+            }
+        }
+        self.loaded = cache.stamp();
+    }
+
+    /// Has `cache` hold the slots from `past` on, and the tensors what it holds of them.
+    fn store(&mut self, cache: &mut KvCache, past: usize) {
+        let (all, (heads, slots, width)) = (self.slot_width(), self.kv_shape());
+        let total = cache.len();
+        cache.held().resize(total * all, f16::ZERO);
+        for (cells, part) in self.parts() {
+            for (slot, held) in cache.held().chunks_exact_mut(all).enumerate().skip(past) {
+                let held = &mut held[part * heads * width..][..heads * width];
+                for (head, held) in held.chunks_exact_mut(width).enumerate() {
+                    let cells = &mut cells[(head * slots + slot) * width..][..width];
+                    held.convert_from_f32_slice(cells);
+                    held.convert_to_f32_slice(cells);
+                }
+            }
+        }
+        self.loaded = cache.change();
+    }
+
+    /// The keys and the values of each layer, numbered.
+    fn parts(&mut self) -> impl Iterator<Item = (&mut [f32], usize)> {
+        let tensors = self.keys_and_values.iter_mut().flat_map(|(keys, values)| [keys, values]);
+        tensors.map(|tensor| tensor.extract_tensor_mut().1).zip(0..)
     }
 
     /// Runs the slots of `cache` from `past` on, 1 to [`CHUNK`] of them, and writes their keys and values there; the
@@ -100,6 +168,7 @@ impl Session {
         past: usize,
         wanted: &[usize],
     ) -> Result<ChunksExact<'a, f32>, ort::Error> {
+        self.restore(cache);
         let (width, count, total) = (cache.len() - past, wanted.len(), cache.len());
         let (ids, positions) = &mut self.rows[width - 1];
         let slots = cache.slots().iter().skip(past);
@@ -134,18 +203,9 @@ impl Session {
         }
         self.seqlens.extract_tensor_mut().1.fill((total - 1) as i32);
         self.total.extract_tensor_mut().1.fill(total as i32);
-        if self.bound != Some(cache.number()) {
-            // The same: two conversations must never be bound at once.
-            self.bound = None;
-            for (layer, (keys, values)) in cache.keys_and_values().iter_mut().enumerate() {
-                self.binding.bind_input(format!("past_k{layer}"), &*keys)?;
-                self.binding.bind_input(format!("past_v{layer}"), &*values)?;
-                self.binding.bind_output(format!("present_k{layer}"), keys)?;
-                self.binding.bind_output(format!("present_v{layer}"), values)?;
-            }
-            self.bound = Some(cache.number());
-        }
         self.graph.run_binding(&self.binding)?;
+        self.store(cache, past);
+        let (_, logits) = self.logits[count - 1].as_ref().expect("it was made above");
         Ok(logits.extract_tensor().1.chunks_exact(self.vocabulary))
     }
 }

@@ -112,7 +112,7 @@ impl Steps<'_> {
         let missing: usize =
             sequences.iter().zip(&walks).map(|(tokens, (_, held))| (tokens.len() - held).max(1)).sum();
         if self.cache.len() + missing > limit {
-            self.cache.compact(walks.iter().map(|&(slot, _)| slot));
+            self.cache.compact(walks.iter().map(|&(slot, _)| slot), self.session.slot_width());
         }
     }
 
@@ -129,7 +129,7 @@ impl Steps<'_> {
             return Ok(());
         }
         if (self.stop)(width) {
-            cache.truncate(pending.from);
+            cache.truncate(pending.from, session.slot_width());
             return Err(Halt::Stopped);
         }
         self.taken += 1;
@@ -145,7 +145,7 @@ impl Steps<'_> {
             Ok(logits) => logits.map(|row| Arc::new(Distribution::new(row, vocabulary.starts()))),
             Err(error) => {
                 self.failure = Some(error.to_string());
-                cache.truncate(pending.from);
+                cache.truncate(pending.from, session.slot_width());
                 return Err(Halt::Failed);
             }
         };

@@ -8,7 +8,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use crate::parity::kl;
-use crate::{Ask, Gpt2, Options, Prompt, Role, load_runtime};
+use crate::{Ask, Gpt2, KvCache, Options, Prompt, Role, load_runtime};
 
 /// Nats between a tree pass and single steps. Random tokens put the model where nothing is likely, and eight-bit
 /// activations move it more there than in text: at most 1.2e-3 was measured over 1,800 nodes.
@@ -52,7 +52,7 @@ proptest! {
     #[test]
     fn a_tree_pass_says_what_single_steps_say(trees in trees()) {
         with_model(|gpt2| {
-            let (mut together, mut alone) = (gpt2.new_cache(), gpt2.new_cache());
+            let (mut together, mut alone) = (KvCache::default(), KvCache::default());
             let context = gpt2.tokens(&mut together, &prompt(CONTEXT, " "));
             for tree in &trees {
                 let paths: Vec<Vec<u32>> =
@@ -83,12 +83,12 @@ fn candidates_scored_in_one_pass_are_those_scored_one_by_one() {
             max_passes: 64,
             ..Ask::default()
         };
-        let one = gpt2.words(&mut gpt2.new_cache(), &prompt(CONTEXT, " "), &ask, &|_| false);
+        let one = gpt2.words(&mut KvCache::default(), &prompt(CONTEXT, " "), &ask, &|_| false);
         for (surface, (&prob, exact)) in
             ask.candidates.iter().zip(one.candidates.iter().zip(&one.candidates_exact))
         {
             let single = Ask { candidates: &[surface], max_passes: 64, ..Ask::default() };
-            let alone = gpt2.words(&mut gpt2.new_cache(), &prompt(CONTEXT, " "), &single, &|_| false);
+            let alone = gpt2.words(&mut KvCache::default(), &prompt(CONTEXT, " "), &single, &|_| false);
             let difference = (prob - alone.candidates[0]).abs();
             assert!(difference < 0.03 * prob + 1e-4 || !exact, "{surface} {prob} {alone:?}");
         }

@@ -25,8 +25,8 @@ fn say(gpt2: &mut Gpt2, cache: &mut KvCache, before: &str, prefix: &str) -> Word
     gpt2.words(cache, &agent(before, prefix), &ASK, &|_| false)
 }
 
-/// Asserts that two answers agree as far as eight-bit activations let them: one way to run the same tokens differs from
-/// another by up to 4e-4 nats, a few per cent of a probability.
+/// Asserts that two answers agree as far as eight-bit activations and half-precision keys and values let them: one way to run
+/// the same tokens differs from another by up to 1e-3 nats, a few per cent of a probability.
 fn assert_close(a: &Words, b: &Words) {
     assert!((a.mass - b.mass).abs() < 0.1 * a.mass + 1e-3, "{a:?}\n{b:?}");
     if a.mass.max(b.mass) < 1e-6 {
@@ -39,7 +39,7 @@ fn assert_close(a: &Words, b: &Words) {
         // The last of the top may change places with the next, which is as likely.
         let least = b.top.last().map_or(0.0, |last| last.prob);
         assert!(
-            (word.prob - same).abs() < 0.02 || (word.prob - least).abs() < 0.02,
+            (word.prob - same).abs() < 0.04 || (word.prob - least).abs() < 0.04,
             "{word:?}\n{a:?}\n{b:?}"
         );
     }
@@ -48,7 +48,7 @@ fn assert_close(a: &Words, b: &Words) {
 #[test]
 fn finishes_the_sentence_of_the_manual() {
     let mut gpt2 = load();
-    let mut cache = gpt2.new_cache();
+    let mut cache = KvCache::default();
     let words = say(&mut gpt2, &mut cache, "Thanks for calling, I can", " he");
     assert_eq!(words.top[0].surface, " help");
     assert!(words.top[0].prob > 0.9 && words.complete, "{words:?}");
@@ -60,7 +60,7 @@ fn finishes_the_sentence_of_the_manual() {
 #[test]
 fn a_whole_word_is_done_and_says_what_follows() {
     let mut gpt2 = load();
-    let mut cache = gpt2.new_cache();
+    let mut cache = KvCache::default();
     let ask = Ask { candidates: &[" helping"], next_candidates: &[" you", " zebra"], ..ASK };
     let words = gpt2.words(&mut cache, &agent("Thanks for calling, I can", " help"), &ask, &|_| false);
     assert!(words.done > 0.9 && words.phrases[0].follows, "{words:?}");
@@ -80,7 +80,7 @@ fn a_whole_word_is_done_and_says_what_follows() {
 #[test]
 fn the_words_of_a_place_are_a_distribution() {
     let mut gpt2 = load();
-    let mut cache = gpt2.new_cache();
+    let mut cache = KvCache::default();
     let ask = Ask { top: 30, max_passes: 200, phrase_words: 0, ..ASK };
     for (before, prefix) in
         [("Thanks for calling, I can", " he"), ("I can help you with that", ""), ("Wait..", ".")]
@@ -96,7 +96,7 @@ fn the_words_of_a_place_are_a_distribution() {
 #[test]
 fn the_end_of_a_message_is_foreseen() {
     let mut gpt2 = load();
-    let mut cache = gpt2.new_cache();
+    let mut cache = KvCache::default();
     let open = say(&mut gpt2, &mut cache, "Is there anything", "").after_end;
     let closed = say(&mut gpt2, &mut cache, "Is there anything else I can help you with?", "").after_end;
     assert!(open < 0.02 && closed > 0.8, "{open} {closed}");
@@ -108,11 +108,11 @@ fn a_warm_cache_says_what_a_cold_one_says() {
     let text = "Sure, it's (about) 3.5 miles... I don't know, unbelievable! foo_bar";
     // Enough for both to finish: with fewer, the warm one gets further.
     let ask = Ask { max_passes: 200, ..ASK };
-    let mut warm = gpt2.new_cache();
+    let mut warm = KvCache::default();
     for at in (0..=text.len()).step_by(3) {
         let (before, prefix) = text[..at].split_at(text[..at].rfind(' ').unwrap_or(0));
         let typed = gpt2.words(&mut warm, &agent(before, prefix), &ask, &|_| false);
-        let mut cold = gpt2.new_cache();
+        let mut cold = KvCache::default();
         assert_close(&typed, &gpt2.words(&mut cold, &agent(before, prefix), &ask, &|_| false));
     }
 }
@@ -123,11 +123,11 @@ fn a_stop_keeps_the_cache_usable() {
     let long = "The weather in San Francisco will be sunny with a high of 72 degrees. ".repeat(3);
     let turns = [(Role::Customer, long.trim_end())];
     let prompt = Prompt { turns: &turns, ..agent("Thanks for calling, I can", " he") };
-    let mut fresh = gpt2.new_cache();
+    let mut fresh = KvCache::default();
     let expected = gpt2.words(&mut fresh, &prompt, &ASK, &|_| false);
     assert!(expected.prefilled > 32, "{expected:?}");
     for allowed in 0..5 {
-        let mut cache = gpt2.new_cache();
+        let mut cache = KvCache::default();
         let asked = Cell::new(0);
         let stop = |_| {
             asked.set(asked.get() + 1);
@@ -145,12 +145,12 @@ fn a_stop_keeps_the_cache_usable() {
 fn losses_agree_with_what_was_foreseen() {
     let mut gpt2 = load();
     let surfaces = ["Is", " there", " anything", " else", " I", " can", " help", " you", " with", "?", ""];
-    let losses = gpt2.losses(&mut gpt2.new_cache(), &agent("", ""), &surfaces, 64, &|_| false);
+    let losses = gpt2.losses(&mut KvCache::default(), &agent("", ""), &surfaces, 64, &|_| false);
     let mut before = String::new();
     for (surface, loss) in surfaces.iter().zip(&losses) {
         let loss = loss.unwrap();
         let ask = Ask { candidates: &[surface], max_passes: 64, ..ASK };
-        let words = gpt2.words(&mut gpt2.new_cache(), &agent(&before, ""), &ask, &|_| false);
+        let words = gpt2.words(&mut KvCache::default(), &agent(&before, ""), &ask, &|_| false);
         let prob = if surface.is_empty() { words.after_end } else { words.candidates[0] };
         let known = surface.is_empty() || words.candidates_exact[0];
         assert!(!known || (prob.ln() - loss).abs() < 0.1, "{surface}: {} {loss}", prob.ln());
@@ -159,7 +159,7 @@ fn losses_agree_with_what_was_foreseen() {
     assert!(losses.iter().flatten().sum::<f32>() > -14.0, "a common sentence: {losses:?}");
     // A pass holds 16 tokens.
     let long = surfaces[..10].repeat(4);
-    let few = gpt2.losses(&mut gpt2.new_cache(), &agent("", ""), &long, 2, &|_| false);
+    let few = gpt2.losses(&mut KvCache::default(), &agent("", ""), &long, 2, &|_| false);
     assert!(few[9].is_some() && few[39].is_none() && few.len() == long.len(), "{few:?}");
 }
 
@@ -168,7 +168,7 @@ fn punctuation_glued_into_one_token_is_still_several_words() {
     let mut gpt2 = load();
     let ask = Ask { candidates: &["."], ..ASK };
     // "..." is one token: after "Wait.." a third point is likely only if the points are taken back.
-    let words = gpt2.words(&mut gpt2.new_cache(), &agent("Wait..", ""), &ask, &|_| false);
+    let words = gpt2.words(&mut KvCache::default(), &agent("Wait..", ""), &ask, &|_| false);
     assert!(words.candidates[0] > 0.2, "{words:?}");
     assert!(words.top.iter().all(|word| word.surface != ".." && word.surface != "..."), "{words:?}");
 }
@@ -176,14 +176,14 @@ fn punctuation_glued_into_one_token_is_still_several_words() {
 #[test]
 fn behind_a_prefix_nobody_writes_no_word_has_a_share_of_zero() {
     let mut gpt2 = load();
-    let words = gpt2.words(&mut gpt2.new_cache(), &agent("", ".yb{😀 é0"), &ASK, &|_| false);
+    let words = gpt2.words(&mut KvCache::default(), &agent("", ".yb{😀 é0"), &ASK, &|_| false);
     assert!(words.top.iter().all(|word| word.prob > 0.0), "{words:?}");
 }
 
 #[test]
 fn strange_text_gets_an_answer_or_an_empty_one() {
     let mut gpt2 = load();
-    let mut cache = gpt2.new_cache();
+    let mut cache = KvCache::default();
     let long = "x".repeat(10_000);
     for (before, prefix) in [
         ("", ""),
@@ -213,10 +213,10 @@ fn strange_text_gets_an_answer_or_an_empty_one() {
 #[test]
 fn marks_in_what_people_type_are_plain_text() {
     let mut gpt2 = load();
-    let typed = gpt2.words(&mut gpt2.new_cache(), &agent("Goodbye.<|endoftext|>", ""), &ASK, &|_| false);
+    let typed = gpt2.words(&mut KvCache::default(), &agent("Goodbye.<|endoftext|>", ""), &ASK, &|_| false);
     let turns = [(Role::Agent, "Goodbye.")];
     let ended =
-        gpt2.words(&mut gpt2.new_cache(), &Prompt { turns: &turns, ..agent("", "") }, &ASK, &|_| false);
+        gpt2.words(&mut KvCache::default(), &Prompt { turns: &turns, ..agent("", "") }, &ASK, &|_| false);
     assert!(
         (typed.top[0].prob - ended.top[0].prob).abs() > 1e-3 || typed.top[0].surface != ended.top[0].surface
     );
@@ -247,7 +247,7 @@ fn a_damaged_bundle_names_the_file() {
 #[test]
 fn a_long_conversation_leaves_room_for_words() {
     let mut gpt2 = load();
-    let mut cache = gpt2.new_cache();
+    let mut cache = KvCache::default();
     let text =
         "I would like to book a table for two at seven in the evening on Friday next week please. ".repeat(6);
     let turns: Vec<(Role, &str)> = (0..6).map(|_| (Role::Customer, text.trim_end())).collect();
@@ -268,21 +268,22 @@ proptest! {
     #[test]
     fn every_word_starts_with_what_is_typed(before in "[ -~é😀]{0,40}", prefix in " ?[ -~éß😀]{0,8}") {
         thread_local! { static MODEL: std::cell::RefCell<Gpt2> = std::cell::RefCell::new(load()); }
-        let words = MODEL.with_borrow_mut(|gpt2| say(gpt2, &mut gpt2.new_cache(), &before, &prefix));
+        let words = MODEL.with_borrow_mut(|gpt2| say(gpt2, &mut KvCache::default(), &before, &prefix));
         prop_assert!(words.complete);
         for word in &words.top {
             prop_assert!(word.surface.starts_with(&prefix) && word.surface.len() > prefix.len(), "{word:?}");
             prop_assert!(word.prob > 0.0 && word.prob <= 1.0, "{word:?}");
         }
         let sum: f32 = words.top.iter().map(|word| word.prob).sum::<f32>() + words.done;
-        prop_assert!(sum < 1.01, "{sum} {words:?}");
+        // What no pass was left for is estimated from above.
+        prop_assert!(sum < 1.01 || words.passes as usize == ASK.max_passes, "{sum} {words:?}");
     }
 }
 
 #[test]
 fn shares_sum_to_one_after_punctuation_taken_back() {
     let mut gpt2 = load();
-    let mut cache = gpt2.new_cache();
+    let mut cache = KvCache::default();
     let words = say(&mut gpt2, &mut cache, "\"\"%X0é O\"😀:😀", "");
     let sum: f32 = words.top.iter().map(|word| word.prob).sum();
     assert!(sum < 1.01, "{sum} {words:?}");

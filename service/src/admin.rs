@@ -54,6 +54,8 @@ async fn ready(State(Admin { app, closing }): State<Admin>) -> impl IntoResponse
 }
 
 async fn metrics(State(Admin { app, .. }): State<Admin>) -> impl IntoResponse {
-    let text = app.metrics.render(app.writers.warm(), app.engine.inference_panics());
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        app.metrics.render(app.writers.warm(), app.door.busy(), app.engine.neural()),
+    )
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 
 use crate::answers::{Answers, Given};
+use crate::door::Door;
 use crate::engine::{
     Completion, Deadline, Early, Effort, Engine, Outcome, Predictor, Request, SessionKey, Turn,
 };
@@ -51,6 +52,8 @@ pub struct App {
     pub streams: Arc<Semaphore>,
     /// Permits for imports.
     pub imports: Arc<Semaphore>,
+    /// Who may begin a draft.
+    pub door: Door,
     /// The budget of a request that names none.
     pub budget: Duration,
     stopping: Arc<watch::Sender<bool>>,
@@ -95,6 +98,8 @@ pub struct Keystroke {
     pub min_seq: Option<u64>,
     /// Whether a mistyped word may be replaced.
     pub corrections: bool,
+    /// Whether the GPT-2 may read on while the answer is looked at.
+    pub look_ahead: bool,
     /// Whether to explain.
     pub debug: bool,
 }
@@ -192,7 +197,8 @@ impl App {
         let [admission, streams, imports] =
             [CONCURRENCY, STREAMS, IMPORTS].map(|permits| Arc::new(Semaphore::new(permits)));
         let (answers, stopping) = (Arc::default(), Arc::new(watch::Sender::new(false)));
-        Self { engine, writers, answers, metrics, admission, streams, imports, budget, stopping }
+        let door = Door::default();
+        Self { engine, writers, answers, metrics, admission, streams, imports, door, budget, stopping }
     }
 
     /// Tells open connections to end.
@@ -206,7 +212,10 @@ impl App {
     }
 
     /// Answers a keystroke that had fully arrived at `arrived`.
-    pub async fn complete(&self, keystroke: Keystroke, arrived: Instant) -> Answer {
+    ///
+    /// # Errors
+    /// [`ApiError::Busy`] for a draft that was not seen lately, when there is more to do than can be done in time.
+    pub async fn complete(&self, keystroke: Keystroke, arrived: Instant) -> Result<Answer, ApiError> {
         self.complete_in_stages(keystroke, arrived, None).await
     }
 
@@ -216,7 +225,11 @@ impl App {
         keystroke: Keystroke,
         arrived: Instant,
         early: Option<Early<'_, Answer>>,
-    ) -> Answer {
+    ) -> Result<Answer, ApiError> {
+        if !self.door.is_open() && !session(&keystroke).is_some_and(|session| self.engine.is_open(&session)) {
+            self.metrics.turned_away();
+            return Err(ApiError::Busy);
+        }
         let budget = keystroke.budget.unwrap_or(self.budget);
         let deadline = Deadline::after(budget.saturating_sub(arrived.elapsed()));
         let (learn, key) = (keystroke.learn, keystroke.writer.as_ref().map(key));
@@ -240,7 +253,7 @@ impl App {
         let early = early.as_mut().map(|(after, hear)| Early { after: *after, hear });
         let answer = answer(self.engine.complete_in_stages(request, early).await);
         self.metrics.answered(&answer.completion, answer.elapsed, budget);
-        answer
+        Ok(answer)
     }
 
     /// Lets the models read what stands before a draft, before its first key comes.
@@ -258,11 +271,7 @@ impl App {
         };
         let unread = writer.is_none() && key.as_ref().is_some_and(|key| self.writers.store().blocks(key));
         let stale = is_stale(writer.as_deref(), keystroke.min_seq, deadline).await;
-        let session = keystroke.session.filter(|_| keystroke.learn).map(|session| SessionKey {
-            tenant: TENANT.into(),
-            writer: key.as_ref().map(|key| Arc::clone(&key.writer)),
-            session: session.into(),
-        });
+        let session = session(&keystroke);
         let request = Request {
             text: keystroke.text,
             after: keystroke.after,
@@ -275,6 +284,7 @@ impl App {
             min_confidence: keystroke.min_confidence,
             unread,
             corrections: keystroke.corrections,
+            look_ahead: keystroke.look_ahead,
             debug: keystroke.debug,
             deadline,
         };
@@ -447,4 +457,11 @@ fn mean_factors(weights: &Weights) -> [f32; MEMBERS] {
         }
     }
     logs.map(f32::exp)
+}
+
+/// What is kept of a draft between its keystrokes goes under this name.
+fn session(keystroke: &Keystroke) -> Option<SessionKey> {
+    let session = keystroke.session.as_deref().filter(|_| keystroke.learn)?;
+    let writer = keystroke.writer.as_ref().map(|writer| key(writer).writer);
+    Some(SessionKey { tenant: TENANT.into(), writer, session: session.into() })
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::ensemble::calibrate::Calibration;
+use crate::ensemble::gate::Gate;
 use crate::ensemble::mixture::Prior;
 
 /// The manifest's format this version reads.
@@ -129,11 +130,19 @@ pub struct Fitted {
     pub calibration: Calibration,
     /// The least confidence that is shown by default.
     pub threshold: f32,
+    /// Where the GPT-2 is worth asking; absent in older bundles: everywhere.
+    #[serde(default)]
+    pub gate: Gate,
 }
 
 impl Default for Fitted {
     fn default() -> Self {
-        Self { prior: Prior::default(), calibration: Calibration::default(), threshold: 0.0 }
+        Self {
+            prior: Prior::default(),
+            calibration: Calibration::default(),
+            threshold: 0.0,
+            gate: Gate::default(),
+        }
     }
 }
 
@@ -188,7 +197,10 @@ impl Fitted {
         let unreadable = |cause: String| BundleError::Unreadable { path: path.to_owned(), cause };
         let bytes = fs::read(path).map_err(|cause| BundleError::Missing { path: path.to_owned(), cause })?;
         let fitted: Self = serde_json::from_slice(&bytes).map_err(|e| unreadable(e.to_string()))?;
-        if fitted.prior.is_valid() && fitted.calibration.is_valid() && (0.0..=1.0).contains(&fitted.threshold)
+        if fitted.prior.is_valid()
+            && fitted.calibration.is_valid()
+            && fitted.gate.is_valid()
+            && (0.0..=1.0).contains(&fitted.threshold)
         {
             Ok(fitted)
         } else {

@@ -131,10 +131,15 @@ pub struct Models {
     #[arg(default_values = ["gpt2", "personal", "team", "domain", "charlm"], value_parser = predictor)]
     pub predictors: Vec<Predictor>,
 
-    /// Mebibytes of GPT-2 caches kept for open drafts; the least recently typed in go first.
-    #[arg(long, env = "FORETYPE_KV_MIB", value_name = "MIB", default_value_t = 96)]
+    /// Mebibytes of GPT-2 caches kept for open drafts; the least recently typed in go first. A draft takes one or two.
+    #[arg(long, env = "FORETYPE_KV_MIB", value_name = "MIB", default_value_t = 128)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=65_536))]
     pub kv_mib: u64,
+
+    /// Threads that run the GPT-2, a core and 60 MiB each. One is enough for some tens of writers.
+    #[arg(long, env = "FORETYPE_INFERENCE_THREADS", value_name = "COUNT", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub inference_threads: u64,
 }
 
 /// `foretype complete`.

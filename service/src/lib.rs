@@ -8,6 +8,7 @@ pub mod bundle;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod door;
 pub mod engine;
 pub mod ensemble;
 pub mod error;

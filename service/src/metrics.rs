@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::engine::{Completion, Outcome, Silence};
+use crate::inference::{CacheUse, Counts};
 use crate::stream::End;
 
 /// Upper bounds in seconds, from 50 µs: close together around the targets, 300 µs to 1 ms and 4 to 20 ms.
@@ -25,9 +27,16 @@ pub struct Metrics {
     complete: Histogram,
     fast: Histogram,
     neural: Histogram,
+    neural_wait: Histogram,
+    neural_work: Histogram,
+    questions: IntCounterVec,
+    kv_tokens: IntCounterVec,
+    kv_bytes: IntGauge,
+    kv_sessions: IntGauge,
     over_budget: IntCounter,
+    turned_away: IntCounter,
+    busy: Gauge,
     early: IntCounter,
-    inference_panics: IntCounter,
     predictors: IntCounterVec,
     silences: IntCounterVec,
     corrections: IntCounter,
@@ -65,6 +74,13 @@ impl Default for Metrics {
         };
         let warm =
             IntGauge::new("foretype_writers_warm", "Writers in memory.").expect("the names are constants");
+        let busy =
+            Gauge::new("foretype_busy_ratio", "Share of the time that threads that answer are at work.")
+                .expect("the names are constants");
+        let kv_bytes = IntGauge::new("foretype_kv_bytes", "Memory that KV caches take.")
+            .expect("the names are constants");
+        let kv_sessions = IntGauge::new("foretype_kv_sessions", "Sessions with a KV cache.")
+            .expect("the names are constants");
         let streams =
             IntGauge::new("foretype_streams_open", "WebSockets open.").expect("the names are constants");
         let stream_ends = counters("foretype_stream_ends_total", "WebSockets that ended.", &["reason"]);
@@ -81,14 +97,32 @@ impl Default for Metrics {
             complete: histogram("foretype_complete_seconds", "From a keystroke's last byte to its answer."),
             fast: histogram("foretype_fast_tier_seconds", "The fast tier's own time."),
             neural: histogram("foretype_neural_tier_seconds", "The neural tier's time, queueing included."),
+            neural_wait: histogram(
+                "foretype_neural_wait_seconds",
+                "What answered questions waited for a thread.",
+            ),
+            neural_work: histogram("foretype_neural_work_seconds", "What answered questions took a thread."),
+            questions: counters(
+                "foretype_neural_questions_total",
+                "What became of questions to the neural tier.",
+                &["outcome"],
+            ),
+            kv_tokens: counters(
+                "foretype_kv_tokens_total",
+                "Tokens of context that KV caches held, and tokens that were run.",
+                &["kind"],
+            ),
+            kv_bytes: register(&registry, kv_bytes),
+            kv_sessions: register(&registry, kv_sessions),
             over_budget: counter("foretype_over_budget_total", "Answers later than their budget and 1 ms."),
+            turned_away: counter(
+                "foretype_turned_away_total",
+                "New drafts that were told to come back later: there was too much to do.",
+            ),
+            busy: register(&registry, busy),
             early: counter(
                 "foretype_early_answers_total",
                 "Answers of the fast tier sent while the neural tier was at work.",
-            ),
-            inference_panics: counter(
-                "foretype_inference_panics_total",
-                "Keystrokes the neural tier panicked at; the fast tier answered them.",
             ),
             predictors: counters(
                 "foretype_predictors_total",
@@ -135,7 +169,11 @@ impl Metrics {
         self.complete.observe(elapsed.as_secs_f64());
         self.fast.observe(completion.fast.as_secs_f64());
         if let Some(neural) = completion.neural {
-            self.neural.observe(neural.as_secs_f64());
+            self.neural.observe(neural.elapsed.as_secs_f64());
+            if !neural.worked.is_zero() {
+                self.neural_wait.observe(neural.waited.as_secs_f64());
+                self.neural_work.observe(neural.worked.as_secs_f64());
+            }
         }
         if elapsed > budget + Duration::from_millis(1) {
             self.over_budget.inc();
@@ -149,6 +187,11 @@ impl Metrics {
         let corrections = completion.suggestions.iter().filter(|suggestion| suggestion.replace > 0).count();
         self.corrections.inc_by(corrections as u64);
         self.sources.with_label_values(&[completion.source.name()]).inc();
+    }
+
+    /// A new draft was not let in.
+    pub fn turned_away(&self) {
+        self.turned_away.inc();
     }
 
     /// The fast tier's answer was sent before the whole one.
@@ -198,11 +241,36 @@ impl Metrics {
         self.commit_size.observe(writes as f64);
     }
 
-    /// Everything in the text format of Prometheus, with what is not counted here as it is now: warm writers, and panics of the
-    /// neural tier since the start.
-    pub fn render(&self, warm: usize, inference_panics: u64) -> String {
+    /// Has the neural tier's own counts among the others.
+    fn note(&self, counts: &Counts, caches: CacheUse) {
+        let set = |counters: &IntCounterVec, label: &str, now: u64| {
+            let counter = counters.with_label_values(&[label]);
+            counter.inc_by(now.saturating_sub(counter.get()));
+        };
+        for (outcome, now) in [
+            ("answered", counts.answered),
+            ("refused", counts.refused),
+            ("full", counts.full),
+            ("superseded", counts.superseded),
+            ("expired", counts.expired),
+            ("panicked", counts.panics),
+        ] {
+            set(&self.questions, outcome, now);
+        }
+        set(&self.kv_tokens, "held", counts.tokens_held);
+        set(&self.kv_tokens, "run", counts.tokens_run);
+        self.kv_bytes.set(i64::try_from(caches.bytes).unwrap_or(i64::MAX));
+        self.kv_sessions.set(i64::try_from(caches.sessions).unwrap_or(i64::MAX));
+    }
+
+    /// Everything in the text format of Prometheus, with what others know as it is now: writers
+    /// in memory, how busy the answering threads are, what the neural tier did.
+    pub fn render(&self, warm: usize, busy: f32, neural: Option<(Counts, CacheUse)>) -> String {
+        self.busy.set(f64::from(busy));
         self.writers_warm.set(i64::try_from(warm).unwrap_or(i64::MAX));
-        self.inference_panics.inc_by(inference_panics.saturating_sub(self.inference_panics.get()));
+        if let Some((counts, caches)) = neural {
+            self.note(&counts, caches);
+        }
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "metrics cannot be written");

@@ -66,6 +66,7 @@ pub fn open_engine(models: &Models) -> Result<Engine> {
         runtime: models.runtime.clone(),
         predictors: models.predictors.clone(),
         kv_bytes: usize::try_from(models.kv_mib << 20)?,
+        inference_threads: usize::try_from(models.inference_threads)?,
     };
     Ok(Engine::open(&settings)?)
 }

@@ -34,8 +34,10 @@ pub async fn run(listeners: Listeners, app: App, shutdown: impl Future<Output = 
     let public = tokio::spawn(serve(listeners.public, http::router(app.clone()), stopped.clone()));
     let admin =
         tokio::spawn(serve(listeners.admin, admin::router(app.clone(), Arc::clone(&closing)), stopped));
+    let watch = tokio::spawn(app.door.clone().watch());
     shutdown.await;
 
+    watch.abort();
     closing.store(true, Ordering::Relaxed);
     app.stop();
     drop(stop);

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use foretype_markov::segment;
 use quick_cache::sync::Cache;
@@ -20,6 +21,9 @@ const LANDING: usize = 256;
 
 /// Rejections remembered in one session.
 const REJECTIONS: usize = 64;
+
+/// A session that was seen within this is open.
+const OPEN: Duration = Duration::from_secs(30);
 
 /// Words remembered that were passed over at or behind the cursor.
 const PASSED: usize = 32;
@@ -66,6 +70,8 @@ pub type Times = [u8; SLOTS];
 /// One session.
 #[derive(Debug, Default)]
 pub struct Session {
+    /// When it was asked about last.
+    pub seen: Option<Instant>,
     /// The last answer.
     pub shown: Option<Shown>,
     rejected: VecDeque<u64>,
@@ -130,6 +136,14 @@ impl Sessions {
         // A panic elsewhere leaves at worst an old suggestion behind: go on with it.
         let mut guard = session.lock().unwrap_or_else(PoisonError::into_inner);
         f(&mut guard)
+    }
+
+    /// Whether somebody is typing in it. Asking does not count as using it.
+    pub fn is_open(&self, key: &SessionKey) -> bool {
+        self.0.peek(key).is_some_and(|session| {
+            let seen = session.lock().unwrap_or_else(PoisonError::into_inner).seen;
+            seen.is_some_and(|seen| seen.elapsed() < OPEN)
+        })
     }
 
     /// Remembers that a suggestion is not wanted at its place.

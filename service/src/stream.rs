@@ -263,8 +263,10 @@ impl Connection {
             // If the one before was not read yet, this one is not missed either: the whole answer follows.
             let mut hear = |answer| drop(early.try_send((seq, answer)));
             let early = Early { after: PATIENCE, hear: &mut hear };
-            let answer = app.complete_in_stages(keystroke, arrived, Some(early)).await;
-            Some(ServerMessage::suggestions(seq, true, answer))
+            Some(match app.complete_in_stages(keystroke, arrived, Some(early)).await {
+                Ok(answer) => ServerMessage::suggestions(seq, true, answer),
+                Err(error) => refusal(Some(seq), None, &error),
+            })
         }) as Work)
         .into();
         Ok(())

@@ -28,7 +28,8 @@ fn open(folder: &Path, settings: Settings) -> Arc<Writers> {
 fn spelling() -> Engine {
     let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundle");
     let predictors = vec![Predictor::Charlm];
-    Engine::open(&engine::Settings { bundle, runtime: None, predictors, kv_bytes: 0 }).unwrap()
+    Engine::open(&engine::Settings { bundle, runtime: None, predictors, kv_bytes: 0, inference_threads: 1 })
+        .unwrap()
 }
 
 fn over(engine: Engine, folder: &Path, settings: Settings) -> Arc<Writers> {

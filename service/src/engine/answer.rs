@@ -205,12 +205,27 @@ pub struct Completion {
     pub predictors: [(Predictor, Status); Predictor::ALL.len()],
     /// What the fast tier took.
     pub fast: Duration,
-    /// What the neural tier took, queueing included; `None`: not asked.
-    pub neural: Option<Duration>,
+    /// What the neural tier did; `None`: it is not there, or was not asked.
+    pub neural: Option<Neural>,
     /// The explanation, when asked for.
     pub debug: Option<serde_json::Value>,
     /// Remembered by the HTTP layer under the answer's id and handed back with its outcome.
     pub record: Record,
+}
+
+/// What the neural tier did for one answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Neural {
+    /// From the question to what came of it.
+    pub elapsed: Duration,
+    /// In the queue; zero if it did not come back.
+    pub waited: Duration,
+    /// At work on it; zero if it did not come back.
+    pub worked: Duration,
+    /// Passes of the network.
+    pub passes: u32,
+    /// Tokens that went through it.
+    pub tokens: u32,
 }
 
 /// What an outcome needs to know of the answer it is about.

@@ -9,15 +9,16 @@ use super::blocked::Barrier;
 use super::place::{Place, recent_turns};
 use super::tables::{after, neural_text};
 use super::{
-    Completion, Engine, Kind, Predictor, Record, Request, Silence, Source, Status, Suggestion, Tables, read,
+    Completion, Deadline, Engine, Kind, Neural, Predictor, Record, Request, Silence, Source, Status,
+    Suggestion, Tables, read,
 };
 use crate::ensemble::expected::Expected;
-use crate::ensemble::mixture::{Learned, Views};
+use crate::ensemble::mixture::{Learned, Views, prefix_class};
 use crate::ensemble::phrase::Extension;
 use crate::ensemble::rank::{Ranked, by_urgency, rank};
 use crate::ensemble::weights::MEMBERS;
 use crate::ensemble::{silence, worth};
-use crate::inference::Question;
+use crate::inference::{Answered, Question};
 use crate::session::{self, Offer, Shown, Times};
 use crate::writer::{Attention, SLOTS};
 
@@ -77,19 +78,44 @@ impl Engine {
             (after, say)
         });
         let early = early.as_mut().map(|(after, say)| (*after, say as &mut SayEarly<'_>));
-        statuses[Predictor::Gpt2 as usize] = self.ask(&place, question, &mut tables, &request, early).await;
-        let neural = self.inference.as_ref().map(|_| asked.elapsed());
+        let (status, neural) = match self.worthwhile(question, &tables, request.deadline) {
+            Some(question) => self.ask(&place, question, &mut tables, &request, early).await,
+            None if self.inference.is_some() => (Status::Skipped, None),
+            None => (Status::Off, None),
+        };
+        statuses[Predictor::Gpt2 as usize] = status;
+        let neural = neural.map(|neural| Neural { elapsed: asked.elapsed(), ..neural });
         let deciding = Instant::now();
         let (mut completion, offers, expected) = self.decide(&request, &place, &tables, statuses);
         // What an answer takes without the neural tier: its tables, and the decision.
         completion.fast = fast + deciding.elapsed();
         completion.neural = neural;
         if let Some(debug) = &mut completion.debug {
-            debug["fast_ms"] = json!(completion.fast.as_secs_f64() * 1e3);
-            debug["neural_ms"] = json!(neural.map(|neural| neural.as_secs_f64() * 1e3));
+            let ms = |duration: Duration| json!(duration.as_secs_f64() * 1e3);
+            debug["fast_ms"] = ms(completion.fast);
+            debug["neural_ms"] = json!(neural.map(|neural| ms(neural.elapsed)));
+            debug["neural"] = json!(neural.map(|neural| {
+                json!({
+                    "waited_ms": ms(neural.waited), "worked_ms": ms(neural.worked),
+                    "passes": neural.passes, "tokens": neural.tokens,
+                })
+            }));
         }
         self.remember(&request, offers, expected);
+        if request.look_ahead && status == Status::Used {
+            self.look_ahead(&request, &completion);
+        }
         completion
+    }
+
+    /// The question as deep as it pays, given what waits for the neural tier; `None`: nobody is there, or it does not pay.
+    fn worthwhile(&self, question: Question, tables: &Tables, deadline: Deadline) -> Option<Question> {
+        let (inference, table) = (self.inference.as_ref()?, &tables.here);
+        let best = table.rows.iter().map(|row| table.mix(&row.probs)).fold(0.0, f32::max);
+        let place = (prefix_class(&table.prefix), best);
+        let cost = |max_passes| inference.cost(&question, max_passes);
+        let max_passes = self.bundle.ensemble.gate.passes(place, inference.wait(deadline), cost)?;
+        Some(Question { max_passes, ..question })
     }
 
     /// Asks the neural tier and merges its answer, if both can be done in time.
@@ -100,29 +126,42 @@ impl Engine {
         tables: &mut Tables,
         request: &Request,
         early: Option<(Duration, &mut SayEarly<'_>)>,
-    ) -> Status {
-        let Some(inference) = &self.inference else { return Status::Off };
-        let Some(mut answer) = inference.ask(question.clone()) else { return Status::Skipped };
+    ) -> (Status, Option<Neural>) {
+        let Some(inference) = &self.inference else { return (Status::Off, None) };
+        let Some(mut answer) = inference.ask(question.clone()) else { return (Status::Skipped, None) };
         let left = || request.deadline.left().saturating_sub(TIMER);
-        let mut words = None;
+        let mut answered = None;
         if let Some((after, say)) = early.filter(|(after, _)| *after < left()) {
-            words = tokio::time::timeout(after, &mut answer).await.ok();
-            if words.is_none() {
+            answered = tokio::time::timeout(after, &mut answer).await.ok();
+            if answered.is_none() {
                 say(tables);
             }
         }
-        let words = match words {
-            Some(words) => words.ok(),
+        let answered = match answered {
+            Some(answered) => answered.ok(),
             None => tokio::time::timeout(left(), answer).await.ok().and_then(Result::ok),
         };
-        words.map_or(Status::Late, |words| self.merge(tables, &question, &words, place, request))
+        let Some(Answered { words, waited, worked }) = answered else {
+            return (Status::Late, Some(Neural::default()));
+        };
+        let (passes, tokens) = (words.passes, words.prefilled + words.tokens);
+        let status = self.merge(tables, &question, &words, place, request);
+        (status, Some(Neural { waited, worked, passes, tokens, ..Neural::default() }))
     }
 
     /// Lets the GPT-2 read what stands before the first key of a draft, when it has nothing else to do.
     pub fn prepare(&self, request: &Request) {
         let Some(inference) = &self.inference else { return };
         let Some(session) = &request.session else { return };
-        inference.prepare(neural_text(request, ""), session.clone(), request.deadline);
+        inference.prepare(neural_text(request, ""), session.clone());
+    }
+
+    /// Lets the GPT-2 read on while a suggestion is shown, as if it were taken, so that the answer after that is as quick as others.
+    fn look_ahead(&self, request: &Request, completion: &Completion) {
+        let (Some(inference), Some(session)) = (&self.inference, &request.session) else { return };
+        let Some(first) = completion.suggestions.first().filter(|first| first.replace == 0) else { return };
+        let taken = [request.text.as_str(), &first.text].concat();
+        inference.prepare(neural_text(request, segment::normalise(&taken).trim_end()), session.clone());
     }
 
     /// Ranks, extends, filters: the answer of the models.
@@ -288,7 +327,10 @@ impl Engine {
     fn pass(&self, request: &Request) {
         if let Some(key) = &request.session {
             let surroundings = surroundings(request);
-            self.sessions.with(key, |session| session.pass(&request.text, surroundings));
+            self.sessions.with(key, |session| {
+                session.seen = Some(Instant::now());
+                session.pass(&request.text, surroundings);
+            });
         }
     }
 

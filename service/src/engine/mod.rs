@@ -19,7 +19,7 @@ use std::sync::{Arc, RwLock};
 
 use foretype_markov::{Limits, PersonalModel, Role, segment};
 
-pub use answer::{Completion, Kind, Outcome, Predictor, Record, Silence, Source, Status, Suggestion};
+pub use answer::{Completion, Kind, Neural, Outcome, Predictor, Record, Silence, Source, Status, Suggestion};
 pub use complete::Early;
 pub use losses::Effort;
 pub use open::{Health, OpenError, Settings};
@@ -31,7 +31,7 @@ pub use crate::ensemble::weights::Losses;
 
 use crate::bundle::Bundle;
 use crate::ensemble::weights::Weights;
-use crate::inference::Inference;
+use crate::inference::{CacheUse, Counts, Inference};
 use crate::session::Sessions;
 use crate::writer::{Attention, Blocked, Recent, Shared, Snippets, Unlisted};
 
@@ -96,9 +96,14 @@ impl Engine {
         }
     }
 
-    /// How many keystrokes the neural tier panicked at; they were answered without it.
-    pub fn inference_panics(&self) -> u64 {
-        self.inference.as_ref().map_or(0, Inference::panics)
+    /// Whether somebody was typing in a session lately.
+    pub fn is_open(&self, session: &SessionKey) -> bool {
+        self.sessions.is_open(session)
+    }
+
+    /// What the neural tier did since the start, and what its caches take; `None`: there is none.
+    pub fn neural(&self) -> Option<(Counts, CacheUse)> {
+        self.inference.as_ref().map(|inference| (inference.counts(), inference.cache_use()))
     }
 
     /// Whether a predictor takes part.

@@ -22,6 +22,8 @@ pub struct Settings {
     pub predictors: Vec<Predictor>,
     /// KV caches kept, bytes.
     pub kv_bytes: usize,
+    /// Threads that run the GPT-2, each with a session of ONNX Runtime of its own; at least one.
+    pub inference_threads: usize,
 }
 
 /// Why an engine cannot be opened; the messages say what to do.
@@ -33,8 +35,8 @@ pub enum OpenError {
     /// ONNX Runtime or the GPT-2.
     #[error(transparent)]
     Models(#[from] foretype_models::Error),
-    /// The inference thread.
-    #[error("the inference thread cannot be started: {0}. The system is out of threads or memory.")]
+    /// An inference thread.
+    #[error("an inference thread cannot be started: {0}. The system is out of threads or memory.")]
     Thread(std::io::Error),
 }
 
@@ -48,7 +50,7 @@ pub struct Health {
 }
 
 impl Engine {
-    /// Verifies and loads the bundle; with `gpt2`, loads ONNX Runtime and starts the inference thread.
+    /// Verifies and loads the bundle; with `gpt2`, loads ONNX Runtime and starts the inference threads.
     pub fn open(settings: &Settings) -> Result<Self, OpenError> {
         let bundle = Bundle::open(&settings.bundle)?;
         Self::with_bundle(bundle, settings)
@@ -59,8 +61,9 @@ impl Engine {
         let enabled = Predictor::ALL.map(|p| settings.predictors.contains(&p));
         let inference = if enabled[Predictor::Gpt2 as usize] {
             foretype_models::load_runtime(settings.runtime.as_deref())?;
-            let model = Gpt2::load(&settings.bundle, Options::default())?;
-            Some(Inference::start(model, settings.kv_bytes).map_err(OpenError::Thread)?)
+            let model = || Gpt2::load(&settings.bundle, Options::default());
+            let models = (0..settings.inference_threads.max(1)).map(|_| model()).collect::<Result<_, _>>()?;
+            Some(Inference::start(models, settings.kv_bytes).map_err(OpenError::Thread)?)
         } else {
             None
         };

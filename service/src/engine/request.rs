@@ -108,6 +108,8 @@ pub struct Request {
     pub unread: bool,
     /// Whether a mistyped word may be replaced.
     pub corrections: bool,
+    /// Whether the GPT-2 may read on while the answer is looked at.
+    pub look_ahead: bool,
     /// Whether to explain the answer.
     pub debug: bool,
     /// When the answer is due.
@@ -129,6 +131,7 @@ impl Request {
             min_confidence: None,
             unread: false,
             corrections: false,
+            look_ahead: false,
             debug: false,
             deadline,
         }

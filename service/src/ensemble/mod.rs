@@ -2,6 +2,7 @@
 
 pub mod calibrate;
 pub mod expected;
+pub mod gate;
 pub mod mixture;
 pub mod phrase;
 pub mod rank;

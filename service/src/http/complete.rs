@@ -22,6 +22,6 @@ pub(super) async fn complete(
     State(app): State<App>,
     Json { value, arrived }: Json<CompleteRequest>,
 ) -> Result<axum::Json<CompleteResponse>, ApiError> {
-    let answer = app.complete(value.check()?, arrived).await;
+    let answer = app.complete(value.check()?, arrived).await?;
     Ok(axum::Json(answer.into()))
 }

@@ -45,7 +45,7 @@ async fn complete(
         app.prepare(asked.keystroke).await;
         asked.reply.body(None)
     } else {
-        asked.reply.body(Some(&app.complete(asked.keystroke, arrived).await))
+        asked.reply.body(Some(&app.complete(asked.keystroke, arrived).await?))
     };
     Ok(if asked.reply.stream {
         Sse::new(stream::iter([Event::default().json_data(body)])).into_response()

@@ -23,7 +23,7 @@ use crate::wire::ServerMessage;
     responses(
         (status = 101, description = "What the service sends", body = ServerMessage),
         (status = 426, description = "Not a WebSocket", body = ErrorBody),
-        (status = 503, description = "Too many connections", body = ErrorBody),
+        (status = 503, description = "Too many connections, or too much to do", body = ErrorBody),
     )
 )]
 pub(super) async fn stream(
@@ -31,6 +31,11 @@ pub(super) async fn stream(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade.map_err(|_| ApiError::Upgrade)?;
+    // Nothing is known of its drafts yet, so that it counts as new.
+    if !app.door.is_open() {
+        app.metrics.turned_away();
+        return Err(ApiError::Busy);
+    }
     let Ok(place) = Arc::clone(&app.streams).try_acquire_owned() else { return Err(ApiError::Busy) };
     // A message that is a little too long is refused by name; one that is much too long ends the connection.
     let upgrade = upgrade.max_message_size(2 * LONGEST).max_frame_size(2 * LONGEST);

@@ -18,7 +18,7 @@ pub(super) async fn complete(
     body: Map<String, Value>,
     arrived: Instant,
 ) -> Result<Response, ApiError> {
-    let answer = app.complete(fields::<TabbyRequest>(body)?.keystroke(), arrived).await;
+    let answer = app.complete(fields::<TabbyRequest>(body)?.keystroke(), arrived).await?;
     Ok(Answered(TabbyResponse::from(&answer)).into_response())
 }
 

@@ -22,6 +22,7 @@ fn a_panic_costs_one_answer_its_gpt2_and_no_more() {
         runtime: None,
         predictors: vec![Predictor::Gpt2, Predictor::Domain, Predictor::Charlm],
         kv_bytes: 1 << 24,
+        inference_threads: 1,
     };
     let engine = Engine::open(&settings).expect("the shipped bundle");
     let inference = engine.inference.as_ref().expect("the GPT-2 was asked for");
@@ -29,15 +30,15 @@ fn a_panic_costs_one_answer_its_gpt2_and_no_more() {
         completion.predictors.iter().find(|(who, _)| *who == Predictor::Gpt2).expect("it is enabled").1
     };
     assert_eq!(gpt2(&complete(&engine, "Thanks for")), Status::Used);
-    assert_eq!(engine.inference_panics(), 0);
+    assert_eq!(inference.counts().panics, 0);
 
-    inference.load.panic_next.store(true, Ordering::Relaxed);
+    inference.shared.panic_next.store(true, Ordering::Relaxed);
     let without = complete(&engine, "We will rev");
     assert_eq!((gpt2(&without), without.source), (Status::Late, Source::Models));
     assert!(!without.suggestions.is_empty(), "the fast tier answers: {without:?}");
 
     assert_eq!(gpt2(&complete(&engine, "Can you please conf")), Status::Used, "the next is answered in full");
     // The asker hears of a panic before the thread has counted it, but the next answer comes after that.
-    assert_eq!(engine.inference_panics(), 1);
-    assert_eq!(inference.load.waiting.load(Ordering::Relaxed), 0, "it waits for nothing any more");
+    assert_eq!(inference.counts().panics, 1);
+    assert_eq!(inference.shared.queue.waiting(), 0, "it waits for nothing any more");
 }

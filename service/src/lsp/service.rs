@@ -63,7 +63,7 @@ impl Service {
         match self {
             Self::Remote(remote) => remote.complete(&keystroke).await,
             Self::Embedded(app) => {
-                let answer = app.complete(keystroke, std::time::Instant::now()).await;
+                let answer = app.complete(keystroke, std::time::Instant::now()).await?;
                 let texts = answer.completion.suggestions.into_iter().map(|suggestion| suggestion.text);
                 Ok(Suggested { id: answer.id, texts: texts.collect() })
             }

@@ -79,6 +79,7 @@ impl CompleteRequest {
             learn: self.learn,
             min_seq: self.min_seq,
             corrections: self.corrections,
+            look_ahead: true,
             debug: self.debug,
         })
     }

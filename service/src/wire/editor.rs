@@ -71,6 +71,7 @@ impl Draft {
             learn: true,
             min_seq: None,
             corrections: false,
+            look_ahead: true,
             debug: false,
         }
     }

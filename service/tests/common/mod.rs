@@ -43,7 +43,13 @@ impl Service {
     pub fn with(folder: &Path, predictors: &[Predictor]) -> Self {
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(folder, Box::new(|_, _| {})).unwrap());
         let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundle");
-        let settings = Models { bundle, runtime: None, predictors: predictors.to_vec(), kv_bytes: 0 };
+        let settings = Models {
+            bundle,
+            runtime: None,
+            predictors: predictors.to_vec(),
+            kv_bytes: 0,
+            inference_threads: 1,
+        };
         let engine = Arc::new(Engine::open(&settings).unwrap());
         let writers = Writers::new(store, Settings::default(), Arc::clone(&engine));
         let app = App::new(engine, writers, Arc::new(Metrics::default()), Duration::from_secs(1));

@@ -15,9 +15,10 @@ use super::corpus::Source;
 use super::{Args, progress, write_fitted};
 use crate::bundle::{Bundle, Fitted};
 use crate::engine::{
-    self, Deadline, Effort, Engine, Losses, Memory, Place, Predictor, Request, Turn, recent_turns,
+    self, Deadline, Effort, Engine, Losses, Memory, Place, Predictor, Request, Tables, Turn, recent_turns,
 };
 use crate::ensemble::calibrate::Calibration;
+use crate::ensemble::gate::{Example, Gate};
 use crate::ensemble::mixture::prefix_class;
 use crate::ensemble::rank::{Ranked, rank};
 use crate::ensemble::weights::Loss;
@@ -78,9 +79,11 @@ pub(super) fn run(args: &Args, sources: &[Source], figures: &mut BTreeMap<String
     figures.insert("nats_per_prefix".to_owned(), em::typed_loss(&typed, &fitted.prior));
 
     let bar = progress("calibrating", messages as u64);
-    let shown = runtime.block_on(show(&open(args, &fitted)?, &streams, &bar));
+    let seen = runtime.block_on(show(&open(args, &fitted)?, &streams, &bar));
     bar.finish();
+    let shown: Vec<_> = seen.iter().filter_map(Seen::shown).collect();
     fitted.calibration = Calibration::fit(&shown);
+    fitted.gate = Gate::fit(&seen.iter().map(|seen| seen.example(&fitted)).collect::<Vec<_>>());
     figures.insert(
         "shown_right".to_owned(),
         shown.iter().filter(|s| s.2).count() as f64 / shown.len().max(1) as f64,
@@ -96,6 +99,7 @@ fn open(args: &Args, fitted: &Fitted) -> Result<Engine> {
         runtime: args.runtime.clone(),
         predictors: Predictor::ALL.to_vec(),
         kv_bytes: 16 << 20,
+        inference_threads: 1,
     };
     Ok(Engine::with_bundle(bundle, &settings)?)
 }
@@ -237,9 +241,42 @@ async fn type_prefixes(engine: &Engine, streams: &[Stream<'_>], bar: &ProgressBa
     typed
 }
 
-/// What would be shown first at each position: class of the prefix, raw probability, whether it was right.
-async fn show(engine: &Engine, streams: &[Stream<'_>], bar: &ProgressBar) -> Vec<(usize, f32, bool)> {
-    let mut shown = Vec::new();
+/// What is likeliest at a position: its raw probability, and whether it was right.
+type Best = Option<(f32, bool)>;
+
+/// What would be shown first at a position.
+struct Seen {
+    /// Of the prefix.
+    class: usize,
+    /// By the fast tier alone.
+    fast: Best,
+    /// By both.
+    both: Best,
+}
+
+impl Seen {
+    fn best(tables: &Tables, position: &Position<'_>, prefix: &str) -> Best {
+        let ranked = rank(&tables.here, tables.next.as_ref(), &Calibration::default());
+        ranked.first().map(|best| (best.raw, position.right(best, prefix)))
+    }
+
+    /// For the calibration.
+    fn shown(&self) -> Option<(usize, f32, bool)> {
+        self.both.map(|(raw, right)| (self.class, raw, right))
+    }
+
+    /// For the gate: what is shown at the default threshold.
+    fn example(&self, fitted: &Fitted) -> Example {
+        let confident = |raw| fitted.calibration.confidence(self.class, raw) >= fitted.threshold;
+        let shown = |best: Best| best.filter(|(raw, _)| confident(*raw)).map(|(_, right)| right);
+        let best = self.fast.map_or(0.0, |(raw, _)| raw);
+        Example { class: self.class, best, without: shown(self.fast), with: shown(self.both) }
+    }
+}
+
+/// What would be shown at each position.
+async fn show(engine: &Engine, streams: &[Stream<'_>], bar: &ProgressBar) -> Vec<Seen> {
+    let mut seen = Vec::new();
     let teams = teams(engine, streams);
     for (salt, stream) in streams.iter().enumerate() {
         let writer = Writer::of(engine, salt, stream, &teams);
@@ -250,18 +287,16 @@ async fn show(engine: &Engine, streams: &[Stream<'_>], bar: &ProgressBar) -> Vec
                 let draft = segment::normalise(&request.text);
                 let turns = recent_turns(&request.context);
                 let place = Place::new(&draft, &turns, &request);
-                let tables = engine.consult(&place, &draft, &request).await;
-                let ranked = rank(&tables.here, tables.next.as_ref(), &Calibration::default());
-                if let Some(best) = ranked.first() {
-                    let class = prefix_class(place.cut.prefix);
-                    shown.push((class, best.raw, position.right(best, place.cut.prefix)));
-                }
+                let prefix = place.cut.prefix;
+                let fast = Seen::best(&engine.fast(&place, &request), &position, prefix);
+                let both = Seen::best(&engine.consult(&place, &draft, &request).await, &position, prefix);
+                seen.push(Seen { class: prefix_class(prefix), fast, both });
             }
             writer.learn(message.turn);
             bar.inc(1);
         }
     }
-    shown
+    seen
 }
 
 #[cfg(test)]

@@ -1,0 +1,220 @@
+//! The neural tier: threads that own a GPT-2 each, behind one bounded queue.
+//!
+//! A handle puts a question in and awaits its reply. A dropped receiver (a newer keystroke came) or a passed deadline drops it
+//! before compute is spent, or stops the work between two passes; what the cache has read by then it keeps.
+
+mod caches;
+mod cost;
+mod counts;
+mod queue;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use foretype_models::{Gpt2, Prompt, Role, Words};
+use tokio::sync::oneshot;
+
+pub use self::caches::CacheUse;
+use self::caches::Caches;
+use self::cost::{Costs, Shape};
+pub use self::counts::Counts;
+use self::counts::Tally;
+use self::queue::{Queue, Refused};
+use self::worker::{Job, Worker};
+use crate::engine::{Deadline, SessionKey};
+
+/// The answer must leave the thread this long before the deadline, to be merged and written in time.
+const MARGIN: Duration = Duration::from_micros(2_000);
+
+/// How long reading ahead may take.
+const PREPARING: Duration = Duration::from_secs(1);
+
+/// A text for the model, owned: it crosses to a thread.
+#[derive(Clone, Debug)]
+pub struct Text {
+    /// The conversation before the draft.
+    pub turns: Vec<(Role, String)>,
+    /// Who is writing.
+    pub role: Role,
+    /// The draft up to the unfinished surface.
+    pub before: String,
+}
+
+impl Text {
+    fn prompt<'a>(&'a self, turns: &'a [(Role, &'a str)], prefix: &'a str) -> Prompt<'a> {
+        Prompt { turns, role: self.role, before: &self.before, prefix }
+    }
+
+    fn turns(&self) -> Vec<(Role, &str)> {
+        self.turns.iter().map(|(role, text)| (*role, text.as_str())).collect()
+    }
+
+    fn bytes(&self) -> usize {
+        self.turns.iter().map(|(_, text)| text.len()).sum::<usize>() + self.before.len()
+    }
+}
+
+/// What is asked about one place.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The text.
+    pub text: Text,
+    /// The unfinished surface.
+    pub prefix: String,
+    /// Surfaces that start with the prefix, to be scored.
+    pub candidates: Vec<String>,
+    /// Surfaces that may follow if the prefix is already whole, to be scored.
+    pub next_candidates: Vec<String>,
+    /// The most passes of the network to spend.
+    pub max_passes: usize,
+    /// The longest continuation wanted, in words.
+    pub phrase_words: usize,
+    /// When the answer is due.
+    pub deadline: Deadline,
+    /// Whose KV cache; `None`: nothing is kept.
+    pub session: Option<SessionKey>,
+}
+
+/// What came of a question.
+#[derive(Debug)]
+pub struct Answered {
+    /// What the GPT-2 says.
+    pub words: Words,
+    /// How long it waited for a thread.
+    pub waited: Duration,
+    /// How long a thread worked on it.
+    pub worked: Duration,
+}
+
+/// A handle to the threads; they end when the last one is dropped.
+#[derive(Clone)]
+pub struct Inference {
+    shared: Arc<Shared>,
+    _open: Arc<Open>,
+}
+
+/// What handles and threads share.
+struct Shared {
+    queue: Queue<Job>,
+    caches: Caches,
+    costs: Costs,
+    tally: Tally,
+    /// The next question is to panic.
+    #[cfg(test)]
+    panic_next: std::sync::atomic::AtomicBool,
+}
+
+/// Closes the queue when the last handle is dropped.
+struct Open(Arc<Shared>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.queue.close();
+    }
+}
+
+impl std::fmt::Debug for Inference {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Inference").field("counts", &self.counts()).finish_non_exhaustive()
+    }
+}
+
+impl Inference {
+    /// Gives each model a thread of its own. At most `kv_bytes` of KV caches are kept, least recently used first out.
+    ///
+    /// # Errors
+    /// When the system has no thread to give.
+    pub fn start(models: Vec<Gpt2>, kv_bytes: usize) -> std::io::Result<Self> {
+        let queue = Queue::new(models.len());
+        let (caches, costs, tally) = (Caches::new(kv_bytes), Costs::default(), Tally::default());
+        let shared = Arc::new(Shared {
+            queue,
+            caches,
+            costs,
+            tally,
+            #[cfg(test)]
+            panic_next: Default::default(),
+        });
+        // Threads that were started end with it if another cannot be.
+        let handle = Self { shared: Arc::clone(&shared), _open: Arc::new(Open(Arc::clone(&shared))) };
+        for (number, model) in models.into_iter().enumerate() {
+            let worker = Worker::new(number, model, Arc::clone(&shared));
+            std::thread::Builder::new().name(format!("inference-{number}")).spawn(move || worker.run())?;
+        }
+        Ok(handle)
+    }
+
+    /// Asks, if the answer can be expected in time. `None`: not admitted. The text is read when there is time, then, so that the
+    /// next question about it is cheaper.
+    pub fn ask(&self, question: Question) -> Option<oneshot::Receiver<Answered>> {
+        let (deadline, cost) = (question.deadline, self.cost(&question, question.max_passes));
+        let late = question.session.clone().map(|session| (question.text.clone(), session));
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Predict { question: Box::new(question), asked: Instant::now(), reply };
+        match self.shared.queue.ask(job, deadline, cost, MARGIN) {
+            Ok(()) => Some(answer),
+            Err(refused) => {
+                self.shared.tally.refused(refused);
+                if let (Some((text, session)), Refused::Late) = (late, refused) {
+                    self.prepare(text, session);
+                }
+                None
+            }
+        }
+    }
+
+    /// What a question is expected to take if it may spend so many passes.
+    pub fn cost(&self, question: &Question, max_passes: usize) -> Duration {
+        let bytes = question.text.bytes() + question.prefix.len();
+        let read = question.session.as_ref().map_or(0, |session| self.shared.caches.read(session));
+        self.shared.costs.of(Shape { unread: bytes.saturating_sub(read), passes: max_passes })
+    }
+
+    /// How long a question due at `deadline` would wait for a thread.
+    pub fn wait(&self, deadline: Deadline) -> Duration {
+        self.shared.queue.ahead(deadline)
+    }
+
+    /// log P of each surface of a message, if the threads have nothing else to do. Gives way to any question.
+    pub fn losses(
+        &self,
+        text: Text,
+        surfaces: Vec<String>,
+        max_passes: usize,
+    ) -> Option<oneshot::Receiver<Vec<Option<f32>>>> {
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Losses { text, surfaces, max_passes, reply };
+        (self.shared.queue.is_idle() && self.shared.queue.add(job)).then_some(answer)
+    }
+
+    /// Reads a text into a session's cache when there is nothing else to do. Gives way to any question; what was read by then is
+    /// kept.
+    pub fn prepare(&self, text: Text, session: SessionKey) {
+        let job = Job::Prepare { text, session, deadline: Deadline::after(PREPARING) };
+        if !self.shared.queue.add(job) {
+            self.shared.tally.refused(Refused::Full);
+        }
+    }
+
+    /// Drops all caches of a writer; resolves when they are gone.
+    pub async fn forget(&self, tenant: &str, writer: &str) {
+        self.shared.caches.forget(tenant, writer);
+        // A thread may be at work for the writer; it comes to an end within a budget.
+        while self.shared.caches.is_out(tenant, writer) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// What was done and what was not, since the start.
+    pub fn counts(&self) -> Counts {
+        self.shared.tally.counts()
+    }
+
+    /// What KV caches take.
+    pub fn cache_use(&self) -> CacheUse {
+        self.shared.caches.used()
+    }
+}

@@ -1,0 +1,324 @@
+//! The bounded queue before the inference threads: the earliest deadline goes first (Liu and Layland 1973).
+//!
+//! Two lanes. Questions are urgent, admitted if what is expected to go before them leaves them time. What can wait (reading
+//! ahead, what a sent message teaches) is done when nothing urgent is there. Work whose asker is gone or whose time has passed is
+//! dropped when it is its turn, before anything is spent on it; two threads never work for one session at once.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::engine::{Deadline, SessionKey};
+
+/// Questions that may wait. More would only be late.
+const URGENT: usize = 64;
+/// Other work that may wait.
+const PATIENT: usize = 64;
+
+/// What the queue needs to know of its entries.
+pub(super) trait Job {
+    /// Whose cache it works with.
+    fn session(&self) -> Option<&SessionKey>;
+    /// Why it is not worth starting any more.
+    fn is_void(&self) -> Option<Void>;
+}
+
+/// Why an entry was dropped when its turn came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Void {
+    /// Its asker is gone: a newer keystroke came.
+    Superseded,
+    /// Its time has passed.
+    Expired,
+}
+
+/// Why a question was not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// So many wait already.
+    Full,
+    /// It would not be answered in time.
+    Late,
+}
+
+struct Urgent<J> {
+    deadline: Deadline,
+    /// What it is expected to take.
+    cost: Duration,
+    job: J,
+}
+
+/// What a thread is at.
+#[derive(Clone, Default)]
+struct Running {
+    session: Option<SessionKey>,
+    /// When it is expected to be done.
+    until: Option<Instant>,
+}
+
+struct State<J> {
+    urgent: Vec<Urgent<J>>,
+    patient: VecDeque<J>,
+    running: Vec<Running>,
+    open: bool,
+}
+
+/// The queue of all threads. Locked for microseconds, never while a thread works.
+pub(super) struct Queue<J> {
+    state: Mutex<State<J>>,
+    arrived: Condvar,
+    /// Questions that wait: what patient work gives way to.
+    waiting: AtomicUsize,
+}
+
+impl<J: Job> Queue<J> {
+    /// For so many threads.
+    pub(super) fn new(threads: usize) -> Self {
+        let running = vec![Running::default(); threads];
+        let state = State { urgent: Vec::new(), patient: VecDeque::new(), running, open: true };
+        Self { state: Mutex::new(state), arrived: Condvar::new(), waiting: AtomicUsize::new(0) }
+    }
+
+    /// Puts a question in, due at `deadline` less `margin`, if it can be answered in time.
+    pub(super) fn ask(
+        &self,
+        job: J,
+        deadline: Deadline,
+        cost: Duration,
+        margin: Duration,
+    ) -> Result<(), Refused> {
+        let mut state = self.lock();
+        let ahead = state.ahead(deadline);
+        // With nothing ahead its own work ends at the deadline by itself, and what was found until then counts.
+        let wait = if ahead.is_zero() { Duration::ZERO } else { ahead + cost };
+        if deadline.left() <= wait + margin {
+            return Err(Refused::Late);
+        }
+        if state.urgent.len() >= URGENT {
+            state.urgent.retain(|entry| entry.job.is_void().is_none());
+            if state.urgent.len() >= URGENT {
+                return Err(Refused::Full);
+            }
+        }
+        state.urgent.push(Urgent { deadline, cost, job });
+        self.note(&state);
+        drop(state);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Puts work in that can wait; `false`: there is no room. Of a session only the newest is kept.
+    pub(super) fn add(&self, job: J) -> bool {
+        let mut state = self.lock();
+        if let Some(session) = job.session() {
+            let session = session.clone();
+            state.patient.retain(|other| other.session() != Some(&session));
+        }
+        if state.patient.len() >= PATIENT {
+            return false;
+        }
+        state.patient.push_back(job);
+        drop(state);
+        self.arrived.notify_one();
+        true
+    }
+
+    /// What a question due at `deadline` would wait for.
+    pub(super) fn ahead(&self, deadline: Deadline) -> Duration {
+        self.lock().ahead(deadline)
+    }
+
+    /// Whether nothing waits and no thread is at work.
+    pub(super) fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.urgent.is_empty() && state.patient.is_empty() && state.running.iter().all(|r| r.until.is_none())
+    }
+
+    /// How many questions wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// The next entry for a thread, when there is one; those it passed over as void go to `dropped`. `None`: the queue is closed.
+    pub(super) fn next(&self, thread: usize, mut dropped: impl FnMut(Void)) -> Option<J> {
+        let mut state = self.lock();
+        loop {
+            if !state.open {
+                return None;
+            }
+            state.urgent.retain(|entry| entry.job.is_void().map(&mut dropped).is_none());
+            state.patient.retain(|job| job.is_void().map(&mut dropped).is_none());
+            if let Some((job, cost)) = state.first() {
+                let session = job.session().cloned();
+                state.running[thread] = Running { session, until: Some(Instant::now() + cost) };
+                self.note(&state);
+                return Some(job);
+            }
+            self.note(&state);
+            state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// A thread is done with its entry.
+    pub(super) fn done(&self, thread: usize) {
+        self.lock().running[thread] = Running::default();
+        // An entry may have waited for its session.
+        self.arrived.notify_one();
+    }
+
+    /// Drops what waits and lets the threads end.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.open = false;
+        state.urgent.clear();
+        state.patient.clear();
+        drop(state);
+        self.arrived.notify_all();
+    }
+
+    fn note(&self, state: &State<J>) {
+        self.waiting.store(state.urgent.len(), Ordering::Relaxed);
+    }
+
+    /// A panic while it was held leaves the state whole: each change is one insertion or removal.
+    fn lock(&self) -> MutexGuard<'_, State<J>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<J: Job> State<J> {
+    /// The expected time until a thread is free for a question that is due at `deadline`.
+    fn ahead(&self, deadline: Deadline) -> Duration {
+        let now = Instant::now();
+        let rest = self.running.iter().filter_map(|running| running.until);
+        let rest: Duration = rest.map(|until| until.saturating_duration_since(now)).sum();
+        let before = self.urgent.iter().filter(|entry| entry.deadline <= deadline);
+        let before: Duration =
+            before.filter(|entry| entry.job.is_void().is_none()).map(|entry| entry.cost).sum();
+        (rest + before) / self.running.len() as u32
+    }
+
+    /// Takes out what goes next: the question due first, else what waited longest.
+    fn first(&mut self) -> Option<(J, Duration)> {
+        let free = |job: &J| {
+            job.session().is_none_or(|session| {
+                self.running.iter().all(|running| running.session.as_ref() != Some(session))
+            })
+        };
+        let urgent = (0..self.urgent.len()).filter(|&at| free(&self.urgent[at].job));
+        if let Some(at) = urgent.min_by_key(|&at| self.urgent[at].deadline) {
+            let Urgent { cost, job, .. } = self.urgent.swap_remove(at);
+            return Some((job, cost));
+        }
+        let patient = self.patient.iter().position(free)?;
+        // It gives way, so that nobody waits for it.
+        Some((self.patient.remove(patient)?, Duration::ZERO))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[derive(Clone, Debug, Default)]
+    struct Task {
+        name: &'static str,
+        session: Option<SessionKey>,
+        gone: Arc<AtomicBool>,
+    }
+
+    impl Job for Task {
+        fn session(&self) -> Option<&SessionKey> {
+            self.session.as_ref()
+        }
+
+        fn is_void(&self) -> Option<Void> {
+            self.gone.load(Ordering::Relaxed).then_some(Void::Superseded)
+        }
+    }
+
+    fn task(name: &'static str) -> Task {
+        Task { name, ..Task::default() }
+    }
+
+    fn of_session(name: &'static str, session: &str) -> Task {
+        let session = SessionKey { tenant: "t".into(), writer: None, session: session.into() };
+        Task { name, session: Some(session), ..Task::default() }
+    }
+
+    fn in_ms(ms: u32) -> Deadline {
+        Deadline::after(MS * ms)
+    }
+
+    fn next(queue: &Queue<Task>, thread: usize) -> &'static str {
+        let task = queue.next(thread, |_| ()).expect("it is open");
+        task.name
+    }
+
+    #[test]
+    fn the_earliest_deadline_goes_first_and_what_can_wait_last() {
+        let queue = Queue::new(1);
+        assert!(queue.add(task("patient")));
+        for (name, due) in [("second", 2_000), ("first", 1_000), ("third", 3_000)] {
+            queue.ask(task(name), in_ms(due), MS, MS).expect("there is time");
+        }
+        assert_eq!(queue.waiting(), 3);
+        assert_eq!([(); 4].map(|()| next(&queue, 0)), ["first", "second", "third", "patient"]);
+        queue.done(0);
+        assert!(queue.is_idle());
+    }
+
+    #[test]
+    fn only_what_can_be_answered_in_time_is_admitted() {
+        let queue = Queue::new(1);
+        assert_eq!(queue.ask(task("past"), in_ms(0), MS, MS), Err(Refused::Late));
+        // Alone it may try, however long it may take.
+        queue.ask(task("long"), in_ms(500), 10_000 * MS, MS).expect("nothing is ahead");
+        assert_eq!(queue.ask(task("behind it"), in_ms(900), MS, MS), Err(Refused::Late));
+        queue.ask(task("before it"), in_ms(400), MS, MS).expect("it is due earlier");
+        // What nobody waits for takes no time.
+        let queue = Queue::new(1);
+        let gone = task("gone");
+        queue.ask(gone.clone(), in_ms(500), 10_000 * MS, MS).expect("nothing is ahead");
+        gone.gone.store(true, Ordering::Relaxed);
+        queue.ask(task("next"), in_ms(900), MS, MS).expect("nothing is ahead any more");
+        let mut dropped = Vec::new();
+        assert_eq!(queue.next(0, |why| dropped.push(why)).map(|task| task.name), Some("next"));
+        assert_eq!(dropped, [Void::Superseded]);
+    }
+
+    #[test]
+    fn two_threads_share_the_wait_but_never_a_session() {
+        let queue = Queue::new(2);
+        for name in ["one", "two"] {
+            queue.ask(of_session(name, "a"), in_ms(60_000), 10_000 * MS, MS).expect("there is time");
+        }
+        queue.ask(of_session("other", "b"), in_ms(90_000), MS, MS).expect("there is time");
+        assert_eq!(next(&queue, 0), "one");
+        assert_eq!(next(&queue, 1), "other", "the session of the second is at work");
+        queue.done(0);
+        assert_eq!(next(&queue, 0), "two");
+    }
+
+    #[test]
+    fn it_is_bounded_and_keeps_of_a_session_the_newest_to_prepare() {
+        let queue = Queue::new(1);
+        for _ in 0..URGENT {
+            queue.ask(task("question"), in_ms(60_000), Duration::ZERO, MS).expect("there is room");
+        }
+        assert_eq!(queue.ask(task("one more"), in_ms(60_000), Duration::ZERO, MS), Err(Refused::Full));
+        assert!(queue.add(of_session("old", "a")) && queue.add(of_session("new", "a")));
+        (1..PATIENT).for_each(|_| assert!(queue.add(task("patient"))));
+        assert!(!queue.add(task("one more")));
+        (0..URGENT).for_each(|_| assert_eq!(next(&queue, 0), "question"));
+        assert_eq!(next(&queue, 0), "new");
+        queue.close();
+        assert!(queue.next(0, |_| ()).is_none());
+    }
+}
