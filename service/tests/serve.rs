@@ -2,45 +2,20 @@
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(unreachable_pub, reason = "the shared module is not a crate")]
+
+#[path = "common/binary.rs"]
+mod binary;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use binary::{Running, bundle, command, start};
 use foretype::store::{Sqlite, Store, WriterKey};
-
-fn bundle() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundle")
-}
-
-/// `foretype serve` without the GPT-2, which takes a second to load, on ports of the system's choice.
-fn command(bundle: &Path, data: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_foretype"));
-    command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
-    command.args(["--predictors", "personal,domain,charlm", "--bundle"]).arg(bundle).arg("--data").arg(data);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-struct Running {
-    child: Child,
-    /// Held, so that the service can go on writing.
-    _out: BufReader<ChildStdout>,
-    address: String,
-}
-
-fn start(data: &Path) -> Running {
-    let mut child = command(&bundle(), data).spawn().unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap());
-    let mut line = String::new();
-    out.read_line(&mut line).unwrap();
-    let address = line.trim_end().rsplit_once("http://").expect(&line).1.to_owned();
-    Running { child, _out: out, address }
-}
 
 /// A request whose body has `length` bytes, `body` the first of them.
 fn send(socket: &mut TcpStream, path: &str, length: usize, body: &str) {

@@ -2,12 +2,14 @@
 
 use std::net::IpAddr;
 
+use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::json::{ARRIVAL, BODY_LIMIT};
 use crate::app::App;
 use crate::error::ApiError;
 
@@ -32,16 +34,33 @@ pub(super) async fn loopback(request: Request, next: Next) -> Result<Response, A
     Ok(next.run(request).await)
 }
 
-/// Sheds what exceeds the permits, at once: waiting would only make everyone late.
+/// Sheds what exceeds the permits, at once: waiting would only make everyone late. A body of declared length is there before a
+/// permit is taken, so that who sends slowly holds none.
 pub(super) async fn admit(
     State(app): State<App>,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
+    let request = match length(request.headers()) {
+        Some(length @ 1..=BODY_LIMIT) => arrived(request, length).await?,
+        _ => request,
+    };
     let Ok(_permit) = app.admission.try_acquire() else {
         return Err(ApiError::Busy);
     };
     Ok(next.run(request).await)
+}
+
+fn length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The request with its whole body, which is read when this resolves.
+async fn arrived(request: Request, length: usize) -> Result<Request, ApiError> {
+    let (parts, body) = request.into_parts();
+    let body = tokio::time::timeout(ARRIVAL, to_bytes(body, length)).await.map_err(|_| ApiError::Timeout)?;
+    let body = body.map_err(|_| ApiError::Malformed("it did not arrive whole".into()))?;
+    Ok(Request::from_parts(parts, body.into()))
 }
 
 /// HTTP/2 names the host in the URI.
