@@ -1,8 +1,8 @@
 //! Capacity: how many writers a service takes before its suggestions are worth noticeably less.
 //!
-//! Every message is typed alone first, with every answer waited for. A step of so many writers is held against what just its own
-//! messages were worth then: which of them were typed does not count, only what the load took. Writers are doubled until they
-//! are too many, then the range is halved.
+//! Every message is typed alone first, with the longest budget and every answer waited for. A step of so many writers is held
+//! against what just its own messages were worth then: which of them were typed does not count, only what came too late. Writers
+//! are doubled until they are too many, then the range is halved.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,13 +16,17 @@ use crate::crowd::{self, Plan};
 use crate::report::Report;
 use crate::tally::Typed;
 
+/// The longest budget the service takes, milliseconds: alone, nothing is late however busy the machine is.
+const UNHURRIED: f64 = 1_000.0;
+
 /// Seconds a step takes by default.
 const STEP: u64 = 30;
 
 /// What is looked for.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Search {
-    /// Find the highest number of writers at which net is not --loss points below that of one alone, from --writers on
+    /// Find the highest number of writers at which net is at most --loss points below that of one alone who has all the time there is;
+    /// the search begins with --writers
     #[arg(long)]
     pub capacity: bool,
     /// Points of net that a load may take
@@ -71,7 +75,8 @@ pub async fn find(plan: &Plan, search: &Search, streams: &[Stream]) -> Result<Ca
     ensure!(!plan.patient, "--patient: who waits for every answer loses nothing by load");
     let streams = first(streams, plan.limit, search.messages);
     say(format_args!("typing all messages alone"))?;
-    let alone = crowd::run(&Plan { patient: true, writers: 1, ..plan.clone() }, streams).await?;
+    let unhurried = Plan { patient: true, writers: 1, budget_ms: Some(UNHURRIED), ..plan.clone() };
+    let alone = crowd::run(&unhurried, streams).await?;
     let worth: HashMap<_, _> = alone.typed.iter().map(|typed| (typed.message, *typed)).collect();
     say(format_args!("net {:.3}", alone.saved.net))?;
     let mut steps = Vec::new();

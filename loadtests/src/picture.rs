@@ -117,7 +117,7 @@ fn milliseconds(lines: &[Line]) -> Axis {
     let most = values.fold(10.0, f64::max);
     Axis {
         name: "milliseconds",
-        range: 0.1..1.5 * most,
+        range: 0.1..4.0 * most,
         ratios: true,
         label: |ms| if ms < 1.0 { format!("{ms:.1}") } else { format!("{ms:.0}") },
     }

@@ -44,7 +44,7 @@ pub(crate) struct Tally {
     pub(crate) first_us: Histogram<u64>,
     /// What the service says it took, of whole answers.
     pub(crate) server_us: Histogram<u64>,
-    /// From when a message was sent until it was learned.
+    /// What `whole_us` has, by the second of the window.
     pub(crate) whole_by_second: Vec<Histogram<u64>>,
     /// Drafts asked about.
     pub(crate) asked: u64,
