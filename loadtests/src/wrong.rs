@@ -152,7 +152,7 @@ impl Witness for Notes {
     async fn begin(&mut self, desk: &Desk<'_>, writer: Option<&str>, message: &Message) -> Result<()> {
         let asked = desk.keystroke(writer, message, "")?;
         let memory = match &asked.writer {
-            Some(writer) => Some(desk.app.writers.get(&foretype::app::key(writer)).await?.memory()),
+            Some(writer) => Some(desk.app.writers.get(&desk.app.caller.record(writer)).await?.memory()),
             None => None,
         };
         let losses = desk

@@ -22,6 +22,8 @@ pub struct Given {
     pub record: Record,
     /// How many suggestions it had.
     pub shown: usize,
+    /// Whose customer asked.
+    pub tenant: Arc<str>,
     /// Whose outcome it will be; `None`: nobody named, or nothing may be kept.
     pub writer: Option<WriterKey>,
 }
@@ -75,7 +77,7 @@ mod tests {
 
     fn given(writer: Option<&str>) -> Given {
         let writer = writer.map(|writer| WriterKey { tenant: "default".into(), writer: writer.into() });
-        Given { record: Record::default(), shown: 1, writer }
+        Given { record: Record::default(), shown: 1, tenant: "default".into(), writer }
     }
 
     #[test]

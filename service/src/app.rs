@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 
 use crate::answers::{Answers, Given};
+use crate::caller::Caller;
 use crate::door::Door;
 use crate::engine::{
     Completion, Deadline, Early, Effort, Engine, Outcome, Predictor, Request, SessionKey, Turn,
 };
 use crate::ensemble::weights::{BUCKETS, MEMBERS, Weights};
 use crate::error::ApiError;
+use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::privacy;
 use crate::store::{TeamKey, Usage, WriterKey};
@@ -23,9 +25,6 @@ pub use import::{Import, Imported};
 mod import;
 mod writers;
 
-/// The one tenant until there are keys.
-pub const TENANT: &str = "default";
-
 /// Requests worked on at once; more are told to retry, which keeps those that are in within their budget.
 const CONCURRENCY: usize = 512;
 
@@ -35,7 +34,7 @@ const IMPORTS: usize = 4;
 /// WebSockets open at once.
 const STREAMS: usize = 4_096;
 
-/// Everything handlers share. Cloning shares it.
+/// Everything handlers share, and who asks. Cloning shares it.
 #[derive(Clone)]
 pub struct App {
     /// Predicts.
@@ -54,6 +53,10 @@ pub struct App {
     pub imports: Arc<Semaphore>,
     /// Who may begin a draft.
     pub door: Door,
+    /// The API keys that hold.
+    pub keys: Arc<Keyring>,
+    /// Who asks.
+    pub caller: Arc<Caller>,
     /// The budget of a request that names none.
     pub budget: Duration,
     stopping: Arc<watch::Sender<bool>>,
@@ -122,8 +125,8 @@ pub struct Answer {
 /// A checked message to learn.
 #[derive(Clone, Debug)]
 pub struct Lesson {
-    /// Who wrote it.
-    pub writer: WriterId,
+    /// Who wrote it; `None`: the writer the key is bound to.
+    pub writer: Option<WriterId>,
     /// As it came: not yet filtered.
     pub text: String,
     /// Turns before it.
@@ -197,8 +200,26 @@ impl App {
         let [admission, streams, imports] =
             [CONCURRENCY, STREAMS, IMPORTS].map(|permits| Arc::new(Semaphore::new(permits)));
         let (answers, stopping) = (Arc::default(), Arc::new(watch::Sender::new(false)));
-        let door = Door::default();
-        Self { engine, writers, answers, metrics, admission, streams, imports, door, budget, stopping }
+        let (door, keys, caller) = (Door::default(), Arc::default(), Arc::new(Caller::local()));
+        Self {
+            engine,
+            writers,
+            answers,
+            metrics,
+            admission,
+            streams,
+            imports,
+            door,
+            keys,
+            caller,
+            budget,
+            stopping,
+        }
+    }
+
+    /// The same for another caller.
+    pub fn asked_by(&self, caller: Arc<Caller>) -> Self {
+        Self { caller, ..self.clone() }
     }
 
     /// Tells open connections to end.
@@ -222,23 +243,28 @@ impl App {
     /// The same, with what the fast tier says as an answer of its own before.
     pub async fn complete_in_stages(
         &self,
-        keystroke: Keystroke,
+        mut keystroke: Keystroke,
         arrived: Instant,
         early: Option<Early<'_, Answer>>,
     ) -> Result<Answer, ApiError> {
-        if !self.door.is_open() && !session(&keystroke).is_some_and(|session| self.engine.is_open(&session)) {
+        keystroke.writer = self.caller.own(keystroke.writer)?;
+        if !self.door.is_open()
+            && !self.session(&keystroke).is_some_and(|session| self.engine.is_open(&session))
+        {
             self.metrics.turned_away();
             return Err(ApiError::Busy);
         }
         let budget = keystroke.budget.unwrap_or(self.budget);
         let deadline = Deadline::after(budget.saturating_sub(arrived.elapsed()));
-        let (learn, key) = (keystroke.learn, keystroke.writer.as_ref().map(key));
+        let key = keystroke.writer.as_ref().map(|writer| self.caller.record(writer));
+        let learn = keystroke.learn;
         let (request, stale) = self.request(keystroke, deadline).await;
         let answer = |mut completion: Completion| {
             let record = std::mem::take(&mut completion.record);
             let given = Given {
                 record: if learn { record } else { Default::default() },
                 shown: completion.suggestions.len(),
+                tenant: Arc::clone(&self.caller.tenant),
                 writer: key.clone().filter(|_| learn),
             };
             let id = self.answers.remember(given);
@@ -257,21 +283,30 @@ impl App {
     }
 
     /// Lets the models read what stands before a draft, before its first key comes.
-    pub async fn prepare(&self, keystroke: Keystroke) {
+    pub async fn prepare(&self, mut keystroke: Keystroke) -> Result<(), ApiError> {
+        keystroke.writer = self.caller.own(keystroke.writer)?;
         let (request, _) = self.request(keystroke, Deadline::after(PREPARING)).await;
         self.engine.prepare(&request);
+        Ok(())
+    }
+
+    /// What is kept of a draft between its keystrokes goes under this name.
+    fn session(&self, keystroke: &Keystroke) -> Option<SessionKey> {
+        let session = keystroke.session.as_deref().filter(|_| keystroke.learn)?;
+        let writer = keystroke.writer.as_ref().map(WriterId::shared);
+        Some(SessionKey { tenant: Arc::clone(&self.caller.tenant), writer, session: session.into() })
     }
 
     /// What the engine is asked, and whether `min_seq` was not reached.
     async fn request(&self, keystroke: Keystroke, deadline: Deadline) -> (Request, bool) {
-        let key = keystroke.writer.as_ref().map(key);
+        let key = keystroke.writer.as_ref().map(|writer| self.caller.record(writer));
         let writer = match &key {
             Some(key) => self.writers.get_by(key, deadline).await,
             None => None,
         };
         let unread = writer.is_none() && key.as_ref().is_some_and(|key| self.writers.store().blocks(key));
         let stale = is_stale(writer.as_deref(), keystroke.min_seq, deadline).await;
-        let session = session(&keystroke);
+        let session = self.session(&keystroke);
         let request = Request {
             text: keystroke.text,
             after: keystroke.after,
@@ -298,8 +333,13 @@ impl App {
 
     async fn learn_with(&self, lesson: Lesson, effort: Effort) -> Result<u64, ApiError> {
         let text = privacy::filter(&lesson.text).into_owned();
-        let key = key(&lesson.writer);
-        let writer = self.writers.get(&key).await?;
+        let nobody = || ApiError::invalid("writer", "say who wrote it");
+        let key = self.caller.record(&self.caller.own(lesson.writer)?.ok_or_else(nobody)?);
+        let mut writer = self.writers.get(&key).await?;
+        if let (Some(team), None) = (&self.caller.team, writer.team()) {
+            self.writers.assign(&key, Some(team.shared())).await?;
+            writer = self.writers.get(&key).await?;
+        }
         let (memory, team) = (writer.memory(), self.team_of(&writer));
         drop(writer);
         // Before it is learned: what each predictor would have thought of it is what the weights learn from.
@@ -321,7 +361,8 @@ impl App {
 
     /// Puts a writer into a team, or into none; resolves once it is durable.
     pub async fn assign(&self, writer: &WriterId, team: Option<TeamId>) -> Result<(), ApiError> {
-        let key = key(writer);
+        self.caller.is_free()?;
+        let key = self.caller.key_of(writer)?;
         if team.is_none() {
             self.known(&key).await?;
         }
@@ -330,7 +371,7 @@ impl App {
 
     /// What a team shares.
     pub async fn about_team(&self, team: &TeamId) -> Result<AboutTeam, ApiError> {
-        let key = TeamKey { tenant: TENANT.into(), team: team.shared() };
+        let key = self.caller.team(team)?;
         let members = self.writers.store().members(&key).await?;
         if members == 0 {
             return Err(ApiError::NotFound("no writer is in this team".into()));
@@ -355,6 +396,10 @@ impl App {
         let unknown = || ApiError::NotFound("no answer of this id in the last 10 minutes".into());
         let answer = self.answers.find(&verdict.id).ok_or_else(unknown)?;
         let given = &answer.1;
+        let anothers = given.writer.as_ref().is_some_and(|key| !self.caller.was_given(key));
+        if anothers || given.tenant != self.caller.tenant {
+            return Err(unknown());
+        }
         if verdict.index >= given.shown {
             return Err(ApiError::invalid("index", format!("the answer had {} suggestions", given.shown)));
         }
@@ -371,7 +416,7 @@ impl App {
 
     /// The texts a writer keeps ready.
     pub async fn snippets(&self, writer: &WriterId) -> Result<Snippets, ApiError> {
-        let memory = self.known(&key(writer)).await?.memory();
+        let memory = self.known(&self.caller.key_of(writer)?).await?.memory();
         let memory = memory.read().unwrap_or_else(PoisonError::into_inner);
         Ok(memory.snippets.clone())
     }
@@ -379,12 +424,12 @@ impl App {
     /// Replaces the texts a writer keeps ready; resolves once that is durable.
     pub async fn keep(&self, writer: &WriterId, snippets: Snippets) -> Result<u64, ApiError> {
         let content = Content::Snippets(snippets);
-        Ok(self.writers.record(&key(writer), &content, crate::clock::now_ms(), None).await?)
+        Ok(self.writers.record(&self.caller.key_of(writer)?, &content, crate::clock::now_ms(), None).await?)
     }
 
     /// What is stored about a writer.
     pub async fn about(&self, writer: &WriterId) -> Result<About, ApiError> {
-        let key = key(writer);
+        let key = self.caller.key_of(writer)?;
         let warm = self.known(&key).await?;
         let usage = self.writers.store().usage(&key).await?;
         let memory = warm.memory();
@@ -405,7 +450,7 @@ impl App {
 
     /// Erases a writer from disk and memory.
     pub async fn erase(&self, writer: &WriterId) -> Result<(), ApiError> {
-        let key = key(writer);
+        let key = self.caller.key_of(writer)?;
         let erased = self.writers.erase(&key).await;
         self.answers.forget_writer(&key);
         self.forget_sessions(writer).await;
@@ -415,12 +460,13 @@ impl App {
     /// Drops sessions and KV caches, after what they are of is gone: a keystroke that was under way may have left something
     /// until then.
     async fn forget_sessions(&self, writer: &WriterId) {
-        self.engine.forget_writer(TENANT, writer.as_str()).await;
+        let tenant = Arc::clone(&self.caller.tenant);
+        self.engine.forget_writer(&tenant, writer.as_str()).await;
         // One that began before may go on until its deadline.
         let (engine, name) = (Arc::clone(&self.engine), writer.clone());
         tokio::spawn(async move {
             tokio::time::sleep(LONGEST_BUDGET).await;
-            engine.forget_writer(TENANT, name.as_str()).await;
+            engine.forget_writer(&tenant, name.as_str()).await;
         });
     }
 }
@@ -430,11 +476,6 @@ const PREPARING: Duration = Duration::from_secs(1);
 
 /// The largest budget a request can ask for.
 const LONGEST_BUDGET: Duration = Duration::from_secs(1);
-
-/// The key of a writer of the one tenant.
-pub fn key(writer: &WriterId) -> WriterKey {
-    WriterKey { tenant: TENANT.into(), writer: writer.shared() }
-}
 
 fn nobody() -> ApiError {
     ApiError::NotFound("nothing is stored about this writer".into())
@@ -457,11 +498,4 @@ fn mean_factors(weights: &Weights) -> [f32; MEMBERS] {
         }
     }
     logs.map(f32::exp)
-}
-
-/// What is kept of a draft between its keystrokes goes under this name.
-fn session(keystroke: &Keystroke) -> Option<SessionKey> {
-    let session = keystroke.session.as_deref().filter(|_| keystroke.learn)?;
-    let writer = keystroke.writer.as_ref().map(|writer| key(writer).writer);
-    Some(SessionKey { tenant: TENANT.into(), writer, session: session.into() })
 }

@@ -10,9 +10,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::build;
+use crate::caller::{LOCAL, Scope};
 use crate::engine::Predictor;
 use crate::wire::Role;
-use crate::writer::WriterId;
+use crate::writer::{Id, WriterId};
 
 /// Foretype finishes the sentences of people who write all day.
 ///
@@ -50,6 +51,8 @@ pub enum Command {
     Serve(Serve),
     /// Finish one text in the terminal
     Complete(Complete),
+    /// Say who may ask the service
+    Keys(Keys),
     /// Complete in an editor that speaks LSP
     Lsp(Lsp),
     /// Build a bundle from a folder of texts
@@ -68,7 +71,7 @@ pub enum LogFormat {
 /// `foretype serve`.
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Where the API and the page are. Loopback only: there are no API keys yet.
+    /// Where the API and the page are. Other than loopback only with API keys (`foretype keys add`), behind what encrypts.
     #[arg(long, env = "FORETYPE_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     #[arg(help_heading = "Listening")]
     pub listen: SocketAddr,
@@ -152,6 +155,10 @@ pub struct Complete {
     #[arg(long, env = "FORETYPE_WRITER", value_name = "ID", value_parser = WriterId::new)]
     pub writer: Option<WriterId>,
 
+    /// Whose customer the writer is.
+    #[arg(long, env = "FORETYPE_TENANT", value_name = "ID", default_value = LOCAL, value_parser = Id::new)]
+    pub tenant: Id,
+
     /// Who is writing.
     #[arg(long, env = "FORETYPE_ROLE", value_name = "ROLE", default_value = "author")]
     pub role: Role,
@@ -175,12 +182,82 @@ pub struct Complete {
     pub models: Models,
 }
 
+/// `foretype keys`.
+#[derive(Debug, Args)]
+#[command(after_help = KEYS)]
+pub struct Keys {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub command: KeysCommand,
+}
+
+const KEYS: &str = "With a first key, every request needs one: `authorization: Bearer KEY`. A running
+service takes over what is added and revoked within a second. Of a key only its SHA-256 is stored.
+
+Examples:
+  foretype keys add --writer ann                    for Ann's plugins, which become hers alone
+  foretype keys add --tenant acme --team desk-4     for a client that names its writers itself
+  foretype keys add --tenant acme --scope writers   for erasing and exporting, nothing else
+  foretype keys list
+  foretype keys revoke 4f1c0a9be2d7";
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make a key, and show it once
+    Add(AddKey),
+    /// Show the keys that hold, not their secrets
+    List {
+        /// Folder of what writers taught. Default: the platform's folder for application data.
+        #[arg(long, env = "FORETYPE_DATA", value_name = "DIR")]
+        data: Option<PathBuf>,
+    },
+    /// Make a key hold no more
+    Revoke {
+        /// Its name, as `list` shows it, or the key itself.
+        id: String,
+
+        /// Folder of what writers taught. Default: the platform's folder for application data.
+        #[arg(long, env = "FORETYPE_DATA", value_name = "DIR")]
+        data: Option<PathBuf>,
+    },
+}
+
+/// `foretype keys add`.
+#[derive(Debug, Args)]
+pub struct AddKey {
+    /// The customer. What their writers taught does not exist for others.
+    #[arg(long, value_name = "ID", default_value = LOCAL, value_parser = Id::new)]
+    pub tenant: Id,
+
+    /// The team that writers who teach with this key are put into, if they are in none.
+    #[arg(long, value_name = "ID", value_parser = Id::new)]
+    pub team: Option<Id>,
+
+    /// The only writer it is for. Requests need not name them, and may name nobody else.
+    #[arg(long, value_name = "ID", value_parser = Id::new)]
+    pub writer: Option<Id>,
+
+    /// What it may be used for: `complete` (suggestions and what became of them), `learn` (messages that were sent), `writers` (see
+    /// and change what is stored).
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_values = ["complete", "learn"])]
+    pub scope: Vec<Scope>,
+
+    /// Folder of what writers taught. Default: the platform's folder for application data.
+    #[arg(long, env = "FORETYPE_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
 /// `foretype lsp`.
 #[derive(Debug, Args)]
 pub struct Lsp {
     /// The service to ask.
     #[arg(long, env = "FORETYPE_URL", value_name = "URL", default_value = "http://127.0.0.1:8080")]
     pub url: String,
+
+    /// The API key, if the service wants one.
+    #[arg(long, env = "FORETYPE_KEY", value_name = "KEY", hide_env_values = true)]
+    pub key: Option<String>,
 
     /// Ask no service: load the models into this process. One at a time can keep a data folder.
     #[arg(long, env = "FORETYPE_EMBEDDED")]

@@ -53,7 +53,9 @@ pub enum WriterRefused {
 pub enum ApiError {
     /// The body is not JSON.
     Malformed(String),
-    /// Refused whoever asks: another site's page, a proxy, a foreign host name.
+    /// No API key that holds.
+    Unauthorized(&'static str),
+    /// Refused to this caller, or whoever asks: another site's page, a proxy, a foreign host name.
     Forbidden(&'static str),
     /// No such thing.
     NotFound(Cow<'static, str>),
@@ -134,6 +136,7 @@ impl ApiError {
     fn status(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed"),
+            Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
@@ -151,7 +154,7 @@ impl ApiError {
     fn message(&self) -> String {
         match self {
             Self::Malformed(what) => format!("the body is not JSON: {what}"),
-            Self::Forbidden(what) => (*what).into(),
+            Self::Unauthorized(what) | Self::Forbidden(what) => (*what).into(),
             Self::NotFound(what) => what.clone().into_owned(),
             Self::Method => "this path does not take this method; see /docs".into(),
             Self::Upgrade => "connect here with a WebSocket; POST /v1/complete answers plain requests".into(),
@@ -213,6 +216,9 @@ fn respond(status: StatusCode, body: impl IntoResponse) -> Response {
     let mut response = (status, body).into_response();
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
 }

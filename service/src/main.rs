@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use foretype::cli::{self, Cli, Command};
 use foretype::config::{self, ConfigError};
-use foretype::{build, lsp, serve, terminal};
+use foretype::{build, keys, lsp, serve, terminal};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -29,6 +29,7 @@ fn run() -> Result<()> {
     match &command {
         Command::Serve(options) => serve::run(options),
         Command::Complete(options) => terminal::run(options),
+        Command::Keys(options) => keys::run(&options.command),
         Command::Lsp(options) => lsp::run(options),
         Command::Build(options) => build::run(options),
     }

@@ -20,13 +20,11 @@ use crate::writer::{Settings, Writers};
 /// Runs until SIGTERM or Ctrl+C.
 pub fn run(serve: &Serve) -> Result<()> {
     let started = Instant::now();
-    for address in [serve.listen, serve.admin_listen] {
-        ensure!(
-            address.ip().is_loopback(),
-            "{address} can be reached from other machines, and there are no API keys yet to tell who asks: \
-             listen on 127.0.0.1 and let people in through SSH or a VPN on this machine"
-        );
-    }
+    ensure!(
+        serve.admin_listen.ip().is_loopback(),
+        "{} can be reached from other machines, and whoever reaches it is taken for an operator: listen on 127.0.0.1",
+        serve.admin_listen
+    );
     let threads = usize::try_from(serve.threads)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
     runtime.block_on(async {
@@ -41,6 +39,7 @@ pub fn run(serve: &Serve) -> Result<()> {
             ..Settings::default()
         };
         let app = open_app(&serve.models, settings, Duration::from_millis(serve.budget_ms))?;
+        with_keys(serve, &app).await?;
         app.engine.warm_up().await;
         announce(serve, &listeners, &app, started.elapsed())?;
         server::run(listeners, app, shutdown()).await.context("serving")
@@ -59,6 +58,22 @@ pub fn open_app(models: &Models, settings: Settings, budget: Duration) -> Result
     Ok(App::new(engine, writers, metrics, budget))
 }
 
+/// Reads the API keys, and goes on doing so. Without any, only this machine may ask.
+async fn with_keys(serve: &Serve, app: &App) -> Result<()> {
+    app.keys.refresh(app.writers.store()).await?;
+    if !serve.listen.ip().is_loopback() {
+        ensure!(
+            app.keys.is_required(),
+            "{} can be reached from other machines, and there are no API keys to tell who asks: make one with \
+             `foretype keys add`, or listen on 127.0.0.1",
+            serve.listen
+        );
+    }
+    let app = app.clone();
+    tokio::spawn(async move { app.keys.follow(app.writers.store()).await });
+    Ok(())
+}
+
 /// Opens the engine with the models these options name.
 pub fn open_engine(models: &Models) -> Result<Engine> {
     let settings = engine::Settings {
@@ -73,9 +88,14 @@ pub fn open_engine(models: &Models) -> Result<Engine> {
 
 /// The folder of what writers taught.
 pub fn data_folder(models: &Models) -> Result<PathBuf> {
+    folder_of(models.data.as_ref())
+}
+
+/// The folder that is named, or the platform's.
+pub fn folder_of(data: Option<&PathBuf>) -> Result<PathBuf> {
     let platform =
         || directories::ProjectDirs::from("", "", "foretype").map(|folders| folders.data_local_dir().into());
-    let folder = models.data.clone().or_else(platform);
+    let folder = data.cloned().or_else(platform);
     folder.context("this account has no home folder to keep data in: name one with --data or FORETYPE_DATA")
 }
 

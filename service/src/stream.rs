@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::{self, Instant};
 
 use crate::app::{Answer, App};
+use crate::caller::Scope;
 use crate::engine::Early;
 use crate::error::ApiError;
 use crate::wire::{ClientMessage, Edit, FeedbackRequest, Open, Sent, ServerMessage};
@@ -209,7 +210,9 @@ impl Connection {
             ClientMessage::Learn(sent) => (None, sent.idempotency_key.clone()),
             ClientMessage::Open(_) | ClientMessage::Outcome(_) => (None, None),
         };
+        let revoked = !matches!(message, ClientMessage::Open(_)) && !self.app.keys.holds(&self.app.caller);
         let taken = match message {
+            _ if revoked => Err(ApiError::Unauthorized("send open with an API key that holds first")),
             ClientMessage::Open(open) => self.open(open).map(Some),
             ClientMessage::Edit(edit) => self.edit(edit).map(|()| None),
             ClientMessage::Outcome(outcome) => self.hear(outcome).map(|()| None),
@@ -233,12 +236,21 @@ impl Connection {
     }
 
     fn open(&mut self, mut open: Open) -> Result<ServerMessage, ApiError> {
+        let key = open.key.take();
+        if key.is_some() || !self.app.keys.holds(&self.app.caller) {
+            let caller = self.app.keys.caller(key.as_deref())?;
+            caller.may(Scope::Complete)?;
+            self.app = self.app.asked_by(caller);
+            // Nobody goes on with another's draft.
+            self.open = None;
+        }
         let session = open.session.get_or_insert_with(new_session).clone();
         let nothing = Edit { seq: 0, text: String::new(), after: String::new(), min_seq: None, debug: false };
         let keystroke = open.keystroke(nothing)?;
         let app = self.app.clone();
         self.others.push(Box::pin(async move {
-            app.prepare(keystroke).await;
+            // It was asked for by nobody: who may not is told at the first key.
+            drop(app.prepare(keystroke).await);
             None
         }));
         // An edit of the former draft is answered no more.
@@ -280,6 +292,7 @@ impl Connection {
 
     fn learn(&mut self, sent: Sent) -> Result<(), ApiError> {
         let key = sent.idempotency_key.clone();
+        self.app.caller.may(Scope::Learn)?;
         let lesson = self.opened()?.lesson(sent)?;
         let app = self.app.clone();
         self.work(async move {

@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::app;
 use crate::cli::Complete;
 use crate::engine::{Completion, Deadline, Engine, Memory, Predictor, Request, Silence};
 use crate::serve::{data_folder, open_engine};
-use crate::store::{Sqlite, Store};
+use crate::store::{Sqlite, Store, WriterKey};
 use crate::writer::{Settings, Team, Writers};
 
 /// Bright black: what is suggested and not yet typed.
@@ -60,7 +59,8 @@ async fn known(
     let Some(store) = store else { anyhow::bail!(nobody) };
     let store: Arc<dyn Store> = Arc::new(store);
     let writers = Writers::new(store, Settings::default(), Arc::clone(engine));
-    let writer = writers.get(&app::key(writer)).await?;
+    let key = WriterKey { tenant: complete.tenant.shared(), writer: writer.shared() };
+    let writer = writers.get(&key).await?;
     ensure!(writer.seq() > 0, nobody);
     let team = writer.team().map(|team| writers.teams().get(&team));
     if let Some(team) = &team {

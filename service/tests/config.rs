@@ -107,7 +107,7 @@ fn the_environment_wins_over_the_file_and_a_flag_over_it() {
 #[test]
 fn every_option_explains_itself_and_has_a_variable() {
     let command = <Cli as clap::CommandFactory>::command();
-    for name in ["serve", "complete"] {
+    for name in ["serve", "complete", "lsp"] {
         let subcommand = command.find_subcommand(name).unwrap();
         for option in subcommand.get_opts() {
             let long = option.get_long().unwrap();
@@ -119,8 +119,8 @@ fn every_option_explains_itself_and_has_a_variable() {
 }
 
 #[test]
-fn other_machines_cannot_be_let_in_yet() {
-    let open = serve(&["--listen", "0.0.0.0:0"]).unwrap();
+fn operators_are_on_this_machine() {
+    let open = serve(&["--admin-listen", "0.0.0.0:0"]).unwrap();
     let message = foretype::serve::run(&open).expect_err("refused").to_string();
     assert!(message.contains("0.0.0.0") && message.contains("127.0.0.1"), "{message}");
 }

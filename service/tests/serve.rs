@@ -123,3 +123,55 @@ fn a_data_folder_that_cannot_be_written_is_named() {
     assert!(message.contains(&*file.join("data").to_string_lossy()), "{message}");
     assert!(message.contains("--data"), "the way out: {message}");
 }
+
+/// What `foretype keys` says on standard output.
+fn keys(data: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_foretype"));
+    let output = command.arg("keys").args(arguments).arg("--data").arg(data).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// The status of a completion.
+fn status(address: &str, key: &str) -> String {
+    let mut socket = TcpStream::connect(address).unwrap();
+    let body = r#"{"text":"Thanks for calling, I can he"}"#;
+    let headers = format!(
+        "host: foretype.example.com\r\ncontent-type: application/json\r\nauthorization: Bearer {key}"
+    );
+    let length = body.len();
+    write!(socket, "POST /v1/complete HTTP/1.1\r\n{headers}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
+        .unwrap();
+    let mut reply = String::new();
+    socket.read_to_string(&mut reply).unwrap();
+    reply["HTTP/1.1 ".len()..][..3].to_owned()
+}
+
+#[test]
+fn keys_are_added_and_revoked_beside_a_running_service() {
+    let data = tempfile::tempdir().unwrap();
+    let mut open = Command::new(env!("CARGO_BIN_EXE_foretype"));
+    open.args(["serve", "--listen", "0.0.0.0:0", "--admin-listen", "127.0.0.1:0", "--predictors", "domain"]);
+    open.arg("--bundle").arg(bundle()).arg("--data").arg(data.path());
+    let message = refusal(open);
+    assert!(message.contains("foretype keys add"), "the way out: {message}");
+
+    let ann = keys(data.path(), &["add", "--writer", "ann", "--scope", "complete"]);
+    let Running { mut child, address, _out } = start(data.path());
+    assert_eq!((status(&address, &ann), status(&address, "none")), ("200".into(), "401".into()));
+    let ben = keys(data.path(), &["add", "--tenant", "acme", "--team", "desk", "--writer", "ben"]);
+    let listed = keys(data.path(), &["list"]);
+    let rows: Vec<Vec<_>> = listed.lines().map(|row| row.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["key", "tenant", "writer", "team", "scopes"]);
+    let mut known: Vec<_> = rows[1..].iter().map(|row| row[1..].to_vec()).collect();
+    known.sort_unstable();
+    assert_eq!(known, [["acme", "ben", "desk", "complete,learn"], ["default", "ann", "-", "complete"]]);
+    assert!(!listed.contains(&ann) && !listed.contains(&ben), "no secrets: {listed}");
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(status(&address, &ben), "200");
+    keys(data.path(), &["revoke", &ann]);
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!((status(&address, &ann), status(&address, &ben)), ("401".into(), "200".into()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -13,7 +13,11 @@ use std::time::Duration;
 use axum::extract::ws;
 use axum::http::StatusCode;
 use common::Service;
+use foretype::caller::{Caller, Scope};
+use foretype::keyring::NewKey;
+use foretype::store::{Keys, StoredKey};
 use foretype::stream::{Connection, End};
+use foretype::writer::WriterId;
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -340,4 +344,52 @@ async fn who_sends_nonsense_is_told_and_let_go() {
     let heard: Vec<_> = std::iter::from_fn(|| hear.try_recv().ok()).collect();
     assert_eq!(heard.len(), 33, "each is refused, then it is over");
     assert!(matches!(heard.last(), Some(ws::Message::Close(Some(frame))) if frame.code == 1008));
+}
+
+#[tokio::test]
+async fn a_key_comes_in_the_header_or_in_the_first_message() {
+    let served = serve().await;
+    let key = |writer: &str, scopes: &[Scope]| {
+        let key = NewKey::random().unwrap();
+        let writer = Some(WriterId::new(writer).unwrap());
+        let caller = Caller { writer, scopes: scopes.to_vec(), ..Caller::local() };
+        let stored = StoredKey { id: key.id.clone(), hash: key.hash(), caller, created_at: 1 };
+        Keys::open(served._folder.path()).unwrap().add(&stored).unwrap();
+        key
+    };
+    let refresh = async || served.service.app.keys.refresh(served.service.app.writers.store()).await.unwrap();
+    let (ann, ben) = (key("ann", &[Scope::Complete, Scope::Learn]), key("ben", &[Scope::Complete]));
+    let nothing = key("cleo", &[Scope::Writers]);
+    refresh().await;
+    let open = |key: &str| json!({"type": "open", "min_confidence": 0, "key": key});
+
+    let mut client = Client::connect(&served).await;
+    for first in
+        [json!({"type": "open"}), edit(1, "I can he"), open("none"), json!({"type": "learn", "text": "a"})]
+    {
+        assert_eq!(client.ask(first.clone()).await["code"], "unauthorized", "{first}");
+    }
+    assert_eq!(client.ask(open(&nothing.text)).await["code"], "forbidden");
+    assert_eq!(client.ask(open(&ann.text)).await["type"], "opened");
+    assert_eq!(client.ask(edit(1, "I can he")).await["type"], "suggestions");
+    assert_eq!(client.ask(json!({"type": "learn", "text": "I can help you."})).await["seq"], 1, "hers");
+    assert_eq!(client.ask(open(&ben.text)).await["type"], "opened");
+    assert_eq!(client.ask(json!({"type": "learn", "text": "I can help you."})).await["code"], "forbidden");
+    let other = json!({"type": "open", "key": ben.text, "writer": "ann"});
+    client.ask(other).await;
+    assert_eq!(client.ask(edit(2, "I can he")).await["code"], "forbidden", "another writer");
+
+    let connect = async |key: &str| {
+        let mut request = served.url.as_str().into_client_request().unwrap();
+        request.headers_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());
+        connect_async(request).await
+    };
+    let Err(Error::Http(refused)) = connect("none").await else { panic!("a key that does not hold") };
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    let mut client = Client(connect(&ann.text).await.unwrap().0);
+    assert_eq!(client.ask(json!({"type": "open", "min_confidence": 0})).await["type"], "opened");
+    assert_eq!(client.ask(edit(1, "I can he")).await["type"], "suggestions");
+    Keys::open(served._folder.path()).unwrap().revoke(&ann.id).unwrap();
+    refresh().await;
+    assert_eq!(client.ask(edit(2, "I can hel")).await["code"], "unauthorized", "revoked");
 }

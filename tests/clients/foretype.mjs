@@ -1,10 +1,11 @@
 // A running `foretype serve` for the tests beside this file.
 
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
@@ -45,6 +46,14 @@ export class Service {
     const text = await reply.text();
     if (!reply.ok) throw new Error(`${path}: ${reply.status} ${text}`);
     return text && JSON.parse(text);
+  }
+
+  /** Adds an API key, and waits until it is needed. */
+  async addKey(...options) {
+    const command = ["keys", "add", "--data", this.data.folder, ...options];
+    const key = spawnSync(BINARY, command, { encoding: "utf8" }).stdout.trim();
+    while ((await fetch(`${this.url}/v1/models`)).status !== 401) await setTimeout(20);
+    return key;
   }
 
   /** A sample of /metrics; 0 if there is none of it. */

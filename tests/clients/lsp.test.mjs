@@ -235,3 +235,25 @@ test("the engine in the server's own process keeps what it learned", async () =>
   await editor.stop();
   data.remove();
 });
+
+test("a key says who is typing", async () => {
+  const keyed = await Service.start();
+  const key = await keyed.addKey("--writer", "ann");
+  const options = { learnOnSave: true };
+  const editor = await Editor.start({ command: ["--url", keyed.url, "--key", key], options });
+  editor.open("");
+  editor.type(0, 0, "Thanks for calling, I can he");
+  assert.match((await editor.inline(0, 28)).items[0].insertText, /^lp /);
+  editor.save();
+  await editor.stop();
+  await keyed.stop();
+  assert.deepEqual(editor.messages, []);
+  const nobody = await Service.start();
+  await nobody.addKey();
+  const stranger = await Editor.start({ command: ["--url", nobody.url] });
+  stranger.open("I can he");
+  assert.equal(await stranger.inline(0, 8), null);
+  assert.match(stranger.messages[0], /API key/);
+  await stranger.stop();
+  await nobody.stop();
+});

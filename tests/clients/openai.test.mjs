@@ -70,3 +70,22 @@ test("there is one model", async () => {
   for await (const model of client.models.list()) models.push(model.id);
   assert.deepEqual(models, ["foretype"]);
 });
+
+test("with a key bound to a writer it is personal", async () => {
+  const keyed = await Service.start();
+  try {
+    for (const text of ["The zorbex is calibrated.", "We cleaned the zorbex."]) {
+      await keyed.post("/v1/learn", { writer: "ann", text });
+    }
+    const apiKey = await keyed.addKey("--writer", "ann");
+    const ask = (apiKey, more) => {
+      const client = new OpenAI({ baseURL: `${keyed.url}/v1`, apiKey, maxRetries: 0 });
+      return client.completions.create({ model: "foretype", prompt: "Please look at the zorb", ...more });
+    };
+    assert.match((await ask(apiKey)).choices[0].text, /^ex/);
+    await assert.rejects(ask("none"), OpenAI.AuthenticationError);
+    await assert.rejects(ask(apiKey, { user: "ben" }), OpenAI.PermissionDeniedError);
+  } finally {
+    await keyed.stop();
+  }
+});

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{App, Lesson, key};
+use super::{App, Lesson};
 use crate::engine::Effort;
 use crate::error::ApiError;
 use crate::writer::WriterId;
@@ -49,7 +49,7 @@ impl Import {
     /// Learns the message of a line, unless an import of the last day did; resolves once it is durable.
     pub async fn learn(&mut self, line: &[u8], lesson: Lesson) -> Result<(), ApiError> {
         let idempotency_key = Some(self.key_of(line));
-        let before = self.app.writers.get(&key(&self.writer)).await?.seq();
+        let before = self.app.writers.get(&self.app.caller.key_of(&self.writer)?).await?.seq();
         let seq = self.app.learn_with(Lesson { idempotency_key, ..lesson }, Effort::IMPORTING).await?;
         self.told.seq = self.told.seq.max(seq);
         if seq > before {

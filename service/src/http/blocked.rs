@@ -1,11 +1,10 @@
 //! `/v1/writers/{writer}/blocked`: words and phrases that a writer is never shown.
 
-use axum::extract::State;
 use axum::http::StatusCode;
 
+use super::asked::Asked;
 use super::json::Json;
 use super::writers::{Named, checked};
-use crate::app::App;
 use crate::error::{ApiError, BodyRefused, WriterRefused};
 use crate::wire::{BlockedList, LearnResponse};
 use crate::writer::Blocked;
@@ -19,10 +18,7 @@ use crate::writer::Blocked;
         WriterRefused,
     )
 )]
-pub(super) async fn blocked(
-    State(app): State<App>,
-    writer: Named,
-) -> Result<axum::Json<BlockedList>, ApiError> {
+pub(super) async fn blocked(Asked(app): Asked, writer: Named) -> Result<axum::Json<BlockedList>, ApiError> {
     let blocked = app.blocked(&checked("writer", writer)?).await?;
     Ok(axum::Json((&*blocked).into()))
 }
@@ -41,7 +37,7 @@ pub(super) async fn blocked(
     )
 )]
 pub(super) async fn block(
-    State(app): State<App>,
+    Asked(app): Asked,
     writer: Named,
     Json { value, .. }: Json<BlockedList>,
 ) -> Result<axum::Json<LearnResponse>, ApiError> {
@@ -58,7 +54,7 @@ pub(super) async fn block(
         WriterRefused,
     )
 )]
-pub(super) async fn unblock(State(app): State<App>, writer: Named) -> Result<StatusCode, ApiError> {
+pub(super) async fn unblock(Asked(app): Asked, writer: Named) -> Result<StatusCode, ApiError> {
     let writer = checked("writer", writer)?;
     app.blocked(&writer).await?;
     app.block(&writer, Blocked::default()).await?;

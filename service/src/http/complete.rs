@@ -1,9 +1,7 @@
 //! `POST /v1/complete`.
 
-use axum::extract::State;
-
+use super::asked::Asked;
 use super::json::Json;
-use crate::app::App;
 use crate::error::{ApiError, BodyRefused};
 use crate::wire::{CompleteRequest, CompleteResponse};
 
@@ -19,7 +17,7 @@ use crate::wire::{CompleteRequest, CompleteResponse};
     )
 )]
 pub(super) async fn complete(
-    State(app): State<App>,
+    Asked(app): Asked,
     Json { value, arrived }: Json<CompleteRequest>,
 ) -> Result<axum::Json<CompleteResponse>, ApiError> {
     let answer = app.complete(value.check()?, arrived).await?;

@@ -1,10 +1,8 @@
 //! `POST /v1/writers/{writer}/forget`.
 
-use axum::extract::State;
-
+use super::asked::Asked;
 use super::json::Json;
 use super::writers::{Named, checked};
-use crate::app::App;
 use crate::error::{ApiError, BodyRefused, ErrorBody};
 use crate::wire::{ForgetRequest, ForgetResponse};
 
@@ -24,7 +22,7 @@ use crate::wire::{ForgetRequest, ForgetResponse};
     )
 )]
 pub(super) async fn forget(
-    State(app): State<App>,
+    Asked(app): Asked,
     writer: Named,
     Json { value, .. }: Json<ForgetRequest>,
 ) -> Result<axum::Json<ForgetResponse>, ApiError> {

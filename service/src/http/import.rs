@@ -1,11 +1,9 @@
 //! `POST /v1/writers/{writer}/import`.
 
-use axum::extract::State;
-
+use super::asked::Asked;
 use super::json::parse;
 use super::lines::Lines;
 use super::writers::{Named, checked};
-use crate::app::App;
 use crate::error::{ApiError, BodyRefused};
 use crate::wire::{ImportLine, ImportResponse};
 
@@ -26,7 +24,7 @@ use crate::wire::{ImportLine, ImportResponse};
     )
 )]
 pub(super) async fn import(
-    State(app): State<App>,
+    Asked(app): Asked,
     writer: Named,
     mut lines: Lines,
 ) -> Result<axum::Json<ImportResponse>, ApiError> {

@@ -1,10 +1,9 @@
 //! `POST /v1/learn` and `POST /v1/feedback`.
 
-use axum::extract::State;
 use axum::http::StatusCode;
 
+use super::asked::Asked;
 use super::json::Json;
-use crate::app::App;
 use crate::error::{ApiError, BodyRefused, ErrorBody};
 use crate::wire::{FeedbackRequest, LearnRequest, LearnResponse};
 
@@ -21,7 +20,7 @@ use crate::wire::{FeedbackRequest, LearnRequest, LearnResponse};
     )
 )]
 pub(super) async fn learn(
-    State(app): State<App>,
+    Asked(app): Asked,
     Json { value, .. }: Json<LearnRequest>,
 ) -> Result<axum::Json<LearnResponse>, ApiError> {
     let seq = app.learn(value.check()?).await?;
@@ -41,7 +40,7 @@ pub(super) async fn learn(
     )
 )]
 pub(super) async fn feedback(
-    State(app): State<App>,
+    Asked(app): Asked,
     Json { value, .. }: Json<FeedbackRequest>,
 ) -> Result<StatusCode, ApiError> {
     app.feedback(value.check()?).await?;

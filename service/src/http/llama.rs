@@ -1,11 +1,11 @@
 //! `POST /infill`: what llama.vim and llama.vscode ask.
 
 use axum::Json as Answered;
-use axum::extract::State;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
+use super::asked::Asked;
 use super::json::{EDITOR_LIMIT, Json};
 use crate::app::App;
 use crate::error::ApiError;
@@ -26,7 +26,7 @@ use crate::wire::{InfillRequest, InfillResponse, LlamaErrorBody};
     )
 )]
 pub(super) async fn infill(
-    State(app): State<App>,
+    Asked(app): Asked,
     body: Result<Json<InfillRequest, EDITOR_LIMIT>, ApiError>,
 ) -> Response {
     let refused = |error: ApiError| error.in_shape(|status| Answered(LlamaErrorBody::new(status, &error)));
@@ -42,7 +42,7 @@ async fn complete(
 ) -> Result<Response, ApiError> {
     let asked = value.check()?;
     let body = if asked.reply.is_warm_up() {
-        app.prepare(asked.keystroke).await;
+        app.prepare(asked.keystroke).await?;
         asked.reply.body(None)
     } else {
         asked.reply.body(Some(&app.complete(asked.keystroke, arrived).await?))

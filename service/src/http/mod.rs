@@ -3,15 +3,18 @@
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
-use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::app::App;
+use crate::caller::Scope;
 use crate::error::ApiError;
 use crate::wire::{Edit, Open, Sent};
 
+mod asked;
 mod blocked;
 mod complete;
 mod forget;
@@ -42,6 +45,8 @@ pub(crate) use headers::secure;
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
         contact()
     ),
+    modifiers(&Keys),
+    security((), ("key" = [])),
     // Nothing refers to what clients send over a WebSocket.
     components(schemas(Open, Edit, Sent)),
     tags(
@@ -53,6 +58,19 @@ pub(crate) use headers::secure;
 )]
 struct Description;
 
+/// Says how a key is sent.
+struct Keys;
+
+impl Modify for Keys {
+    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+        let key = Http::builder().scheme(HttpAuthScheme::Bearer).description(Some(
+            "An API key of `foretype keys add`. While there is none, this machine's programs need none.",
+        ));
+        let components = description.components.get_or_insert_default();
+        components.add_security_scheme("key", SecurityScheme::Http(key.build()));
+    }
+}
+
 /// The public side: API, its description, and the page to try it.
 pub fn router(app: App) -> Router {
     let (api, description) = api(app.clone()).split_for_parts();
@@ -62,31 +80,46 @@ pub fn router(app: App) -> Router {
         .merge(page::router())
         .fallback(async || ApiError::NotFound("no such path; see /docs".into()))
         .method_not_allowed_fallback(async || ApiError::Method)
-        .layer(from_fn_with_state(app, observe::count))
-        .layer(from_fn(guard::loopback))
+        .layer(from_fn_with_state(app.clone(), observe::count))
+        .layer(from_fn_with_state(app, guard::loopback))
         .layer(from_fn(secure))
         .layer(CatchPanicLayer::custom(observe::panicked))
 }
 
 fn api(app: App) -> OpenApiRouter {
-    paths().layer(from_fn_with_state(app.clone(), guard::admit)).with_state(app)
+    let of = |paths: OpenApiRouter<App>, scope| {
+        paths.route_layer(from_fn_with_state((app.clone(), scope), asked::authorise))
+    };
+    OpenApiRouter::with_openapi(Description::openapi())
+        .merge(of(completing(), Scope::Complete))
+        .merge(of(learning(), Scope::Learn))
+        .merge(of(about_writers(), Scope::Writers))
+        // Its key may come in its first message.
+        .routes(routes!(stream::stream))
+        .layer(from_fn_with_state(app.clone(), guard::admit))
+        .with_state(app)
 }
 
-fn paths() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Description::openapi())
+fn completing() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(routes!(complete::complete))
-        .routes(routes!(learn::learn))
         .routes(routes!(learn::feedback))
-        .routes(routes!(stream::stream))
         .routes(routes!(openai::completions))
         .routes(routes!(openai::models))
         .routes(routes!(tabby::events))
         .routes(routes!(tabby::health))
         .routes(routes!(tabby::settings))
         .routes(routes!(llama::infill))
+}
+
+fn learning() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(learn::learn)).routes(routes!(import::import))
+}
+
+fn about_writers() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(routes!(writers::about, writers::erase))
         .routes(routes!(writers::export))
-        .routes(routes!(import::import))
         .routes(routes!(forget::forget))
         .routes(routes!(teams::join, teams::leave))
         .routes(routes!(teams::about))

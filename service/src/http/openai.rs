@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use axum::Json as Answered;
-use axum::extract::State;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde_json::{Map, Value};
 
+use super::asked::Asked;
 use super::json::{EDITOR_LIMIT, Json};
 use super::tabby;
 use crate::app::App;
@@ -30,7 +30,7 @@ use crate::wire::{CompletionsRequest, OpenAiErrorBody, OpenAiModels, OpenAiReque
     )
 )]
 pub(super) async fn completions(
-    State(app): State<App>,
+    Asked(app): Asked,
     body: Result<Json<Map<String, Value>, EDITOR_LIMIT>, ApiError>,
 ) -> Response {
     match body {

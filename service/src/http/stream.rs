@@ -5,9 +5,12 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::http::HeaderMap;
 use axum::response::Response;
 
+use super::asked::bearer;
 use crate::app::App;
+use crate::caller::Scope;
 use crate::error::{ApiError, ErrorBody};
 use crate::stream::{Connection, LONGEST};
 use crate::wire::ServerMessage;
@@ -22,12 +25,14 @@ use crate::wire::ServerMessage;
     get, path = "/v1/stream", tag = "typing",
     responses(
         (status = 101, description = "What the service sends", body = ServerMessage),
+        (status = 401, description = "The key in the header does not hold", body = ErrorBody),
         (status = 426, description = "Not a WebSocket", body = ErrorBody),
         (status = 503, description = "Too many connections, or too much to do", body = ErrorBody),
     )
 )]
 pub(super) async fn stream(
-    State(app): State<App>,
+    State(mut app): State<App>,
+    headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade.map_err(|_| ApiError::Upgrade)?;
@@ -35,6 +40,11 @@ pub(super) async fn stream(
     if !app.door.is_open() {
         app.metrics.turned_away();
         return Err(ApiError::Busy);
+    }
+    // Browsers cannot send a header here: without one, `open` has the key.
+    if let Some(key) = bearer(&headers) {
+        app = app.asked_by(app.keys.caller(Some(key))?);
+        app.caller.may(Scope::Complete)?;
     }
     let Ok(place) = Arc::clone(&app.streams).try_acquire_owned() else { return Err(ApiError::Busy) };
     // A message that is a little too long is refused by name; one that is much too long ends the connection.

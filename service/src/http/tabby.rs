@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use axum::Json as Answered;
-use axum::extract::{Query, State};
+use axum::extract::Query;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
+use super::asked::Asked;
 use super::json::Json;
 use crate::app::App;
 use crate::error::ApiError;
@@ -37,7 +38,7 @@ pub(super) async fn complete(
     )
 )]
 pub(super) async fn events(
-    State(app): State<App>,
+    Asked(app): Asked,
     Query(kind): Query<SelectKind>,
     body: Result<Json<TabbyEvent>, ApiError>,
 ) -> Result<StatusCode, Response> {
@@ -61,7 +62,7 @@ async fn hear(
     get, path = "/v1/health", tag = "editors",
     responses((status = 200, body = TabbyHealth))
 )]
-pub(super) async fn health(State(app): State<App>) -> Answered<TabbyHealth> {
+pub(super) async fn health(Asked(app): Asked) -> Answered<TabbyHealth> {
     Answered(app.engine.health().into())
 }
 

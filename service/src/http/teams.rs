@@ -1,11 +1,10 @@
 //! Who is in which team, and what teams share.
 
-use axum::extract::State;
 use axum::http::StatusCode;
 
+use super::asked::Asked;
 use super::json::Json;
 use super::writers::{Named, checked};
-use crate::app::App;
 use crate::error::{ApiError, BodyRefused, WriterRefused};
 use crate::wire::{TeamRequest, TeamResponse};
 
@@ -23,7 +22,7 @@ use crate::wire::{TeamRequest, TeamResponse};
     )
 )]
 pub(super) async fn join(
-    State(app): State<App>,
+    Asked(app): Asked,
     writer: Named,
     Json { value, .. }: Json<TeamRequest>,
 ) -> Result<StatusCode, ApiError> {
@@ -42,7 +41,7 @@ pub(super) async fn join(
         WriterRefused,
     )
 )]
-pub(super) async fn leave(State(app): State<App>, writer: Named) -> Result<StatusCode, ApiError> {
+pub(super) async fn leave(Asked(app): Asked, writer: Named) -> Result<StatusCode, ApiError> {
     app.assign(&checked("writer", writer)?, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -56,6 +55,6 @@ pub(super) async fn leave(State(app): State<App>, writer: Named) -> Result<Statu
         WriterRefused,
     )
 )]
-pub(super) async fn about(State(app): State<App>, team: Named) -> Result<axum::Json<TeamResponse>, ApiError> {
+pub(super) async fn about(Asked(app): Asked, team: Named) -> Result<axum::Json<TeamResponse>, ApiError> {
     Ok(axum::Json(app.about_team(&checked("team", team)?).await?.into()))
 }

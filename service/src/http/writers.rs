@@ -1,14 +1,15 @@
 //! `/v1/writers/{writer}`: what is stored about one, all of it, and nothing of it.
 
 use axum::body::{Body, Bytes};
+use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use futures_util::stream::{self, TryStreamExt};
 
+use super::asked::Asked;
 use super::json::Json;
-use crate::app::{self, App};
+use crate::app::App;
 use crate::error::{ApiError, BodyRefused, WriterRefused};
 use crate::store::{StoreError, WriterKey};
 use crate::wire::{ExportLine, LearnResponse, SnippetList, WriterResponse};
@@ -26,10 +27,7 @@ const PAGE: usize = 256;
         WriterRefused,
     )
 )]
-pub(super) async fn about(
-    State(app): State<App>,
-    writer: Named,
-) -> Result<axum::Json<WriterResponse>, ApiError> {
+pub(super) async fn about(Asked(app): Asked, writer: Named) -> Result<axum::Json<WriterResponse>, ApiError> {
     let about = app.about(&checked("writer", writer)?).await?;
     Ok(axum::Json(about.into()))
 }
@@ -45,8 +43,8 @@ pub(super) async fn about(
         WriterRefused,
     )
 )]
-pub(super) async fn export(State(app): State<App>, writer: Named) -> Result<impl IntoResponse, ApiError> {
-    let key = app::key(&checked("writer", writer)?);
+pub(super) async fn export(Asked(app): Asked, writer: Named) -> Result<impl IntoResponse, ApiError> {
+    let key = app.caller.key_of(&checked("writer", writer)?)?;
     app.known(&key).await?;
     let pages = stream::try_unfold(0, move |seq| page(app.clone(), key.clone(), seq));
     let body = Body::from_stream(pages.inspect_err(|error| tracing::error!(%error, "an export broke off")));
@@ -64,7 +62,7 @@ pub(super) async fn export(State(app): State<App>, writer: Named) -> Result<impl
         WriterRefused,
     )
 )]
-pub(super) async fn erase(State(app): State<App>, writer: Named) -> Result<StatusCode, ApiError> {
+pub(super) async fn erase(Asked(app): Asked, writer: Named) -> Result<StatusCode, ApiError> {
     app.erase(&checked("writer", writer)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -78,10 +76,7 @@ pub(super) async fn erase(State(app): State<App>, writer: Named) -> Result<Statu
         WriterRefused,
     )
 )]
-pub(super) async fn snippets(
-    State(app): State<App>,
-    writer: Named,
-) -> Result<axum::Json<SnippetList>, ApiError> {
+pub(super) async fn snippets(Asked(app): Asked, writer: Named) -> Result<axum::Json<SnippetList>, ApiError> {
     Ok(axum::Json(app.snippets(&checked("writer", writer)?).await?.into()))
 }
 
@@ -99,7 +94,7 @@ pub(super) async fn snippets(
     )
 )]
 pub(super) async fn keep(
-    State(app): State<App>,
+    Asked(app): Asked,
     writer: Named,
     Json { value, .. }: Json<SnippetList>,
 ) -> Result<axum::Json<LearnResponse>, ApiError> {
@@ -116,7 +111,7 @@ pub(super) async fn keep(
         WriterRefused,
     )
 )]
-pub(super) async fn drop_snippets(State(app): State<App>, writer: Named) -> Result<StatusCode, ApiError> {
+pub(super) async fn drop_snippets(Asked(app): Asked, writer: Named) -> Result<StatusCode, ApiError> {
     let writer = checked("writer", writer)?;
     app.snippets(&writer).await?;
     app.keep(&writer, Snippets::default()).await?;

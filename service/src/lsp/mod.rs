@@ -36,7 +36,7 @@ const BUDGET: Duration = Duration::from_millis(20);
 pub fn run(lsp: &Lsp) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (connection, threads) = Connection::stdio();
-    let (id, params, options) = greeted(&connection)?;
+    let (id, params, options) = greeted(&connection, lsp.key.is_some())?;
     let service = Arc::new(runtime.block_on(open(lsp))?);
     let general = params.capabilities.general.as_ref();
     let encoding = Encoding::of(general.and_then(|general| general.position_encodings.as_deref()));
@@ -53,11 +53,11 @@ pub fn run(lsp: &Lsp) -> Result<()> {
 }
 
 /// What the editor says first. One whose options are wrong is told so, and may begin again.
-fn greeted(connection: &Connection) -> Result<(RequestId, InitializeParams, Options)> {
+fn greeted(connection: &Connection, keyed: bool) -> Result<(RequestId, InitializeParams, Options)> {
     loop {
         let (id, params) = connection.initialize_start().context("no editor is there: one starts this")?;
         let params: InitializeParams = serde_json::from_value(params).context("the editor's `initialize`")?;
-        match Options::read(params.initialization_options.clone()) {
+        match Options::read(params.initialization_options.clone(), keyed) {
             Ok(options) => return Ok((id, params, options)),
             Err(error) => {
                 let message = format!("initializationOptions: {error}");
@@ -71,7 +71,7 @@ fn greeted(connection: &Connection) -> Result<(RequestId, InitializeParams, Opti
 
 async fn open(lsp: &Lsp) -> Result<Service> {
     if !lsp.embedded {
-        return Remote::new(&lsp.url).map(Service::Remote).map_err(anyhow::Error::msg);
+        return Remote::new(&lsp.url, lsp.key.as_deref()).map(Service::Remote).map_err(anyhow::Error::msg);
     }
     let app = serve::open_app(&lsp.models, Settings::default(), BUDGET)?;
     app.engine.warm_up().await;

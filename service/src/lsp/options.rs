@@ -26,11 +26,11 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// Reads and checks them.
+    /// Reads and checks them. `keyed`: a key may say who is typing.
     ///
     /// # Errors
     /// [`ApiError::Invalid`], which names the option.
-    pub(super) fn read(options: Option<Value>) -> Result<Self, ApiError> {
+    pub(super) fn read(options: Option<Value>, keyed: bool) -> Result<Self, ApiError> {
         let Some(options) = options.filter(|options| !options.is_null()) else { return Ok(Self::default()) };
         let options: Self = serde_path_to_error::deserialize(options).map_err(ApiError::wrong_field)?;
         let outside = |name: &str, range: &str| Err(ApiError::invalid(name, format!("must be {range}")));
@@ -43,7 +43,7 @@ impl Options {
         if options.budget_ms.is_some_and(|ms| !(1.0..=1_000.0).contains(&ms)) {
             return outside("budgetMs", "between 1 and 1000");
         }
-        if options.learn_on_save && options.writer.is_none() {
+        if options.learn_on_save && options.writer.is_none() && !keyed {
             return outside("writer", "given with learnOnSave: nothing is learned of nobody");
         }
         Ok(options)
@@ -58,10 +58,11 @@ mod tests {
 
     #[test]
     fn wrong_options_are_named() {
-        assert!(Options::read(None).is_ok_and(|options| !options.learn_on_save));
-        assert!(Options::read(Some(json!(null))).is_ok());
+        assert!(Options::read(None, false).is_ok_and(|options| !options.learn_on_save));
+        assert!(Options::read(Some(json!(null)), false).is_ok());
         let all = json!({"writer": "ann", "role": "agent", "learnOnSave": true, "maxSuggestions": 3, "minConfidence": 0, "budgetMs": 50});
-        assert!(Options::read(Some(all)).is_ok_and(|options| options.learn_on_save));
+        assert!(Options::read(Some(all), false).is_ok_and(|options| options.learn_on_save));
+        assert!(Options::read(Some(json!({"learnOnSave": true})), true).is_ok(), "the key may say who");
         for (name, options) in [
             ("writer", json!({"writer": "a b"})),
             ("writer", json!({"learnOnSave": true})),
@@ -71,7 +72,7 @@ mod tests {
             ("learn_on_save", json!({"learn_on_save": true})),
             ("body", json!("ann")),
         ] {
-            let error = Options::read(Some(options.clone())).expect_err("it is wrong").to_string();
+            let error = Options::read(Some(options.clone()), false).expect_err("it is wrong").to_string();
             assert!(error.starts_with(name), "{options}: {error}");
         }
     }

@@ -291,10 +291,13 @@ impl<'a> Server<'a> {
 
     /// Learns what is new in a document.
     fn learn(&mut self, uri: &str) {
-        let (true, Some(writer)) = (self.options.learn_on_save, self.options.writer.clone()) else { return };
+        if !self.options.learn_on_save {
+            return;
+        }
         let Some(open) = self.documents.get_mut(uri) else { return };
         let news = open.learning.news(open.document.text());
         let role = self.options.role.map_or(foretype_markov::Role::Author, Into::into);
+        let writer = &self.options.writer;
         let lesson = |text| {
             let at = clock::now_ms();
             Lesson { writer: writer.clone(), text, context: Vec::new(), role, at, idempotency_key: None }

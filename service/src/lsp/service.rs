@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::http::{Method, Request, StatusCode, Uri, header};
+use axum::http::{HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -74,8 +74,9 @@ impl Service {
         match self {
             Self::Remote(remote) => {
                 let Lesson { writer, text, role, .. } = lesson;
+                let writer = writer.as_ref().map(WriterId::as_str);
                 let role = crate::wire::Role::from(role);
-                let body = json!({"writer": writer.as_str(), "text": text, "role": role});
+                let body = json!({"writer": writer, "text": text, "role": role});
                 remote.post("/v1/learn", &body).await.map(drop)
             }
             Self::Embedded(app) => Ok(app.learn(lesson).await.map(drop)?),
@@ -98,21 +99,29 @@ impl Service {
 pub(super) struct Remote {
     client: Client<HttpConnector, Full<Bytes>>,
     url: String,
+    /// The header that has the key.
+    key: Option<HeaderValue>,
 }
 
 impl Remote {
     /// The service at `http://host:port`.
     ///
     /// # Errors
-    /// Says what an address looks like.
-    pub(super) fn new(url: &str) -> Result<Self, String> {
+    /// Says what an address or a key looks like.
+    pub(super) fn new(url: &str, key: Option<&str>) -> Result<Self, String> {
         let url = url.trim_end_matches('/');
         let parsed = url.parse::<Uri>().ok().filter(|uri| uri.host().is_some());
         if parsed.is_none_or(|uri| uri.scheme_str() != Some("http")) {
             return Err(format!("{url} is no address of a service: give one like http://127.0.0.1:8080"));
         }
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Ok(Self { client, url: url.to_owned() })
+        let header = |key: &str| {
+            let mut header = HeaderValue::try_from(format!("Bearer {key}"))
+                .map_err(|_| "--key is no API key: `foretype keys add` makes one".to_owned())?;
+            header.set_sensitive(true);
+            Ok::<_, String>(header)
+        };
+        Ok(Self { client, url: url.to_owned(), key: key.map(header).transpose()? })
     }
 
     async fn complete(&self, keystroke: &Keystroke) -> Result<Suggested, Fault> {
@@ -134,12 +143,15 @@ impl Remote {
 
     async fn post(&self, path: &str, body: &Value) -> Result<Value, Fault> {
         let unreachable = |cause: String| Fault::Unreachable { url: self.url.clone(), cause };
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(Method::POST)
             .uri(format!("{}{path}", self.url))
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::from(body.to_string()))
             .map_err(|error| unreachable(error.to_string()))?;
+        if let Some(key) = &self.key {
+            request.headers_mut().insert(header::AUTHORIZATION, key.clone());
+        }
         let asked = async {
             let reply = self.client.request(request).await.map_err(|error| causes(&error))?;
             let status = reply.status();

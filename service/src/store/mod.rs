@@ -7,10 +7,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::caller::Caller;
+
 pub use commit::OnCommit;
+pub use keys::Keys;
 pub use sqlite::{OpenError, Sqlite};
 
 mod commit;
+mod keys;
 mod schema;
 mod sqlite;
 mod statements;
@@ -160,6 +164,19 @@ pub struct Usage {
     pub bytes: u64,
 }
 
+/// An API key, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredKey {
+    /// Its public name.
+    pub id: String,
+    /// The SHA-256 of all of it.
+    pub hash: [u8; 32],
+    /// Who asks with it; without the key's name.
+    pub caller: Caller,
+    /// Milliseconds since the Unix epoch.
+    pub created_at: i64,
+}
+
 /// Why the store did not do what it was asked. Causes are logged where they happen and never sent to clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -217,6 +234,9 @@ pub trait Store: Send + Sync + 'static {
     /// Erases the writer: when this resolves, no byte of its events, snapshot or idempotency keys is left in the
     /// engine's files, and nothing of them in what their team is folded from. `false`: nothing was stored.
     fn erase<'a>(&'a self, key: &'a WriterKey) -> Answer<'a, bool>;
+
+    /// All API keys, with what tells them from those before; `None`: they are those of `version`.
+    fn keys_since(&self, version: u64) -> Answer<'_, Option<(u64, Vec<StoredKey>)>>;
 
     /// Finishes what was accepted and closes the files; later calls are [`StoreError::Unavailable`].
     fn close(&self) -> Answer<'_, ()>;

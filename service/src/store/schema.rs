@@ -1,5 +1,6 @@
 //! The tables, their version, and how a database of another version is met.
 
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -17,7 +18,7 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// What takes a database from each version to the next.
-const MIGRATIONS: [&str; 3] = [WRITERS, TEAMS, BLOCKED];
+const MIGRATIONS: [&str; 4] = [WRITERS, TEAMS, BLOCKED, KEYS];
 
 const WRITERS: &str = "
     CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -55,6 +56,13 @@ const TEAMS: &str = "
 const BLOCKED: &str = "
     ALTER TABLE writer_head ADD COLUMN blocks INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX writer_blocks ON writer_head (tenant, writer) WHERE blocks;
+";
+
+/// Who may ask.
+const KEYS: &str = "
+    CREATE TABLE api_key (
+        id TEXT PRIMARY KEY, hash BLOB NOT NULL, tenant TEXT NOT NULL, team TEXT, writer TEXT, scopes TEXT NOT NULL,
+        created_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
 /// Why a database cannot be used.
@@ -112,6 +120,13 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), SchemaError> {
         transaction.commit()?;
     }
     Ok(())
+}
+
+/// Whether a file is a database of this release. One that cannot be read is not.
+pub(super) fn is_current(file: &Path) -> bool {
+    let version =
+        |connection: Connection| connection.pragma_query_value(None, "user_version", |row| row.get(0));
+    file.exists() && Connection::open(file).and_then(version).is_ok_and(|found: i64| found == VERSION)
 }
 
 #[cfg(test)]

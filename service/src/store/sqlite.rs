@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 use super::commit::{Committer, OnCommit, Write};
 use super::schema::{self, SchemaError};
 use super::{
-    Answer, Appended, Event, EventKind, NewEvent, Rewrite, Snapshot, Store, StoreError, Stored, TeamKey,
-    TeamPage, Usage, WriterKey, statements, teams,
+    Answer, Appended, Event, EventKind, NewEvent, Rewrite, Snapshot, Store, StoreError, Stored, StoredKey,
+    TeamKey, TeamPage, Usage, WriterKey, keys, statements, teams,
 };
 use crate::clock;
 
@@ -251,6 +251,10 @@ impl Store for Sqlite {
         })
     }
 
+    fn keys_since(&self, version: u64) -> Answer<'_, Option<(u64, Vec<StoredKey>)>> {
+        Box::pin(self.read(move |connection| keys::since(connection, version)))
+    }
+
     fn close(&self) -> Answer<'_, ()> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
@@ -265,7 +269,7 @@ impl Store for Sqlite {
     }
 }
 
-fn database(folder: &Path) -> PathBuf {
+pub(super) fn database(folder: &Path) -> PathBuf {
     folder.join("foretype.sqlite3")
 }
 

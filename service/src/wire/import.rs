@@ -36,7 +36,7 @@ impl ImportLine {
     /// [`ApiError::Invalid`], which names the field.
     pub fn lesson(self, writer: &WriterId) -> Result<Lesson, ApiError> {
         let Self { text, at, context, role, .. } = self;
-        LearnRequest { writer: writer.clone(), text, context, role, at, idempotency_key: None }.check()
+        LearnRequest { writer: Some(writer.clone()), text, context, role, at, idempotency_key: None }.check()
     }
 }
 

@@ -17,9 +17,9 @@ const LATEST: i64 = 253_402_300_799_999;
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LearnRequest {
-    /// Who wrote it.
-    #[schema(value_type = String, pattern = "^[A-Za-z0-9._@:-]{1,128}$", example = "anna")]
-    pub writer: WriterId,
+    /// Who wrote it. Absent: the writer that the API key is bound to.
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9._@:-]{1,128}$", example = "anna")]
+    pub writer: Option<WriterId>,
     /// The whole message. Personal data in it is replaced before anything is stored.
     #[schema(example = "Thanks for calling, I can help you with that.")]
     pub text: String,

@@ -27,6 +27,8 @@ pub enum ClientMessage {
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Open {
+    /// The API key, where one is needed and was not sent in a header.
+    pub key: Option<String>,
     /// Who is typing. Absent: no personalisation.
     #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9._@:-]{1,128}$")]
     pub writer: Option<WriterId>,
@@ -134,12 +136,10 @@ impl Open {
 
     /// What is to be learned of a message that was sent, checked.
     pub fn lesson(&self, sent: Sent) -> Result<Lesson, ApiError> {
-        let nobody = || ApiError::invalid("writer", "open with one: nothing is learned of nobody");
-        let writer = self.writer.clone().ok_or_else(nobody)?;
         if self.learn == Some(false) {
             return Err(ApiError::invalid("learn", "opened with false: nothing is kept"));
         }
-        let Self { context, role, .. } = self.clone();
+        let Self { writer, context, role, .. } = self.clone();
         let Sent { text, at, idempotency_key } = sent;
         LearnRequest { writer, text, context, role, at, idempotency_key }.check()
     }
