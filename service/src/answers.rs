@@ -15,6 +15,17 @@ const LIFE: Duration = Duration::from_secs(600);
 /// Answers kept at most: ten minutes of 50 writers at 5 keys a second.
 const KEPT: usize = 150_000;
 
+/// The name of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerId(u128);
+
+impl AnswerId {
+    /// A number that chance may start from.
+    pub fn seed(self) -> u64 {
+        (self.0 >> 64) as u64 ^ self.0 as u64
+    }
+}
+
 /// What an outcome needs to know of an answer.
 #[derive(Debug)]
 pub struct Given {
@@ -43,11 +54,15 @@ impl Default for Answers {
 }
 
 impl Answers {
-    /// Remembers an answer and names it.
-    pub fn remember(&self, given: Given) -> String {
+    /// A name for an answer to come.
+    pub fn name(&self) -> AnswerId {
         let number = self.given.fetch_add(1, Ordering::Relaxed);
         let [high, low] = [0, 1].map(|key| u128::from(self.keys[key].hash_one(number)));
-        let id = high << 64 | low;
+        AnswerId(high << 64 | low)
+    }
+
+    /// Remembers an answer under its name, and says it as clients are told.
+    pub fn remember(&self, AnswerId(id): AnswerId, given: Given) -> String {
         self.recent.insert(id, Arc::new((Instant::now(), given)));
         format!("{id:032x}")
     }
@@ -80,10 +95,14 @@ mod tests {
         Given { record: Record::default(), shown: 1, tenant: "default".into(), writer }
     }
 
+    fn remember(answers: &Answers, given: Given) -> String {
+        answers.remember(answers.name(), given)
+    }
+
     #[test]
     fn an_answer_is_found_by_its_id_only() {
         let answers = Answers::default();
-        let (one, two) = (answers.remember(given(Some("anna"))), answers.remember(given(None)));
+        let (one, two) = (remember(&answers, given(Some("anna"))), remember(&answers, given(None)));
         assert_ne!(one, two);
         assert!(answers.find(&one).is_some_and(|found| found.1.writer.is_some()));
         for wrong in ["", "0", "zz", &one[1..], &format!("+{}", &one[1..])] {
@@ -96,7 +115,7 @@ mod tests {
         let answers = Answers::default();
         let (anna, ben) = (given(Some("anna")), given(Some("ben")));
         let key = anna.writer.clone().expect("named above");
-        let (anna, ben) = (answers.remember(anna), answers.remember(ben));
+        let (anna, ben) = (remember(&answers, anna), remember(&answers, ben));
         answers.forget_writer(&key);
         assert!(answers.find(&anna).is_none() && answers.find(&ben).is_some());
     }

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, watch};
 
-use crate::answers::{Answers, Given};
+use crate::answers::{AnswerId, Answers, Given};
 use crate::caller::Caller;
 use crate::door::Door;
 use crate::engine::{
-    Completion, Deadline, Early, Effort, Engine, Outcome, Predictor, Request, SessionKey, Turn,
+    Completion, Deadline, Early, Effort, Engine, Outcome, Predictor, Request, SessionKey, Shuffle, Turn,
 };
 use crate::ensemble::weights::{BUCKETS, MEMBERS, Weights};
 use crate::error::ApiError;
@@ -17,7 +17,7 @@ use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::privacy;
 use crate::store::{TeamKey, Usage, WriterKey};
-use crate::writer::event::{Content, Judged, Learned};
+use crate::writer::event::{Content, Judged, Learned, fixed};
 use crate::writer::{Counts, Snippets, Team, TeamId, Writer, WriterId, Writers};
 
 pub use import::{Import, Imported};
@@ -59,6 +59,8 @@ pub struct App {
     pub caller: Arc<Caller>,
     /// The budget of a request that names none.
     pub budget: Duration,
+    /// The share of lists that are shuffled below the first place, 0 to 1.
+    pub shuffle_share: f32,
     stopping: Arc<watch::Sender<bool>>,
 }
 
@@ -213,6 +215,7 @@ impl App {
             keys,
             caller,
             budget,
+            shuffle_share: 0.0,
             stopping,
         }
     }
@@ -258,8 +261,10 @@ impl App {
         let deadline = Deadline::after(budget.saturating_sub(arrived.elapsed()));
         let key = keystroke.writer.as_ref().map(|writer| self.caller.record(writer));
         let learn = keystroke.learn;
-        let (request, stale) = self.request(keystroke, deadline).await;
-        let answer = |mut completion: Completion| {
+        let (mut request, stale) = self.request(keystroke, deadline).await;
+        let id = self.answers.name();
+        request.shuffle = (self.shuffle_share > 0.0).then(|| Shuffle::new(self.shuffle_share, id.seed()));
+        let answer = |id: AnswerId, mut completion: Completion| {
             let record = std::mem::take(&mut completion.record);
             let given = Given {
                 record: if learn { record } else { Default::default() },
@@ -267,17 +272,17 @@ impl App {
                 tenant: Arc::clone(&self.caller.tenant),
                 writer: key.clone().filter(|_| learn),
             };
-            let id = self.answers.remember(given);
+            let id = self.answers.remember(id, given);
             Answer { id, completion, elapsed: arrived.elapsed(), budget, stale }
         };
         let mut early = early.map(|Early { after, hear }| {
             (after, |completion: Completion| {
                 self.metrics.answered_early();
-                hear(answer(completion));
+                hear(answer(self.answers.name(), completion));
             })
         });
         let early = early.as_mut().map(|(after, hear)| Early { after: *after, hear });
-        let answer = answer(self.engine.complete_in_stages(request, early).await);
+        let answer = answer(id, self.engine.complete_in_stages(request, early).await);
         self.metrics.answered(&answer.completion, answer.elapsed, budget);
         Ok(answer)
     }
@@ -318,6 +323,7 @@ impl App {
             max_suggestions: keystroke.max_suggestions,
             min_confidence: keystroke.min_confidence,
             unread,
+            shuffle: None,
             corrections: keystroke.corrections,
             look_ahead: keystroke.look_ahead,
             debug: keystroke.debug,
@@ -405,8 +411,9 @@ impl App {
         }
         if let Some(key) = &given.writer {
             let index = u16::try_from(verdict.index).unwrap_or(u16::MAX);
-            let passed = given.record.passed.get(verdict.index).copied().unwrap_or(0);
-            let judged = Judged { outcome: verdict.outcome, index, chars: verdict.chars, passed };
+            let look = given.record.looks.get(verdict.index).copied().unwrap_or_default();
+            let (weight, passed) = (fixed(look.weight), look.passed.map(fixed));
+            let judged = Judged { outcome: verdict.outcome, index, chars: verdict.chars, weight, passed };
             self.writers.record(key, &Content::Judged(judged), crate::clock::now_ms(), None).await?;
         }
         self.engine.outcome(&given.record, verdict.index, verdict.outcome);

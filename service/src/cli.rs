@@ -110,6 +110,18 @@ pub struct Serve {
     #[arg(long, env = "FORETYPE_TEAM_WRITERS", value_name = "COUNT", default_value_t = 5)]
     #[arg(value_parser = clap::value_parser!(u8).range(2..=16), help_heading = "Limits")]
     pub team_writers: u8,
+
+    /// The share of lists of three suggestions and more that are shown in random order below the first, 0 or 0.01 to 1. It costs their
+    /// readers little, and from these it is learned how much of what is taken is due to its place.
+    #[arg(long, env = "FORETYPE_SHUFFLE_SHARE", value_name = "SHARE", default_value_t = 0.0)]
+    #[arg(value_parser = share, help_heading = "Limits")]
+    pub shuffle_share: f32,
+}
+
+/// Below a hundredth a single look would count for more than all others.
+fn share(text: &str) -> Result<f32, String> {
+    let share = text.parse().ok().filter(|share| *share == 0.0 || (0.01..=1.0).contains(share));
+    share.ok_or_else(|| "must be 0, or between 0.01 and 1".to_owned())
 }
 
 /// Where models and data are, for every command that predicts.

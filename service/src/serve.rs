@@ -38,7 +38,8 @@ pub fn run(serve: &Serve) -> Result<()> {
             team_writers: serve.team_writers,
             ..Settings::default()
         };
-        let app = open_app(&serve.models, settings, Duration::from_millis(serve.budget_ms))?;
+        let mut app = open_app(&serve.models, settings, Duration::from_millis(serve.budget_ms))?;
+        app.shuffle_share = serve.shuffle_share;
         with_keys(serve, &app).await?;
         app.engine.warm_up().await;
         announce(serve, &listeners, &app, started.elapsed())?;

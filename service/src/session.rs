@@ -35,6 +35,8 @@ pub struct Offer {
     pub suggestion: Suggestion,
     /// For each of its words the bytes it inserts and its probability given those before it.
     pub words: Vec<(usize, f32)>,
+    /// The inverse of the propensity that it stands where it does in its list.
+    pub weight: f32,
 }
 
 impl Offer {
@@ -64,8 +66,14 @@ pub struct Shown {
     pub expected: Expected,
 }
 
-/// How often something happened in each slot.
-pub type Times = [u8; SLOTS];
+/// How often a word was passed over.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Passes {
+    /// By the slot it stood in.
+    pub times: [u8; SLOTS],
+    /// The same, each weighed as its list was shuffled.
+    pub weighed: [f32; SLOTS],
+}
 
 /// One session.
 #[derive(Debug, Default)]
@@ -75,8 +83,8 @@ pub struct Session {
     /// The last answer.
     pub shown: Option<Shown>,
     rejected: VecDeque<u64>,
-    /// Drafts as they would have been with a word that was shown and not taken, and how often it was, by slot.
-    passed: Vec<(String, Times)>,
+    /// Drafts as they would have been with a word that was shown and not taken, and how often it was.
+    passed: Vec<(String, Passes)>,
 }
 
 impl Session {
@@ -95,17 +103,19 @@ impl Session {
                 if self.passed.len() == PASSED {
                     self.passed.remove(0);
                 }
-                self.passed.push((target, Times::default()));
+                self.passed.push((target, Passes::default()));
                 self.passed.len() - 1
             });
-            let times = &mut self.passed[at].1[slot(index)];
-            *times = times.saturating_add(1);
+            let (slot, passes) = (slot(index), &mut self.passed[at].1);
+            passes.times[slot] = passes.times[slot].saturating_add(1);
+            passes.weighed[slot] += offer.weight;
         }
     }
 
     /// What is left to type of the words that were passed over at this draft, and how often they were.
-    pub fn passed(&self, draft: &str) -> Vec<(String, Times)> {
-        let left = |(target, times): &(String, Times)| Some((target.strip_prefix(draft)?.to_owned(), *times));
+    pub fn passed(&self, draft: &str) -> Vec<(String, Passes)> {
+        let left =
+            |(target, passes): &(String, Passes)| Some((target.strip_prefix(draft)?.to_owned(), *passes));
         self.passed.iter().filter_map(left).collect()
     }
 
@@ -216,7 +226,7 @@ mod tests {
             predictor: crate::engine::Predictor::Gpt2,
             kind: crate::engine::Kind::Phrase,
         };
-        let offer = Offer { suggestion, words: vec![(2, 0.9), (4, 0.7)] };
+        let offer = Offer { suggestion, words: vec![(2, 0.9), (4, 0.7)], weight: 0.5 };
         let shown = |draft: &str| Shown {
             draft: draft.to_owned(),
             surroundings: 1,
@@ -228,7 +238,8 @@ mod tests {
             session.pass(draft, 1);
             session.passed(draft)
         };
-        assert_eq!(after("I can hel"), [("p".to_owned(), [1, 0, 0])]);
+        let once = Passes { times: [1, 0, 0], weighed: [0.5, 0.0, 0.0] };
+        assert_eq!(after("I can hel"), [("p".to_owned(), once)]);
         assert_eq!(after("I can help"), [], "taken");
         assert_eq!(after("I can help "), [], "taken");
         assert_eq!(after("I can hea"), [], "something else");
@@ -236,9 +247,9 @@ mod tests {
         let mut session = Session { shown: Some(shown("I can he")), ..Session::default() };
         session.pass("I can hel", 1);
         session.pass("I can hel", 2);
-        assert_eq!(session.passed("I can hel"), [("p".to_owned(), [1, 0, 0])], "another place");
+        assert_eq!(session.passed("I can hel"), [("p".to_owned(), once)], "another place");
         session.pass("I can ", 1);
-        assert_eq!(session.passed("I can he"), [("lp".to_owned(), [1, 0, 0])], "still so after going back");
+        assert_eq!(session.passed("I can he"), [("lp".to_owned(), once)], "still so after going back");
         session.pass("I could", 1);
         assert_eq!(session.passed("I can he"), []);
     }

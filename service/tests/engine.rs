@@ -1,5 +1,6 @@
 //! The engine as the HTTP layer asks it: first with a fixed predictor, then with the shipped bundle.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use expect_test::{Expect, expect};
 use foretype::engine::{
     Completion, Deadline, Early, Engine, Kind, Memory, Outcome, Predictor, Request, SessionKey, Settings,
-    Silence, Source, Status, Turn,
+    Shuffle, Silence, Source, Status, Turn,
 };
 use foretype::writer::{Blocked, Snippet, Snippets};
 use foretype_markov::{Role, segment};
@@ -113,7 +114,7 @@ fn what_was_seen_and_typed_out_makes_way() {
     let second = ask("typed", "I can hel");
     assert_eq!((second.source, said(&second).as_str()), (Source::Models, "lo"), "0.12 · 0.4 against 0.1");
     let third = ask("typed", "I can hell");
-    assert_eq!((said(&third).as_str(), &third.record.passed[..]), ("o", &[1][..]));
+    assert_eq!((said(&third).as_str(), &third.record.looks[0].passed), ("o", &[1.0, 0.0, 0.0]));
     // Asked for without having seen it, or after taking a word, it is as likely as ever.
     assert_eq!(said(&ask("fresh", "I can hel")), "p");
     assert_eq!(said(&ask("typed", "And he")), "lp");
@@ -122,9 +123,9 @@ fn what_was_seen_and_typed_out_makes_way() {
 #[test]
 fn who_takes_everything_right_is_believed_to_have_meant_something_else() {
     let engine = thin(&[(" help", 0.12), (" hello", 0.04)]);
-    let second = |took: &[u8]| {
+    let second = |took: &[u16]| {
         let mut memory = engine.new_memory();
-        took.iter().for_each(|passed| memory.attention.took(0, *passed));
+        took.iter().for_each(|passed| memory.attention.took(0, 256, [passed * 256, 0, 0]));
         let memory = Some(Arc::new(RwLock::new(memory)));
         let ask = |text: &str| {
             let session = session(&format!("{took:?}"));
@@ -259,6 +260,35 @@ fn what_is_blocked_meanwhile_is_not_typed_through() {
 fn who_blocks_words_that_are_not_read_yet_is_shown_nothing() {
     let completion = complete(&small(), Request { unread: true, ..request("I can he|") });
     assert_eq!((texts(&completion), completion.silence), (vec![], Some(Silence::Blocked)));
+}
+
+#[test]
+fn lists_are_shuffled_below_the_first() {
+    let engine = thin(&[(" a", 0.3), (" be", 0.2), (" can", 0.15), (" do", 0.1), (" eat", 0.05)]);
+    let ask = |name: &str, shuffle: Option<Shuffle>| {
+        let (session, max_suggestions) = (session(name), 5);
+        complete(&engine, Request { session, max_suggestions, shuffle, ..request("I |") })
+    };
+    let ranked = ask("ranked", None);
+    assert!(ranked.suggestions.len() == 5 && ranked.record.looks.iter().all(|look| look.weight == 1.0));
+    let mut orders = BTreeSet::new();
+    for seed in 0..20 {
+        let name = format!("shuffled {seed}");
+        let shuffled = ask(&name, Some(Shuffle::new(0.5, seed)));
+        assert_eq!(texts(&shuffled)[0], texts(&ranked)[0]);
+        let sorted = |completion: &Completion| {
+            texts(completion).into_iter().map(str::to_owned).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(sorted(&shuffled), sorted(&ranked));
+        orders.insert(texts(&shuffled).join(" "));
+        // What is dismissed is what stood there.
+        let dismissed = shuffled.suggestions[3].text.clone();
+        engine.outcome(&shuffled.record, 3, Outcome::Rejected);
+        assert!(ask(&name, None).suggestions.iter().all(|s| s.text != dismissed));
+    }
+    assert!((4..=20).contains(&orders.len()), "{orders:?}");
+    let as_ranked = ask("as ranked", Some(Shuffle::new(0.0, 3)));
+    assert_eq!(texts(&as_ranked), texts(&ranked));
 }
 
 #[test]

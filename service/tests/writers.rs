@@ -77,7 +77,13 @@ async fn snapshot_and_later_events_equal_the_whole_fold() {
     for n in 0..11 {
         writers.record(&key("anna"), &message(&format!("I can help {n}")), n, None).await.unwrap();
     }
-    let rejected = Content::Judged(Judged { outcome: Outcome::Rejected, index: 0, chars: 0, passed: 0 });
+    let rejected = Content::Judged(Judged {
+        outcome: Outcome::Rejected,
+        index: 0,
+        chars: 0,
+        weight: 256,
+        passed: [0; 3],
+    });
     writers.record(&key("anna"), &rejected, 12, None).await.unwrap();
     writers.save_all().await;
     writers.record(&key("anna"), &message("and after the snapshot"), 13, None).await.unwrap();
@@ -158,11 +164,8 @@ fn snapshots_of_earlier_versions_are_read() {
     let weights: Vec<u8> = [1.0_f32; 240].iter().flat_map(|factor| factor.to_le_bytes()).collect();
     let third = joined(&snapshot.blob, &[&weights, recent, unlisted], personal);
     let second = joined(&snapshot.blob, &[&weights, recent], personal);
-    let earlier = [(2, second), (3, third), (4, fourth)].map(|(format, blob)| Snapshot {
-        format,
-        blob,
-        ..snapshot.clone()
-    });
+    let earlier = [(2, second), (3, third), (4, fourth), (5, snapshot.blob.clone())]
+        .map(|(format, blob)| Snapshot { format, blob, ..snapshot.clone() });
     for stored in earlier.into_iter().chain([snapshot]) {
         let restored = WriterState::restore(&stored, engine.new_memory()).unwrap();
         assert_eq!(
@@ -180,7 +183,13 @@ fn what_was_taken_is_remembered_with_what_was_passed_over() {
     let mut state = WriterState::new(engine.new_memory());
     let outcomes = [(Outcome::Accepted, 0), (Outcome::Partial, 2), (Outcome::Rejected, 7)];
     for (seq, (outcome, passed)) in (1..).zip(outcomes) {
-        let content = Content::Judged(Judged { outcome, index: 0, chars: 3, passed });
+        let content = Content::Judged(Judged {
+            outcome,
+            index: 0,
+            chars: 3,
+            weight: 256,
+            passed: [passed * 256, 0, 0],
+        });
         state.apply(&Event { seq, at: 1, kind: content.kind(), payload: content.encode() });
     }
     let untaken = |state: &WriterState| state.memory.read().unwrap().attention.untaken()[0];

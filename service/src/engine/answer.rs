@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::request::SessionKey;
+use crate::writer::SLOTS;
 
 /// The members of the ensemble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -195,7 +196,7 @@ impl Source {
 /// The answer to one keystroke.
 #[derive(Clone, Debug)]
 pub struct Completion {
-    /// Best first; they differ in their first word.
+    /// Best first, or shuffled below the first; they differ in their first word.
     pub suggestions: Vec<Suggestion>,
     /// Why there is none.
     pub silence: Option<Silence>,
@@ -235,8 +236,23 @@ pub struct Record {
     pub session: Option<SessionKey>,
     /// Where each suggestion leads (see `session::landing`): hashes, no text is kept.
     pub landings: Vec<u64>,
-    /// How often each had been passed over when it was shown.
-    pub passed: Vec<u8>,
+    /// How each was seen.
+    pub looks: Vec<Look>,
+}
+
+/// How a suggestion was seen, as it counts for what its writer looks at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Look {
+    /// What a look at it counts: the inverse of the propensity that it stood where it did.
+    pub weight: f32,
+    /// The same of the keys at which its first word had been passed over before, by the slot it stood in then.
+    pub passed: [f32; SLOTS],
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self { weight: 1.0, passed: [0.0; SLOTS] }
+    }
 }
 
 /// What became of a suggestion.

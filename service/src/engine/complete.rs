@@ -6,6 +6,7 @@ use foretype_markov::segment;
 use serde_json::json;
 
 use super::blocked::Barrier;
+use super::passed::looks;
 use super::place::{Place, recent_turns};
 use super::tables::{after, neural_text};
 use super::{
@@ -19,8 +20,7 @@ use crate::ensemble::rank::{Ranked, by_urgency, rank};
 use crate::ensemble::weights::MEMBERS;
 use crate::ensemble::{silence, worth};
 use crate::inference::{Answered, Question};
-use crate::session::{self, Offer, Shown, Times};
-use crate::writer::{Attention, SLOTS};
+use crate::session::{self, Offer, Shown};
 
 /// How many of the best first words are tried as phrases.
 const EXTENDED: usize = 2;
@@ -220,15 +220,20 @@ impl Engine {
                 against = against.or((reason != Silence::LowConfidence).then_some(reason));
             } else if !landings.contains(&landing) {
                 landings.push(landing);
-                offers
-                    .push(Offer { words: candidate.words(prefix), suggestion: suggestion(candidate, text) });
+                let (words, suggestion) = (candidate.words(prefix), suggestion(candidate, text));
+                offers.push(Offer { suggestion, words, weight: 1.0 });
             }
+        }
+        if let Some(shuffle) = request.shuffle {
+            let order = shuffle.order(offers.len());
+            landings = order.iter().map(|rank| landings[*rank]).collect();
+            offers = shuffle.placed(&order, &offers);
         }
         let silence = offers
             .is_empty()
             .then(|| against.unwrap_or_else(|| silence::none_shown(&place.cut, &ranked, tables.here.done())));
-        let seen = offers.iter().map(|offer| times(&passed, offer.first_word())).collect();
-        let record = Record { session: request.session.clone(), landings, passed: seen };
+        let looks = looks(&offers, &passed);
+        let record = Record { session: request.session.clone(), landings, looks };
         let suggestions = offers.iter().map(|offer| offer.suggestion.clone()).collect();
         let completion = Completion {
             suggestions,
@@ -241,28 +246,6 @@ impl Engine {
             record,
         };
         (completion, offers, expected)
-    }
-
-    /// Takes from the words that were shown here and not taken what that says against them; says what may come next now.
-    fn pass_over(
-        &self,
-        ranked: &mut [Ranked],
-        passed: &[(String, Times)],
-        request: &Request,
-        prefix: &str,
-    ) -> Expected {
-        let words = ranked.iter().map(|candidate| (candidate.first_word(prefix), candidate.probs[0]));
-        let mut expected = Expected::new(words.collect());
-        let untaken = untaken(request);
-        for (text, times) in passed {
-            let of_slot = untaken.iter().zip(times).map(|(untaken, times)| untaken.powi(i32::from(*times)));
-            expected.pass(text, of_slot.product());
-        }
-        for (candidate, p) in ranked.iter_mut().zip(expected.probs()) {
-            candidate.probs[0] = p;
-            candidate.reckon(prefix);
-        }
-        expected
     }
 
     /// What speaks against showing a text at the end of `draft` at all.
@@ -323,23 +306,6 @@ impl Engine {
         extension.extend(candidate, &later);
     }
 
-    /// Notes what the writer saw and typed out by hand.
-    fn pass(&self, request: &Request) {
-        if let Some(key) = &request.session {
-            let surroundings = surroundings(request);
-            self.sessions.with(key, |session| {
-                session.seen = Some(Instant::now());
-                session.pass(&request.text, surroundings);
-            });
-        }
-    }
-
-    /// What was passed over at this draft, and how often.
-    pub(super) fn passed(&self, request: &Request) -> Vec<(String, Times)> {
-        let key = request.session.as_ref();
-        key.map(|key| self.sessions.with(key, |session| session.passed(&request.text))).unwrap_or_default()
-    }
-
     /// Keeps the answer for type-through.
     fn remember(&self, request: &Request, offers: Vec<Offer>, expected: Expected) {
         let Some(key) = &request.session else { return };
@@ -362,21 +328,9 @@ impl Engine {
             fast,
             neural: None,
             debug: None,
-            record: Record { session: request.session.clone(), landings: Vec::new(), passed: Vec::new() },
+            record: Record { session: request.session.clone(), landings: Vec::new(), looks: Vec::new() },
         }
     }
-}
-
-/// The share of keys at which this writer does not take what is right, by slot.
-pub(super) fn untaken(request: &Request) -> [f32; SLOTS] {
-    let memory = request.memory.as_deref().map(read);
-    memory.map_or_else(Attention::default, |memory| memory.attention).untaken()
-}
-
-/// How often a text was passed over.
-pub(super) fn times(passed: &[(String, Times)], text: &str) -> u8 {
-    let found = passed.iter().find(|(word, _)| word == text);
-    found.map_or(0, |(_, times)| times.iter().fold(0, |all, times| all.saturating_add(*times)))
 }
 
 /// The writer's snippets that are begun here. Triggers are replaced only where the client can.

@@ -10,8 +10,10 @@ mod corrections;
 mod losses;
 mod members;
 mod open;
+mod passed;
 mod place;
 mod request;
+mod shuffle;
 mod tables;
 mod type_through;
 
@@ -19,12 +21,15 @@ use std::sync::{Arc, RwLock};
 
 use foretype_markov::{Limits, PersonalModel, Role, segment};
 
-pub use answer::{Completion, Kind, Neural, Outcome, Predictor, Record, Silence, Source, Status, Suggestion};
+pub use answer::{
+    Completion, Kind, Look, Neural, Outcome, Predictor, Record, Silence, Source, Status, Suggestion,
+};
 pub use complete::Early;
 pub use losses::Effort;
 pub use open::{Health, OpenError, Settings};
 pub(crate) use place::{Place, recent_turns};
 pub use request::{Deadline, Memory, Request, SessionKey, Turn};
+pub use shuffle::Shuffle;
 pub(crate) use tables::{Probe, Tables};
 
 pub use crate::ensemble::weights::Losses;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use foretype_markov::{PersonalModel, Role};
 
+use super::Shuffle;
 use crate::ensemble::weights::Weights;
 use crate::writer::{Attention, Blocked, Forgotten, Recent, Snippets, Team, Unlisted};
 
@@ -110,6 +111,8 @@ pub struct Request {
     pub corrections: bool,
     /// Whether the GPT-2 may read on while the answer is looked at.
     pub look_ahead: bool,
+    /// Whether the list may be shuffled; `None`: it stands as it is ranked.
+    pub shuffle: Option<Shuffle>,
     /// Whether to explain the answer.
     pub debug: bool,
     /// When the answer is due.
@@ -132,6 +135,7 @@ impl Request {
             unread: false,
             corrections: false,
             look_ahead: false,
+            shuffle: None,
             debug: false,
             deadline,
         }

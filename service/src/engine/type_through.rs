@@ -6,7 +6,8 @@ use foretype_markov::segment::Cut;
 use serde_json::json;
 
 use super::blocked::Barrier;
-use super::complete::{surroundings, times, untaken};
+use super::complete::surroundings;
+use super::passed::{looks, untaken};
 use super::{Completion, Engine, Kind, Predictor, Record, Request, Source, Status, Suggestion, Tables};
 use crate::ensemble::expected::Expected;
 use crate::ensemble::rank::rank;
@@ -59,8 +60,7 @@ impl Engine {
         offers.truncate(request.max_suggestions);
         let suggestions: Vec<_> = offers.iter().map(|offer| offer.suggestion.clone()).collect();
         let landings: Vec<_> = suggestions.iter().map(|s| session::landing(&request.text, &s.text)).collect();
-        let seen = self.passed(request);
-        let passed = offers.iter().map(|offer| times(&seen, offer.first_word())).collect();
+        let looks = looks(&offers, &self.passed(request));
         self.sessions.with(key, |session| {
             session.shown =
                 Some(Shown { draft: request.text.clone(), suggestions: offers, expected, ..shown });
@@ -76,7 +76,7 @@ impl Engine {
             fast: started.elapsed(),
             neural: None,
             debug: request.debug.then(|| json!({ "fast_ms": started.elapsed().as_secs_f64() * 1e3 })),
-            record: Record { session: request.session.clone(), landings, passed },
+            record: Record { session: request.session.clone(), landings, looks },
         })
     }
 
@@ -148,7 +148,7 @@ fn left(offer: &Offer, typed: &str) -> Option<Offer> {
     let stays = words.len() > 1 || offer.suggestion.kind == Kind::Snippet;
     let kind = if stays { offer.suggestion.kind } else { Kind::Word };
     let suggestion = Suggestion { text: text.to_owned(), confidence, kind, ..offer.suggestion.clone() };
-    Some(Offer { suggestion, words })
+    Some(Offer { suggestion, words, ..*offer })
 }
 
 #[cfg(test)]
@@ -164,7 +164,7 @@ mod tests {
             predictor: Predictor::Gpt2,
             kind: Kind::Phrase,
         };
-        let offer = Offer { suggestion, words: vec![(2, 0.9), (4, 0.7), (5, 0.5)] };
+        let offer = Offer { suggestion, words: vec![(2, 0.9), (4, 0.7), (5, 0.5)], weight: 1.0 };
         let at = |typed: &str| {
             left(&offer, typed).map(|o| (o.suggestion.text, o.suggestion.confidence, o.words.len()))
         };

@@ -1,5 +1,9 @@
 //! Confidence that means what it says: the mixture's probability through a fitted logistic curve
 //! (Platt scaling, Platt 1999), one for each class of prefix.
+//!
+//! All writers share the curves. A shift of the log-odds that each writer's own outcomes moved online, after every message, was
+//! tried on five sets of writers, some 1,500 to 2,100 suggestions each: the log-loss of what was shown rose on three by up to 0.001
+//! and stayed on two, the calibration error fell on four by up to 0.005 and rose on the fifth. A scale beside it did no better.
 
 use serde::{Deserialize, Serialize};
 

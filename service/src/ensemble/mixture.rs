@@ -239,6 +239,8 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ensemble::calibrate::Calibration;
+    use crate::ensemble::rank::rank;
     use crate::predictors::{Query, fixed::Fixed};
     use proptest::prelude::*;
 
@@ -309,6 +311,10 @@ mod tests {
                 prop_assert!((sum - 1.0).abs() < 1e-4, "{sum}");
                 prop_assert!((first.shares().iter().sum::<f32>() - 1.0).abs() < 1e-4);
             }
+            let ranking = |table: &Table| rank(table, Some(&first), &Calibration::default());
+            let mut turned = first.clone();
+            turned.rows.reverse();
+            prop_assert_eq!(ranking(&turned), ranking(&first));
             a.reverse();
             b.reverse();
             let second = Table::gather(&views(&a, &b, &prefix), &prefix, 99, &Prior::default(), Learned::default());

@@ -90,7 +90,7 @@ impl CompleteRequest {
 pub struct CompleteResponse {
     /// Names this answer in `POST /v1/feedback` for 10 minutes.
     pub id: String,
-    /// Best first; they differ in their first word.
+    /// Best first, or as the server's `--shuffle-share` has it in random order below the first; they differ in their first word.
     pub suggestions: Vec<Suggestion>,
     /// Why there is none: `low_confidence`, `empty_text`, `word_complete`, `rejected_here`, `blocked`, `private_data`,
     /// `number`, `unknown_script`, `repeats_after` or `no_candidate`.

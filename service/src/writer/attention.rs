@@ -3,6 +3,9 @@
 /// Places that are told apart: the first, the second, all below.
 pub const SLOTS: usize = 3;
 
+/// A look of which nothing was left to chance.
+const LOOK: u64 = 256;
+
 /// What is assumed of a writer before anything is known: keys at which what was right was taken, and not. What stands lower
 /// is read less.
 const TAKEN: [f32; SLOTS] = [6.0, 5.0, 4.0];
@@ -18,6 +21,7 @@ pub fn slot(index: usize) -> usize {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attention([Looks; SLOTS]);
 
+/// In 256ths of a look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Looks {
     taken: u64,
@@ -25,18 +29,20 @@ struct Looks {
 }
 
 impl Attention {
-    /// A suggestion was taken there after it had been passed over so many times.
-    pub fn took(&mut self, index: usize, passed: u8) {
-        let looks = &mut self.0[slot(index)];
-        looks.taken += 1;
-        looks.passed += u64::from(passed);
+    /// A suggestion was taken there, which counts `weight`, after it had been passed over in each slot: all in 256ths of a look.
+    pub fn took(&mut self, index: usize, weight: u16, passed: [u16; SLOTS]) {
+        self.0[slot(index)].taken += u64::from(weight);
+        for (looks, passed) in self.0.iter_mut().zip(passed) {
+            looks.passed += u64::from(passed);
+        }
     }
 
     /// The share of keys at which what is right is not taken, by slot: one less the slot's propensity.
     pub fn untaken(&self) -> [f32; SLOTS] {
         std::array::from_fn(|slot| {
             let Looks { taken, passed } = self.0[slot];
-            let (taken, passed) = (taken as f32 + TAKEN[slot], passed as f32 + PASSED[slot]);
+            let [taken, passed] = [taken, passed].map(|looks| looks as f32 / LOOK as f32);
+            let (taken, passed) = (taken + TAKEN[slot], passed + PASSED[slot]);
             passed / (taken + passed)
         })
     }
@@ -45,6 +51,13 @@ impl Attention {
     pub fn to_bytes(&self) -> Vec<u8> {
         let counts = self.0.iter().flat_map(|looks| [looks.taken, looks.passed]);
         counts.flat_map(u64::to_le_bytes).collect()
+    }
+
+    /// Reads the stored form of earlier snapshots, which counted whole looks.
+    pub fn from_counts(bytes: &[u8]) -> Option<Self> {
+        let Self(counts) = Self::from_bytes(bytes)?;
+        let looks = |count: u64| count.saturating_mul(LOOK);
+        Some(Self(counts.map(|Looks { taken, passed }| Looks { taken: looks(taken), passed: looks(passed) })))
     }
 
     /// Reads the stored form.
@@ -67,13 +80,19 @@ mod tests {
         let mut attention = Attention::default();
         assert_eq!(attention.untaken(), [0.4, 0.5, 0.6]);
         // Every fourth word was passed over once: four of five keys.
-        (0..4_000).for_each(|word| attention.took(0, u8::from(word % 4 == 0)));
+        (0..4_000).for_each(|word| attention.took(0, 256, [if word % 4 == 0 { 256 } else { 0 }, 0, 0]));
         let [first, second, lower] = attention.untaken();
         assert!((first - 0.2).abs() < 0.01, "{first}");
         assert_eq!((second, lower), (0.5, 0.6), "what stands lower is another matter");
-        attention.took(7, 9);
-        assert_eq!(attention.untaken()[2], 15.0 / 20.0);
+        // Passed over where it stood, whatever it rose to.
+        attention.took(7, 256, [0, 128, 9 * 256]);
+        assert_eq!(attention.untaken()[1..], [5.5 / 10.5, 15.0 / 20.0]);
         assert_eq!(Attention::from_bytes(&attention.to_bytes()), Some(attention));
         assert_eq!(Attention::from_bytes(&[0; 47]), None);
+        let mut counts = [0; SLOTS * 16];
+        (counts[0], counts[40]) = (3, 9);
+        let mut earlier = Attention::default();
+        earlier.took(0, 3 * 256, [0, 0, 9 * 256]);
+        assert_eq!(Attention::from_counts(&counts), Some(earlier));
     }
 }

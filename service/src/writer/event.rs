@@ -1,21 +1,25 @@
 //! How events are encoded: a version, the body, and a CRC-32 over both.
 //!
 //! ```text
-//! learn    2 | role u8 | losses length u32 | losses | text (UTF-8, filtered) | crc u32
-//! outcome  2 | outcome u8 | index u16 | characters u32 | passed over u8       | crc u32
-//! snippets 2 | JSON: [{"trigger", "text"}]                                     | crc u32
-//! blocked  2 | JSON: ["…"]                                                     | crc u32
+//! learn    3 | role u8 | losses length u32 | losses | text (UTF-8, filtered) | crc u32
+//! outcome  3 | outcome u8 | index u16 | characters u32 | weight u16 | passed over u16 by slot | crc u32
+//! snippets 3 | JSON: [{"trigger", "text"}]                                     | crc u32
+//! blocked  3 | JSON: ["…"]                                                     | crc u32
 //! ```
-//! Integers are little endian. A change of the body gets a new version; old versions stay readable. Version 1 had losses of four
+//! Integers are little endian; weights are in 256ths. A change of the body gets a new version; old versions stay readable. Version 2
+//! had outcomes that said how often the suggestion had been passed over in all, a byte. Version 1 had losses of four
 //! members in other buckets, and outcomes that did not say how often the suggestion had been passed over.
 
 use foretype_markov::Role;
 
 use crate::engine::{Losses, Outcome};
 use crate::store::{Event, EventKind};
-use crate::writer::{Blocked, Snippets};
+use crate::writer::{Blocked, SLOTS, Snippets, slot};
 
-const VERSION: u8 = 2;
+/// One, of what is counted in 256ths.
+const ONE: u16 = 256;
+
+const VERSION: u8 = 3;
 const CRC: usize = 4;
 
 /// A message that was sent.
@@ -38,8 +42,16 @@ pub struct Judged {
     pub index: u16,
     /// How many of its characters were taken.
     pub chars: u32,
-    /// At how many keys it had been shown and passed over.
-    pub passed: u8,
+    /// What a look at it counts; see [`fixed`].
+    pub weight: u16,
+    /// The same of the keys at which it had been shown and passed over, by slot.
+    pub passed: [u16; SLOTS],
+}
+
+/// A weight as it is stored, in 256ths.
+pub fn fixed(weight: f32) -> u16 {
+    // What is greater counts as the greatest.
+    (weight * f32::from(ONE)).round() as u16
 }
 
 /// An event's content.
@@ -93,7 +105,8 @@ impl Content {
                 bytes.push(outcome_code(judged.outcome));
                 bytes.extend_from_slice(&judged.index.to_le_bytes());
                 bytes.extend_from_slice(&judged.chars.to_le_bytes());
-                bytes.push(judged.passed);
+                bytes.extend_from_slice(&judged.weight.to_le_bytes());
+                bytes.extend(judged.passed.into_iter().flat_map(u16::to_le_bytes));
             }
             Self::Snippets(snippets) => bytes.extend_from_slice(&snippets.to_bytes()),
             Self::Blocked(blocked) => bytes.extend_from_slice(&blocked.to_bytes()),
@@ -140,9 +153,7 @@ fn learned(version: u8, body: &[u8]) -> Option<Learned> {
 }
 
 fn judged(version: u8, body: &[u8]) -> Option<Judged> {
-    let (passed, body) =
-        if version == 1 { (0, body) } else { body.split_last().map(|(p, rest)| (*p, rest))? };
-    let [outcome, i0, i1, c0, c1, c2, c3] = *body else { return None };
+    let (&[outcome, i0, i1, c0, c1, c2, c3], rest) = body.split_first_chunk()?;
     let outcome = match outcome {
         0 => Outcome::Accepted,
         1 => Outcome::Partial,
@@ -150,7 +161,22 @@ fn judged(version: u8, body: &[u8]) -> Option<Judged> {
         _ => return None,
     };
     let (index, chars) = (u16::from_le_bytes([i0, i1]), u32::from_le_bytes([c0, c1, c2, c3]));
-    Some(Judged { outcome, index, chars, passed })
+    let in_all = |passed: u8| {
+        let mut by_slot = [0; SLOTS];
+        by_slot[slot(index.into())] = u16::from(passed) * ONE;
+        by_slot
+    };
+    let (weight, passed) = match (version, rest) {
+        (1, []) => (ONE, in_all(0)),
+        (2, [passed]) => (ONE, in_all(*passed)),
+        (3.., _) => {
+            let (pairs, []) = rest.as_chunks::<2>() else { return None };
+            let [weight, passed @ ..] = <[[u8; 2]; SLOTS + 1]>::try_from(pairs).ok()?.map(u16::from_le_bytes);
+            (weight, passed)
+        }
+        _ => return None,
+    };
+    Some(Judged { outcome, index, chars, weight, passed })
 }
 
 pub(super) fn role_code(role: Role) -> u8 {
@@ -188,7 +214,13 @@ mod tests {
     }
 
     fn dismissed() -> Content {
-        Content::Judged(Judged { outcome: Outcome::Rejected, index: 3, chars: 12, passed: 0 })
+        Content::Judged(Judged {
+            outcome: Outcome::Rejected,
+            index: 3,
+            chars: 12,
+            weight: ONE,
+            passed: [0; SLOTS],
+        })
     }
 
     #[test]
@@ -225,7 +257,31 @@ mod tests {
         assert!(log_probs[4..].iter().all(Option::is_none), "who came later slept");
     }
 
-    /// Golden: a list of blocked words as version 2 writes it.
+    /// Golden: an outcome as version 2 wrote it, and as version 3 does.
+    #[test]
+    fn outcomes_stay_readable() {
+        let event = |body: &[u8]| {
+            let mut payload = body.to_vec();
+            payload.extend_from_slice(&crc32fast::hash(body).to_le_bytes());
+            Event { seq: 1, at: 0, kind: EventKind::Outcome, payload }
+        };
+        let taken = |weight, passed| {
+            Content::Judged(Judged { outcome: Outcome::Partial, index: 1, chars: 3, weight, passed })
+        };
+        let second = event(&[2, 1, 1, 0, 3, 0, 0, 0, 4]);
+        assert_eq!(Content::decode(&second).unwrap(), taken(ONE, [0, 4 * ONE, 0]));
+        let third = event(&[3, 1, 1, 0, 3, 0, 0, 0, 0x80, 0, 0, 1, 0x40, 0, 0xff, 0xff]);
+        assert_eq!(Content::decode(&third).unwrap(), taken(128, [256, 64, u16::MAX]));
+        assert_eq!(taken(128, [256, 64, u16::MAX]).encode(), third.payload);
+        assert_eq!((fixed(0.5), fixed(1e9), fixed(-1.0)), (128, u16::MAX, 0));
+        for body in
+            [&[2, 1, 1, 0, 3, 0, 0, 0][..], &[3, 1, 1, 0, 3, 0, 0, 0, 4], &[1, 1, 1, 0, 3, 0, 0, 0, 4]]
+        {
+            assert_eq!(Content::decode(&event(body)), Err(DecodeError::Damaged));
+        }
+    }
+
+    /// Golden: a list of blocked words as version 2 wrote it.
     #[test]
     fn blocked_words_stay_readable() {
         let mut payload = b"\x02[\"Kind regards\"]".to_vec();
@@ -233,7 +289,6 @@ mod tests {
         let event = Event { seq: 1, at: 0, kind: EventKind::Blocked, payload };
         let blocked = Content::Blocked(Blocked::new(vec!["Kind regards".into()]));
         assert_eq!(Content::decode(&event).unwrap(), blocked);
-        assert_eq!(blocked.encode(), event.payload);
     }
 
     fn bucket_of(personal: (Matched, u64), domain: u8) -> usize {

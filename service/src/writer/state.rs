@@ -5,7 +5,7 @@
 //!        | recent length u32 | recent | unlisted words length u32 | unlisted words | attention length u32 | attention
 //!        | snippets length u32 | snippets | blocked length u32 | blocked | personal model
 //! ```
-//! Little endian; the version and the checksum stand beside it in the store. Version 4 had no blocked words. Versions 2 and 3 had weights of four members in
+//! Little endian; the version and the checksum stand beside it in the store. Version 5 counted attention in whole looks. Version 4 had no blocked words. Versions 2 and 3 had weights of four members in
 //! fewer buckets, no attention and no snippets. Version 2 had no unlisted words: those of the personal model's vocabulary are learned instead.
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -19,7 +19,9 @@ use crate::ensemble::weights::Weights;
 use crate::store::{Event, Snapshot};
 
 /// Version of the snapshot encoding.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
+/// The last one that counted attention in whole looks.
+const WHOLE_LOOKS: u32 = 5;
 /// The last one without blocked words.
 const NOTHING_BLOCKED: u32 = 4;
 /// The last one with the first releases' weights.
@@ -94,7 +96,7 @@ impl WriterState {
         }
         if judged.outcome != Outcome::Rejected {
             let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
-            memory.attention.took(judged.index.into(), judged.passed);
+            memory.attention.took(judged.index.into(), judged.weight, judged.passed);
         }
     }
 
@@ -189,7 +191,11 @@ impl WriterState {
         let recent = Recent::from_bytes(part()?)?;
         let words = if snapshot.format > PLAIN_FORMAT { part()? } else { &[] };
         let mut unlisted = blank.unlisted.restore(words)?;
-        let attention = if first { Attention::default() } else { Attention::from_bytes(part()?)? };
+        let attention = match snapshot.format {
+            format if format <= FIRST_WEIGHTS => Attention::default(),
+            format if format <= WHOLE_LOOKS => Attention::from_counts(part()?)?,
+            _ => Attention::from_bytes(part()?)?,
+        };
         let snippets = if first { Snippets::default() } else { Snippets::from_bytes(part()?)? };
         let blocked = if snapshot.format > NOTHING_BLOCKED {
             Blocked::from_bytes(part()?)?

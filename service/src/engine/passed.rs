@@ -1,0 +1,67 @@
+//! What was shown and typed out by hand all the same, and what that says of it.
+
+use std::time::Instant;
+
+use super::complete::surroundings;
+use super::{Engine, Look, Request, read};
+use crate::ensemble::expected::Expected;
+use crate::ensemble::rank::Ranked;
+use crate::session::{Offer, Passes};
+use crate::writer::{Attention, SLOTS};
+
+impl Engine {
+    /// Notes what the writer saw and typed out by hand.
+    pub(super) fn pass(&self, request: &Request) {
+        if let Some(key) = &request.session {
+            let surroundings = surroundings(request);
+            self.sessions.with(key, |session| {
+                session.seen = Some(Instant::now());
+                session.pass(&request.text, surroundings);
+            });
+        }
+    }
+
+    /// What was passed over at this draft, and how often.
+    pub(super) fn passed(&self, request: &Request) -> Vec<(String, Passes)> {
+        let key = request.session.as_ref();
+        key.map(|key| self.sessions.with(key, |session| session.passed(&request.text))).unwrap_or_default()
+    }
+
+    /// Takes from the words that were shown here and not taken what that says against them; says what may come next now.
+    pub(super) fn pass_over(
+        &self,
+        ranked: &mut [Ranked],
+        passed: &[(String, Passes)],
+        request: &Request,
+        prefix: &str,
+    ) -> Expected {
+        let words = ranked.iter().map(|candidate| (candidate.first_word(prefix), candidate.probs[0]));
+        let mut expected = Expected::new(words.collect());
+        let untaken = untaken(request);
+        for (text, passes) in passed {
+            let of_slot =
+                untaken.iter().zip(passes.times).map(|(untaken, times)| untaken.powi(i32::from(times)));
+            expected.pass(text, of_slot.product());
+        }
+        for (candidate, p) in ranked.iter_mut().zip(expected.probs()) {
+            candidate.probs[0] = p;
+            candidate.reckon(prefix);
+        }
+        expected
+    }
+}
+
+/// The share of keys at which this writer does not take what is right, by slot.
+pub(super) fn untaken(request: &Request) -> [f32; SLOTS] {
+    let memory = request.memory.as_deref().map(read);
+    memory.map_or_else(Attention::default, |memory| memory.attention).untaken()
+}
+
+/// How each of a list is seen.
+pub(super) fn looks(offers: &[Offer], passed: &[(String, Passes)]) -> Vec<Look> {
+    let before = |offer: &Offer| {
+        let found = passed.iter().find(|(word, _)| word == offer.first_word());
+        found.map_or([0.0; SLOTS], |(_, passes)| passes.weighed)
+    };
+    offers.iter().map(|offer| Look { weight: offer.weight, passed: before(offer) }).collect()
+}
