@@ -21,6 +21,7 @@ use lsp_types::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::answer::{self, ACCEPTED};
@@ -38,6 +39,8 @@ use crate::wire::Draft;
 const DOCUMENTS: usize = 1_000;
 /// Bytes of a document at most; of a longer one nothing is suggested.
 const LONGEST: usize = 8 << 20;
+/// Messages that may wait to be learned.
+const LESSONS: usize = 1_024;
 /// How long what is to be learned may take when the editor goes.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -61,6 +64,8 @@ pub(super) struct Server<'a> {
     name: u64,
     documents: HashMap<String, Open>,
     pending: Pending,
+    /// What is to be learned, in the order it was written; `None`: nothing more.
+    lessons: Option<mpsc::Sender<Lesson>>,
     /// What is learned and heard.
     work: JoinSet<()>,
     /// Whether the writer was told that nobody answers.
@@ -75,6 +80,10 @@ impl<'a> Server<'a> {
         options: Options,
         encoding: Encoding,
     ) -> Self {
+        let (told, mut work) = (Arc::<AtomicBool>::default(), JoinSet::new());
+        let (lessons, queue) = mpsc::channel(LESSONS);
+        let teach = teach(Arc::clone(&service), queue, connection.sender.clone(), Arc::clone(&told));
+        work.spawn_on(teach, &runtime);
         Self {
             connection,
             runtime,
@@ -84,8 +93,9 @@ impl<'a> Server<'a> {
             name: RandomState::new().hash_one(()),
             documents: HashMap::new(),
             pending: Pending::default(),
-            work: JoinSet::new(),
-            told: Arc::default(),
+            lessons: Some(lessons),
+            work,
+            told,
         }
     }
 
@@ -111,6 +121,7 @@ impl<'a> Server<'a> {
     fn finish(&mut self) {
         let open: Vec<_> = self.documents.keys().cloned().collect();
         open.iter().for_each(|uri| self.leave(uri));
+        self.lessons = None;
         let work = async { while self.work.join_next().await.is_some() {} };
         if self.runtime.block_on(async { tokio::time::timeout(FAREWELL, work).await }).is_err() {
             tracing::warn!("the editor is gone, and not all that was saved is learned");
@@ -297,19 +308,14 @@ impl<'a> Server<'a> {
         let Some(open) = self.documents.get_mut(uri) else { return };
         let news = open.learning.news(open.document.text());
         let role = self.options.role.map_or(foretype_markov::Role::Author, Into::into);
-        let writer = &self.options.writer;
-        let lesson = |text| {
-            let at = clock::now_ms();
-            Lesson { writer: writer.clone(), text, context: Vec::new(), role, at, idempotency_key: None }
-        };
-        let lessons: Vec<_> = news.into_iter().map(lesson).collect();
-        let service = Arc::clone(&self.service);
-        self.later(async move {
-            for lesson in lessons {
-                service.learn(lesson).await?;
+        let Some(lessons) = &self.lessons else { return };
+        for text in news {
+            let (writer, at) = (self.options.writer.clone(), clock::now_ms());
+            let lesson = Lesson { writer, text, context: Vec::new(), role, at, idempotency_key: None };
+            if lessons.try_send(lesson).is_err() {
+                return tracing::warn!("too much waits to be learned; the rest of this save is not");
             }
-            Ok(())
-        });
+        }
     }
 
     fn cancelled(&self, params: lsp_types::CancelParams) {
@@ -352,6 +358,20 @@ impl<'a> Server<'a> {
 }
 
 type Senders = crossbeam_channel::Sender<Message>;
+
+/// Learns one message after the other.
+async fn teach(
+    service: Arc<Service>,
+    mut lessons: mpsc::Receiver<Lesson>,
+    sender: Senders,
+    told: Arc<AtomicBool>,
+) {
+    while let Some(lesson) = lessons.recv().await {
+        if let Err(fault) = service.learn(lesson).await {
+            complain(&sender, &fault, &told);
+        }
+    }
+}
 
 /// Tells the writer once what is wrong, until it is right again; the log every time.
 fn complain(sender: &Senders, fault: &Fault, told: &AtomicBool) {
