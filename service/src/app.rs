@@ -1,6 +1,6 @@
-//! What the service does, apart from how it is asked: complete, learn, hear an outcome, tell about and erase a writer.
+//! What the service does, apart from how it is asked: complete, learn, hear an outcome; and what is kept of writers.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, watch};
@@ -8,20 +8,18 @@ use tokio::sync::{Semaphore, watch};
 use crate::answers::{AnswerId, Answers, Given};
 use crate::caller::Caller;
 use crate::door::Door;
-use crate::engine::{
-    Completion, Deadline, Early, Effort, Engine, Outcome, Predictor, Request, SessionKey, Shuffle, Turn,
-};
-use crate::ensemble::weights::{BUCKETS, MEMBERS, Weights};
+use crate::engine::{Completion, Deadline, Early, Effort, Engine, Predictor, Request, SessionKey, Shuffle};
 use crate::error::ApiError;
 use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::privacy;
-use crate::store::{TeamKey, Usage, WriterKey};
 use crate::writer::event::{Content, Judged, Learned, fixed};
-use crate::writer::{Counts, Snippets, Team, TeamId, Writer, WriterId, Writers};
+use crate::writer::{Team, Writer, WriterId, Writers};
 
+pub use asked::{About, AboutTeam, Answer, Keystroke, Lesson, Verdict};
 pub use import::{Import, Imported};
 
+mod asked;
 mod import;
 mod writers;
 
@@ -74,126 +72,6 @@ impl Stopping {
         // An error says that the service is gone, and so has stopped.
         drop(self.0.wait_for(|stopping| *stopping).await);
     }
-}
-
-/// A checked keystroke.
-#[derive(Clone, Debug)]
-pub struct Keystroke {
-    /// The message up to the cursor.
-    pub text: String,
-    /// What follows the cursor.
-    pub after: String,
-    /// Turns before the draft.
-    pub context: Vec<Turn>,
-    /// Who is writing.
-    pub role: foretype_markov::Role,
-    /// Who is typing.
-    pub writer: Option<WriterId>,
-    /// The client's session.
-    pub session: Option<String>,
-    /// 1 to 10.
-    pub max_suggestions: usize,
-    /// `None`: the server's.
-    pub budget: Option<Duration>,
-    /// `None`: the bundle's.
-    pub min_confidence: Option<f32>,
-    /// Whether anything may be kept.
-    pub learn: bool,
-    /// What must have been learned.
-    pub min_seq: Option<u64>,
-    /// Whether a mistyped word may be replaced.
-    pub corrections: bool,
-    /// Whether the GPT-2 may read on while the answer is looked at.
-    pub look_ahead: bool,
-    /// Whether to explain.
-    pub debug: bool,
-}
-
-/// The answer to a keystroke.
-#[derive(Debug)]
-pub struct Answer {
-    /// Its name for feedback.
-    pub id: String,
-    /// What the engine said.
-    pub completion: Completion,
-    /// Since the request's last byte.
-    pub elapsed: Duration,
-    /// The budget that held.
-    pub budget: Duration,
-    /// Whether `min_seq` was not reached.
-    pub stale: bool,
-}
-
-/// A checked message to learn.
-#[derive(Clone, Debug)]
-pub struct Lesson {
-    /// Who wrote it; `None`: the writer the key is bound to.
-    pub writer: Option<WriterId>,
-    /// As it came: not yet filtered.
-    pub text: String,
-    /// Turns before it.
-    pub context: Vec<Turn>,
-    /// Who was writing.
-    pub role: foretype_markov::Role,
-    /// Milliseconds since the Unix epoch.
-    pub at: i64,
-    /// Makes retries safe.
-    pub idempotency_key: Option<String>,
-}
-
-/// A checked outcome.
-#[derive(Clone, Debug)]
-pub struct Verdict {
-    /// The answer's id.
-    pub id: String,
-    /// What became of it.
-    pub outcome: Outcome,
-    /// Which suggestion.
-    pub index: usize,
-    /// Characters taken.
-    pub chars: u32,
-}
-
-/// What is known about a writer, without words.
-#[derive(Clone, Debug)]
-pub struct About {
-    /// Who.
-    pub writer: WriterId,
-    /// The newest event.
-    pub seq: u64,
-    /// Totals.
-    pub counts: Counts,
-    /// What is stored.
-    pub usage: Usage,
-    /// Bytes in memory.
-    pub memory_bytes: usize,
-    /// Each predictor's weight relative to the bundle's, the geometric mean over the evidence buckets.
-    pub weights: [f32; MEMBERS],
-    /// Texts kept ready.
-    pub snippets: usize,
-    /// Words and phrases that are never shown.
-    pub blocked: usize,
-    /// The team they are in.
-    pub team: Option<TeamKey>,
-}
-
-/// What is known about a team, without words.
-#[derive(Clone, Debug)]
-pub struct AboutTeam {
-    /// Which.
-    pub team: TeamId,
-    /// Writers who are in it.
-    pub members: u64,
-    /// Those of them who taught it something.
-    pub taught_by: usize,
-    /// Words that enough of them used.
-    pub words: usize,
-    /// Sequences of two to four words that enough of them used.
-    pub phrases: usize,
-    /// Bytes in memory.
-    pub memory_bytes: usize,
-    /// Each predictor's weight relative to the bundle's, the geometric mean over the evidence buckets.
-    pub weights: [f32; MEMBERS],
 }
 
 impl App {
@@ -365,38 +243,6 @@ impl App {
         Some(self.writers.teams().get(&team))
     }
 
-    /// Puts a writer into a team, or into none; resolves once it is durable.
-    pub async fn assign(&self, writer: &WriterId, team: Option<TeamId>) -> Result<(), ApiError> {
-        self.caller.is_free()?;
-        let key = self.caller.key_of(writer)?;
-        if team.is_none() {
-            self.known(&key).await?;
-        }
-        Ok(self.writers.assign(&key, team.map(|team| team.shared())).await?)
-    }
-
-    /// What a team shares.
-    pub async fn about_team(&self, team: &TeamId) -> Result<AboutTeam, ApiError> {
-        let key = self.caller.team(team)?;
-        let members = self.writers.store().members(&key).await?;
-        if members == 0 {
-            return Err(ApiError::NotFound("no writer is in this team".into()));
-        }
-        let held = self.writers.teams().get(&key);
-        self.writers.teams().follow(&held).await?;
-        let shared = held.read();
-        let [words, ngrams @ ..] = shared.model.ngrams();
-        Ok(AboutTeam {
-            team: team.clone(),
-            members,
-            taught_by: shared.model.writers(),
-            words,
-            phrases: ngrams.iter().sum(),
-            memory_bytes: shared.model.bytes(),
-            weights: mean_factors(&shared.weights),
-        })
-    }
-
     /// Hears what became of a suggestion; resolves once it is durable.
     pub async fn feedback(&self, verdict: Verdict) -> Result<(), ApiError> {
         let unknown = || ApiError::NotFound("no answer of this id in the last 10 minutes".into());
@@ -420,73 +266,10 @@ impl App {
         self.metrics.judged(verdict.outcome);
         Ok(())
     }
-
-    /// The texts a writer keeps ready.
-    pub async fn snippets(&self, writer: &WriterId) -> Result<Snippets, ApiError> {
-        let memory = self.known(&self.caller.key_of(writer)?).await?.memory();
-        let memory = memory.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(memory.snippets.clone())
-    }
-
-    /// Replaces the texts a writer keeps ready; resolves once that is durable.
-    pub async fn keep(&self, writer: &WriterId, snippets: Snippets) -> Result<u64, ApiError> {
-        let content = Content::Snippets(snippets);
-        Ok(self.writers.record(&self.caller.key_of(writer)?, &content, crate::clock::now_ms(), None).await?)
-    }
-
-    /// What is stored about a writer.
-    pub async fn about(&self, writer: &WriterId) -> Result<About, ApiError> {
-        let key = self.caller.key_of(writer)?;
-        let warm = self.known(&key).await?;
-        let usage = self.writers.store().usage(&key).await?;
-        let memory = warm.memory();
-        let (weights, snippets, blocked) = {
-            let memory = memory.read().unwrap_or_else(PoisonError::into_inner);
-            (mean_factors(&memory.weights), memory.snippets.0.len(), memory.blocked.entries().len())
-        };
-        let (counts, seq, memory_bytes, team) = (warm.counts(), warm.seq(), warm.bytes(), warm.team());
-        let writer = writer.clone();
-        Ok(About { writer, seq, counts, usage, memory_bytes, weights, snippets, blocked, team })
-    }
-
-    /// The writer, if anything is stored about them.
-    pub async fn known(&self, key: &WriterKey) -> Result<Arc<Writer>, ApiError> {
-        let writer = self.writers.get(key).await?;
-        if writer.seq() == 0 && writer.team().is_none() { Err(nobody()) } else { Ok(writer) }
-    }
-
-    /// Erases a writer from disk and memory.
-    pub async fn erase(&self, writer: &WriterId) -> Result<(), ApiError> {
-        let key = self.caller.key_of(writer)?;
-        let erased = self.writers.erase(&key).await;
-        self.answers.forget_writer(&key);
-        self.forget_sessions(writer).await;
-        if erased? { Ok(()) } else { Err(nobody()) }
-    }
-
-    /// Drops sessions and KV caches, after what they are of is gone: a keystroke that was under way may have left something
-    /// until then.
-    async fn forget_sessions(&self, writer: &WriterId) {
-        let tenant = Arc::clone(&self.caller.tenant);
-        self.engine.forget_writer(&tenant, writer.as_str()).await;
-        // One that began before may go on until its deadline.
-        let (engine, name) = (Arc::clone(&self.engine), writer.clone());
-        tokio::spawn(async move {
-            tokio::time::sleep(LONGEST_BUDGET).await;
-            engine.forget_writer(&tenant, name.as_str()).await;
-        });
-    }
 }
 
 /// How long the models may read what stands before a draft.
 const PREPARING: Duration = Duration::from_secs(1);
-
-/// The largest budget a request can ask for.
-const LONGEST_BUDGET: Duration = Duration::from_secs(1);
-
-fn nobody() -> ApiError {
-    ApiError::NotFound("nothing is stored about this writer".into())
-}
 
 /// Waits for `min_seq` for a quarter of what is left; the rest is for predicting.
 async fn is_stale(writer: Option<&Writer>, min_seq: Option<u64>, deadline: Deadline) -> bool {
@@ -495,14 +278,4 @@ async fn is_stale(writer: Option<&Writer>, min_seq: Option<u64>, deadline: Deadl
         (Some(_), None) => true,
         (Some(seq), Some(writer)) => writer.seq() < seq && !writer.reached(seq, deadline.left() / 4).await,
     }
-}
-
-fn mean_factors(weights: &Weights) -> [f32; MEMBERS] {
-    let mut logs = [0.0; MEMBERS];
-    for bucket in 0..BUCKETS {
-        for (log, factor) in logs.iter_mut().zip(weights.factors(bucket)) {
-            *log += factor.max(f32::MIN_POSITIVE).ln() / BUCKETS as f32;
-        }
-    }
-    logs.map(f32::exp)
 }
