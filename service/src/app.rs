@@ -196,7 +196,7 @@ impl App {
             context: keystroke.context,
             role: keystroke.role,
             memory: writer.as_ref().map(|writer| writer.memory()),
-            team: writer.as_deref().and_then(|writer| self.team_of(writer)),
+            team: self.team_of(writer.as_deref()),
             session,
             max_suggestions: keystroke.max_suggestions,
             min_confidence: keystroke.min_confidence,
@@ -224,7 +224,7 @@ impl App {
             self.writers.assign(&key, Some(team.shared())).await?;
             writer = self.writers.get(&key).await?;
         }
-        let (memory, team) = (writer.memory(), self.team_of(&writer));
+        let (memory, team) = (writer.memory(), self.team_of(Some(&writer)));
         drop(writer);
         // Before it is learned: what each predictor would have thought of it is what the weights learn from.
         let losses = self
@@ -237,9 +237,10 @@ impl App {
         Ok(seq)
     }
 
-    /// What the writer's team shares by now.
-    fn team_of(&self, writer: &Writer) -> Option<Arc<Team>> {
-        let team = writer.team().filter(|_| self.engine.is_enabled(Predictor::Team))?;
+    /// What the writer's team shares by now, or that of the key if they are in none.
+    fn team_of(&self, writer: Option<&Writer>) -> Option<Arc<Team>> {
+        let team = writer.and_then(Writer::team).or_else(|| self.caller.own_team());
+        let team = team.filter(|_| self.engine.is_enabled(Predictor::Team))?;
         Some(self.writers.teams().get(&team))
     }
 

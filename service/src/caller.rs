@@ -118,6 +118,12 @@ impl Caller {
         self.tenant == key.tenant && !self.writer.as_ref().is_some_and(other)
     }
 
+    /// The team that this caller is bound to.
+    pub fn own_team(&self) -> Option<TeamKey> {
+        let team = self.team.as_ref()?.shared();
+        Some(TeamKey { tenant: Arc::clone(&self.tenant), team })
+    }
+
     /// A team of the tenant, if this caller is not bound to another.
     pub fn team(&self, team: &TeamId) -> Result<TeamKey, ApiError> {
         if self.team.as_ref().is_some_and(|bound| bound != team) {

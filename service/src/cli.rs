@@ -242,7 +242,7 @@ pub struct AddKey {
     #[arg(long, value_name = "ID", default_value = LOCAL, value_parser = Id::new)]
     pub tenant: Id,
 
-    /// The team that writers who teach with this key are put into, if they are in none.
+    /// The team of this key's writers, if they are in none: they are shown what it shares, and what they teach is its too.
     #[arg(long, value_name = "ID", value_parser = Id::new)]
     pub team: Option<Id>,
 

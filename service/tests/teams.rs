@@ -6,15 +6,17 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::Method;
 use foretype::app::App;
+use foretype::caller::Caller;
 use foretype::engine::{Engine, Predictor, Settings as Models};
 use foretype::http;
 use foretype::metrics::Metrics;
 use foretype::store::{Sqlite, Store, TeamKey};
-use foretype::writer::{Settings, Writers};
+use foretype::wire::CompleteRequest;
+use foretype::writer::{Id, Settings, Writers};
 use serde_json::{Value, json};
 
 mod common;
@@ -112,6 +114,33 @@ async fn what_enough_members_write_is_suggested_to_the_others() {
         );
         assert_eq!(service.complete(stranger, "Kindly ").await["predictors"]["team"], "empty");
     }
+}
+
+#[tokio::test]
+async fn a_key_of_a_team_shows_what_it_shares_from_the_first_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = open(folder.path());
+    for writer in ["anna", "ben", "cleo"] {
+        service.join(writer, "desk").await;
+        service.learn(writer, PHRASE).await;
+    }
+    service.about("desk").await;
+    let ask = async |team: Option<&str>, writer: Option<&str>| {
+        let team = team.map(|team| Id::new(team).unwrap());
+        let app = service.app.asked_by(Arc::new(Caller { team, ..Caller::local() }));
+        let body = json!({"text": "Kindly frobnicate the Zebr", "writer": writer, "min_confidence": 0, "budget_ms": 1000});
+        let request: CompleteRequest = serde_json::from_value(body).unwrap();
+        let answer = app.complete(request.check().unwrap(), Instant::now()).await.unwrap();
+        answer.completion.suggestions.first().map(|best| best.text.clone()).unwrap_or_default()
+    };
+    for writer in [Some("zoe"), None] {
+        assert!(ask(Some("desk"), writer).await.starts_with("afish"), "{writer:?}");
+        for team in [Some("other"), None] {
+            assert!(!ask(team, writer).await.starts_with("afish"), "{writer:?} in {team:?}");
+        }
+    }
+    service.join("eve", "sales").await;
+    assert!(!ask(Some("desk"), Some("eve")).await.starts_with("afish"), "their own team goes before");
 }
 
 #[tokio::test]
