@@ -113,6 +113,12 @@ impl App {
         Stopping(self.stopping.subscribe())
     }
 
+    /// A keystroke over a protocol that knows no sessions, for which one is made up: kept only where nobody else types in it.
+    pub fn of_plugin(&self, mut keystroke: Keystroke) -> Keystroke {
+        keystroke.session.take_if(|_| !self.caller.is_one_person(keystroke.writer.as_ref()));
+        keystroke
+    }
+
     /// Answers a keystroke that had fully arrived at `arrived`.
     ///
     /// # Errors

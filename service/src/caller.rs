@@ -101,6 +101,11 @@ impl Caller {
         }
     }
 
+    /// Whether all that ask as this caller for `writer` are one person: a key for any writer may be a whole company's.
+    pub fn is_one_person(&self, writer: Option<&WriterId>) -> bool {
+        self.key.is_none() || self.writer.is_some() || writer.is_some()
+    }
+
     /// The record of a writer that this caller may know of.
     pub fn key_of(&self, writer: &WriterId) -> Result<WriterKey, ApiError> {
         self.own(Some(writer.clone()))?;

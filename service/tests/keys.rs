@@ -159,6 +159,26 @@ async fn a_key_bound_to_a_writer_makes_an_unchanged_plugin_personal() {
 }
 
 #[tokio::test]
+async fn nameless_plugins_of_one_key_do_not_meet() {
+    let keyed = Keyed::start();
+    let (company, ann) =
+        (keyed.add(free()).await, keyed.add(Caller { writer: Some(id("ann")), ..free() }).await);
+    // What one dismisses stays away from whoever has a session, and only from them.
+    for (key, user, stays_away) in
+        [(&company, None, false), (&company, Some("ben"), true), (&ann, None, true)]
+    {
+        let ask = async || {
+            keyed.post("/v1/completions", key, json!({"prompt": "I can he", "user": user})).await.json()
+        };
+        let answer = ask().await;
+        let dismissed = json!({"type": "dismiss", "completion_id": answer["id"], "choice_index": 0});
+        assert_eq!(keyed.post("/v1/events", key, dismissed).await.status, StatusCode::OK);
+        let again = ask().await["choices"][0]["text"] == answer["choices"][0]["text"];
+        assert_eq!(again, !stays_away, "{user:?}");
+    }
+}
+
+#[tokio::test]
 async fn another_tenants_writer_does_not_exist() {
     let keyed = Keyed::start();
     let acme = keyed.add(free()).await;

@@ -41,11 +41,12 @@ async fn complete(
     Json { value, arrived }: Json<InfillRequest, EDITOR_LIMIT>,
 ) -> Result<Response, ApiError> {
     let asked = value.check()?;
+    let keystroke = app.of_plugin(asked.keystroke);
     let body = if asked.reply.is_warm_up() {
-        app.prepare(asked.keystroke).await?;
+        app.prepare(keystroke).await?;
         asked.reply.body(None)
     } else {
-        asked.reply.body(Some(&app.complete(asked.keystroke, arrived).await?))
+        asked.reply.body(Some(&app.complete(keystroke, arrived).await?))
     };
     Ok(if asked.reply.stream {
         Sse::new(stream::iter([Event::default().json_data(body)])).into_response()

@@ -46,7 +46,7 @@ pub(super) async fn completions(
 
 async fn complete(app: &App, body: Map<String, Value>, arrived: Instant) -> Result<Response, ApiError> {
     let asked = fields::<OpenAiRequest>(body)?.check()?;
-    let answer = app.complete(asked.keystroke, arrived).await?;
+    let answer = app.complete(app.of_plugin(asked.keystroke), arrived).await?;
     Ok(if asked.reply.stream {
         events(asked.reply.parts(&answer)).into_response()
     } else {

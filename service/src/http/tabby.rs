@@ -19,7 +19,8 @@ pub(super) async fn complete(
     body: Map<String, Value>,
     arrived: Instant,
 ) -> Result<Response, ApiError> {
-    let answer = app.complete(fields::<TabbyRequest>(body)?.keystroke(), arrived).await?;
+    let keystroke = app.of_plugin(fields::<TabbyRequest>(body)?.keystroke());
+    let answer = app.complete(keystroke, arrived).await?;
     Ok(Answered(TabbyResponse::from(&answer)).into_response())
 }
 
