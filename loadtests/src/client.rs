@@ -4,15 +4,16 @@ use anyhow::{Context as _, Result, ensure};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// Where the service listens.
+/// Where the service listens, and what it is shown to let one in.
 #[derive(Clone, Debug)]
 pub struct Address {
     authority: String,
+    key: Option<HeaderValue>,
 }
 
 impl Address {
@@ -24,7 +25,23 @@ impl Address {
         let uri: Uri = url.parse().with_context(|| format!("{url} is not a URL"))?;
         ensure!(uri.scheme_str() == Some("http"), "{url}: give an address like http://127.0.0.1:8080");
         let host = uri.host().with_context(|| format!("{url} names no host"))?;
-        Ok(Self { authority: format!("{host}:{}", uri.port_u16().unwrap_or(80)) })
+        Ok(Self { authority: format!("{host}:{}", uri.port_u16().unwrap_or(80)), key: None })
+    }
+
+    /// The same with an API key.
+    ///
+    /// # Errors
+    /// When `key` holds what no key does.
+    pub fn with_key(mut self, key: &str) -> Result<Self> {
+        let mut header = HeaderValue::from_str(&format!("Bearer {key}")).context("this is no API key")?;
+        header.set_sensitive(true);
+        self.key = Some(header);
+        Ok(self)
+    }
+
+    /// The header that shows the key, if there is one.
+    pub(crate) fn key(&self) -> Option<(HeaderName, HeaderValue)> {
+        Some((AUTHORIZATION, self.key.clone()?))
     }
 
     /// `host:port`.
@@ -76,12 +93,13 @@ impl Connection {
     }
 
     async fn send(&mut self, path: &str, body: Vec<u8>) -> Result<(StatusCode, Bytes)> {
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(Method::POST)
             .uri(path)
             .header(HOST, &self.address.authority)
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(Bytes::from(body)))?;
+        request.headers_mut().extend(self.address.key());
         let response = self.sender().await?.send_request(request).await?;
         let status = response.status();
         Ok((status, response.into_body().collect().await?.to_bytes()))

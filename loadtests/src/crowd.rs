@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum;
+use hyper::StatusCode;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tokio::task::JoinSet;
@@ -30,11 +31,11 @@ const READY: Duration = Duration::from_millis(200);
 /// A run without rhythm ends when all is typed; this is longer than any.
 const NO_END: Duration = Duration::from_secs(30 * 24 * 3_600);
 
-/// How keys reach the service.
+/// How keystrokes reach the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Over {
-    /// `POST /v1/complete` a key
+    /// `POST /v1/complete` a keystroke
     Rest,
     /// A WebSocket of `/v1/stream` a writer
     Stream,
@@ -46,7 +47,10 @@ pub struct Plan {
     /// Where the service listens
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     pub url: String,
-    /// How keys reach it
+    /// An API key with the scopes to complete and learn, where the service wants one
+    #[arg(long, env = "FORETYPE_KEY", hide_env_values = true)]
+    pub key: Option<String>,
+    /// How keystrokes reach it
     #[arg(long, value_enum, default_value_t = Over::Stream)]
     pub over: Over,
     /// Writers typing at the same time
@@ -118,7 +122,11 @@ impl Plan {
             ensure!((1.0..=1_000.0).contains(&budget), "--budget-ms {budget}: give 1 to 1000");
         }
         share("min-confidence", self.min_confidence.map_or(0.0, f64::from))?;
-        Address::parse(&self.url)
+        let address = Address::parse(&self.url)?;
+        match &self.key {
+            Some(key) => address.with_key(key).context("--key"),
+            None => Ok(address),
+        }
     }
 
     fn habits(&self) -> Habits {
@@ -200,7 +208,9 @@ async fn reachable(address: &Address) -> Result<()> {
             "nothing answers at http://{authority}: start `foretype serve`, or say where it is with --url"
         )
     })?;
-    ensure!(status.is_success(), "the service answered {status}: {}", String::from_utf8_lossy(&body));
+    let said = String::from_utf8_lossy(&body);
+    ensure!(status != StatusCode::UNAUTHORIZED, "the service wants an API key: give one with --key ({said})");
+    ensure!(status.is_success(), "the service answered {status}: {said}");
     Ok(())
 }
 

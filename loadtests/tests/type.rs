@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -191,6 +192,11 @@ fn bundle() -> Option<PathBuf> {
 
 /// The service itself over the shipped models, without the GPT-2: that is not the same on a busy machine.
 async fn shipped() -> (String, TempDir) {
+    let (router, data) = open();
+    (serve(router).await, data)
+}
+
+fn open() -> (Router, TempDir) {
     let data = tempfile::tempdir().unwrap();
     let models = Models {
         data: Some(data.path().to_owned()),
@@ -201,7 +207,7 @@ async fn shipped() -> (String, TempDir) {
         inference_threads: 1,
     };
     let app = foretype::serve::open_app(&models, Settings::default(), Duration::from_millis(20)).unwrap();
-    (serve(foretype::http::router(app)).await, data)
+    (foretype::http::router(app), data)
 }
 
 fn writers(folder: &Path, context: &[Value]) -> PathBuf {
@@ -265,6 +271,24 @@ async fn over_a_websocket_as_much_is_saved_as_in_process() {
     // Outcomes are not acknowledged there: the next key would race what was learned of them. And the conversation is known
     // when a message is learned, which in process it is not.
     agrees_with_quality(Over::Stream, &[], true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_shown_with_every_request_and_connection() {
+    let locked = async |request: Request, next: Next| {
+        let shown = request.headers().get("authorization").is_some_and(|key| key == "Bearer ft_secret");
+        if shown { next.run(request).await } else { StatusCode::UNAUTHORIZED.into_response() }
+    };
+    let (router, _data) = open();
+    let url = serve(router.layer(from_fn(locked))).await;
+    let streams = typed("Thanks for calling.");
+    for over in ["rest", "stream"] {
+        let report =
+            run(&plan(&url, &format!("--over {over} --patient --key ft_secret")), &streams).await.unwrap();
+        assert!(report.errors.is_empty() && report.answers > 0, "{over}: {report:?}");
+        let error = run(&plan(&url, &format!("--over {over} --patient")), &streams).await.unwrap_err();
+        assert!(error.to_string().contains("--key"), "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

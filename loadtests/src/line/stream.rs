@@ -6,6 +6,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
@@ -203,7 +204,10 @@ impl Address {
     /// Opens a WebSocket of `/v1/stream`.
     async fn connect_stream(&self) -> Result<WebSocketStream<TcpStream>, Reason> {
         let socket = self.connect().await.map_err(|_| "connection".to_owned())?;
-        let opened = client_async(format!("ws://{}/v1/stream", self.authority()), socket).await;
+        let url = format!("ws://{}/v1/stream", self.authority());
+        let mut request = url.into_client_request().map_err(|_| "connection".to_owned())?;
+        request.headers_mut().extend(self.key());
+        let opened = client_async(request, socket).await;
         opened.map(|(socket, _)| socket).map_err(|error| match error {
             Error::Http(response) => {
                 let body = response.body().as_deref().unwrap_or_default();
