@@ -149,7 +149,7 @@ fn what_is_acknowledged_as_forgotten_is_gone() {
         });
         // The last rounds let it come to its end.
         let wait =
-            if round + 2 < ROUNDS { Duration::from_micros(round * 1_500) } else { Duration::from_secs(5) };
+            if round + 2 < ROUNDS { Duration::from_micros(round * 1_500) } else { Duration::from_secs(30) };
         let until = Instant::now() + wait;
         while Instant::now() < until && !forget.is_finished() {
             thread::sleep(Duration::from_micros(100));

@@ -22,7 +22,11 @@ impl<'a> Barrier<'a> {
     pub(super) fn new(request: &Request, cut: &Cut<'a>) -> Self {
         let list = request.memory.as_deref().map(|memory| Arc::clone(&read(memory).blocked));
         let list = list.filter(|list| !list.is_empty());
-        let before = if list.is_some() { cut.history.concat() + cut.prefix } else { String::new() };
+        // As much as a phrase may have begun with, and what the words of the text may still join: "3" and "." before "5".
+        let before = list.as_ref().map_or_else(String::new, |list| {
+            let from = cut.history.len().saturating_sub(list.longest() + 1);
+            cut.history[from..].concat() + cut.prefix
+        });
         Self { list, before, prefix: cut.prefix }
     }
 

@@ -43,6 +43,11 @@ impl Blocked {
         &self.entries
     }
 
+    /// Words of the longest phrase.
+    pub fn longest(&self) -> usize {
+        self.by_last.values().flatten().map(Vec::len).max().unwrap_or(0)
+    }
+
     /// Whether nothing is blocked.
     pub fn is_empty(&self) -> bool {
         self.by_last.is_empty()
