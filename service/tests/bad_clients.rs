@@ -59,8 +59,21 @@ impl Served {
         client_async(url, self.connect().await).await.unwrap().0
     }
 
-    /// What a client that behaves is answered: the status line and the body.
+    /// What a client that behaves is answered, the status line and the body: told to come back, it does.
     async fn ask(&self, method: &str, path: &str, body: &str) -> (String, String) {
+        let patient = async {
+            loop {
+                let answered = self.ask_once(method, path, body).await;
+                if !answered.0.starts_with("HTTP/1.1 503") {
+                    return answered;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        timeout(SOON, patient).await.expect("to be let in")
+    }
+
+    async fn ask_once(&self, method: &str, path: &str, body: &str) -> (String, String) {
         let mut socket = self.connect().await;
         let asked = async {
             socket.write_all(request(method, path, body.len(), body).as_bytes()).await.unwrap();
