@@ -11,7 +11,7 @@ use crate::distribution::Distribution;
 
 /// Distributions kept: the word being typed and its likeliest spellings, and the words proposed after it. Each is the
 /// size of the vocabulary, so more would soon weigh as much as the keys and values.
-const MEMO: usize = 16;
+const MEMO: usize = 32;
 
 /// A token whose keys and values are held.
 #[derive(Clone, Copy, Debug)]

@@ -1,10 +1,13 @@
 //! What the model says comes next: a probability for every token.
 
+use half::bf16;
+
 use crate::boundary::{End, STARTS, Start};
 
 /// The softmax of one position's logits.
 pub(crate) struct Distribution {
-    probs: Box<[f32]>,
+    /// To three digits: conversations keep many of these.
+    probs: Box<[bf16]>,
     /// Probability that the next token begins so, by [`Start`].
     by_start: [f32; STARTS],
 }
@@ -13,13 +16,13 @@ impl Distribution {
     /// The softmax of `logits`, one for each token.
     pub(crate) fn new(logits: &[f32], starts: &[Start]) -> Self {
         let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let mut probs: Box<[f32]> = logits.iter().map(|logit| exp(logit - most)).collect();
+        let probs: Vec<f32> = logits.iter().map(|logit| exp(logit - most)).collect();
         let mut by_start = [0.0; STARTS];
         for (prob, start) in probs.iter().zip(starts) {
             by_start[*start as usize] += prob;
         }
         let scale = 1.0 / by_start.iter().sum::<f32>();
-        probs.iter_mut().for_each(|prob| *prob *= scale);
+        let probs = probs.into_iter().map(|prob| bf16::from_f32(prob * scale)).collect();
         Self { probs, by_start: by_start.map(|mass| mass * scale) }
     }
 
@@ -30,12 +33,12 @@ impl Distribution {
 
     /// P(the next token is `token`).
     pub(crate) fn prob(&self, token: u32) -> f32 {
-        self.probs[token as usize]
+        self.probs[token as usize].to_f32()
     }
 
     /// All probabilities, by token id.
-    pub(crate) fn probs(&self) -> &[f32] {
-        &self.probs
+    pub(crate) fn probs(&self) -> impl Iterator<Item = f32> {
+        self.probs.iter().map(|prob| prob.to_f32())
     }
 
     /// P(a boundary follows a text that ends so).
@@ -90,7 +93,7 @@ mod tests {
         let logits: Vec<f32> = (0..40).map(|i| (i as f32 * 0.7).sin() * 5.0).collect();
         let starts: Vec<Start> = (0..40).map(|i| KINDS[i % STARTS]).collect();
         let distribution = Distribution::new(&logits, &starts);
-        assert!((distribution.probs().iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        assert!((distribution.probs().sum::<f32>() - 1.0).abs() < 1e-3);
         assert!((distribution.by_start.iter().sum::<f32>() - 1.0).abs() < 1e-5);
         // After a letter a word ends unless a letter, digit, _, 's or mark follows.
         let inside: f32 = [2, 3, 4, 5, 6].iter().map(|&kind| distribution.by_start[kind]).sum();

@@ -57,7 +57,7 @@ fn logs(distribution: &Distribution, ids: &[u32]) -> Vec<f64> {
 
 /// Kullback-Leibler divergence over the whole vocabulary, nats.
 pub(crate) fn kl(a: &Distribution, b: &Distribution) -> f64 {
-    let pairs = a.probs().iter().zip(b.probs()).map(|(&p, &q)| (f64::from(p), f64::from(q)));
+    let pairs = a.probs().zip(b.probs()).map(|(p, q)| (f64::from(p), f64::from(q)));
     pairs.filter(|(p, _)| *p > 0.0).map(|(p, q)| p * (p / q.max(1e-30)).ln()).sum()
 }
 
@@ -88,7 +88,7 @@ fn the_graph_says_what_the_trained_weights_say() {
             "{:?}: KL {kl:.3}, cosine {cosine:.3}",
             case.turns
         );
-        let best = (0..).zip(found.probs()).max_by(|a, b| a.1.total_cmp(b.1)).map(|(id, _)| id).unwrap();
+        let best = (0..).zip(found.probs()).max_by(|a, b| a.1.total_cmp(&b.1)).map(|(id, _)| id).unwrap();
         assert!(case.top.contains(&best), "{:?}: {best}", case.turns);
     }
 }
@@ -170,13 +170,12 @@ fn words_and_their_ends_agree_with_brute_force() {
     let root = gpt2.distribution(&mut cache, &context);
     let bytes: Vec<Vec<u8>> = (0..16_384).map(|id| gpt2.vocabulary().bytes(id).to_vec()).collect();
     let starts: Vec<Start> = gpt2.vocabulary().starts().to_vec();
-    let covering: Vec<usize> =
-        (0..bytes.len()).filter(|&id| bytes[id].starts_with(prefix.as_bytes())).collect();
-    let mass: f32 = covering.iter().map(|&id| root.probs()[id]).sum();
+    let covers = |id: &usize| bytes[*id].starts_with(prefix.as_bytes());
+    let mass: f32 = (0..bytes.len()).filter(covers).map(|id| root.prob(id as u32)).sum();
     let ends = |gpt2: &mut Gpt2, path: &[u32]| -> f32 {
         let next = gpt2.distribution(&mut KvCache::default(), &[context.as_slice(), path].concat());
         let goes_on = [Start::Letter, Start::Digit, Start::Underscore, Start::Contraction, Start::Mark];
-        (0..starts.len()).filter(|&id| !goes_on.contains(&starts[id])).map(|id| next.probs()[id]).sum()
+        (0..starts.len()).filter(|&id| !goes_on.contains(&starts[id])).map(|id| next.prob(id as u32)).sum()
     };
     let ask = Ask {
         candidates: &[" help", " hello", " helpful", " helping", " helped"],
@@ -208,7 +207,6 @@ fn words_and_their_ends_agree_with_brute_force() {
     let expected = mass
         / root
             .probs()
-            .iter()
             .zip(&starts)
             .filter(|(_, start)| {
                 !matches!(

@@ -4,6 +4,9 @@
 
 import { ServiceError, bounded, complete } from "./client.js";
 
+/** Milliseconds without an answer, far beyond any budget, after which a connection is taken for dead. */
+const PATIENCE = 2_000;
+
 /** Milliseconds until another attempt to connect, doubled each time up to the second. */
 const RETRY = [1_000, 30_000];
 
@@ -46,6 +49,8 @@ export class Drafts {
       this.#seq += 1;
       const waiting = { seq: this.#seq, draft, signal, early, resolve, reject };
       this.#waiting = waiting;
+      const socket = this.#socket;
+      setTimeout(() => waiting === this.#waiting && this.#closed(socket), PATIENCE);
       signal.addEventListener("abort", () => this.#give(waiting, signal.reason), { once: true });
       this.#open();
       this.#send({ type: "edit", seq: waiting.seq, ...bounded(draft) });
@@ -67,10 +72,13 @@ export class Drafts {
       this.prepare();
     });
     socket.addEventListener("message", ({ data }) => this.#hear(JSON.parse(data)));
-    socket.addEventListener("close", () => this.#closed());
+    socket.addEventListener("close", () => this.#closed(socket));
   }
 
-  #closed() {
+  /** Goes on without a connection that ended, or that does not answer. */
+  #closed(socket) {
+    if (socket !== this.#socket) return;
+    socket.close();
     this.#socket = null;
     this.#opened = null;
     this.#notBefore = Date.now() + this.#retry;

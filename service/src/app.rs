@@ -135,9 +135,8 @@ impl App {
         early: Option<Early<'_, Answer>>,
     ) -> Result<Answer, ApiError> {
         keystroke.writer = self.caller.own(keystroke.writer)?;
-        if !self.door.is_open()
-            && !self.session(&keystroke).is_some_and(|session| self.engine.is_open(&session))
-        {
+        let is_open = self.session(&keystroke).is_some_and(|session| self.engine.is_open(&session));
+        if !is_open && !self.door.admits() {
             self.metrics.turned_away();
             return Err(ApiError::Busy);
         }

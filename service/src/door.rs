@@ -4,7 +4,7 @@
 //! much there is to do is seen at the threads that answer: the share of the time that they are not waiting for work.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::RuntimeMetrics;
@@ -12,12 +12,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(100);
-/// What a look counts for in the moving average.
-const STEP: f32 = 0.25;
+/// What a look counts for in the moving average when there is more to do than was, and when there is less: a crowd that comes at
+/// once is no load yet, and what is over is over.
+const STEPS: (f32, f32) = (0.06, 0.25);
 /// Above this nobody new is let in.
-const CLOSE: f32 = 0.85;
-/// Below this everybody is again.
-const OPEN: f32 = 0.7;
+const CLOSED: f32 = 0.85;
+/// Up to this everybody is. In between a few at each look, so that those who were turned away do not come in together.
+const OPEN: f32 = 0.6;
+/// How many, just above that.
+const FEW: f32 = 20.0;
 
 /// The door. Cloning shares it; without anyone [watching](Self::watch) it is open.
 #[derive(Clone, Debug, Default)]
@@ -27,13 +30,16 @@ pub struct Door(Arc<State>);
 struct State {
     /// The share of the time that answering threads are at work, as the bits of an f32.
     busy: AtomicU32,
-    closed: AtomicBool,
+    /// How many more may come in until the next look, when not everybody may.
+    left: AtomicU32,
 }
 
 impl Door {
-    /// Whether a new draft is let in.
-    pub fn is_open(&self) -> bool {
-        !self.0.closed.load(Ordering::Relaxed)
+    /// Lets a new draft in, or not.
+    pub fn admits(&self) -> bool {
+        let one_less = |left: u32| left.checked_sub(1);
+        self.busy() <= OPEN
+            || self.0.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
     }
 
     /// The share of the time that the threads that answer are at work, lately.
@@ -58,12 +64,14 @@ impl Door {
         }
     }
 
-    /// Learns how busy the threads were at a look.
-    fn note(&self, share: f32) {
-        let busy = self.busy() + STEP * (share.min(1.0) - self.busy());
+    /// Learns how busy the threads were since the last look, from 0 to 1.
+    pub fn note(&self, share: f32) {
+        let (more, less) = STEPS;
+        let change = share.clamp(0.0, 1.0) - self.busy();
+        let busy = self.busy() + change * if change > 0.0 { more } else { less };
+        let few = FEW * ((CLOSED - busy) / (CLOSED - OPEN)).clamp(0.0, 1.0);
         self.0.busy.store(busy.to_bits(), Ordering::Relaxed);
-        let closed = if self.is_open() { busy > CLOSE } else { busy > OPEN };
-        self.0.closed.store(closed, Ordering::Relaxed);
+        self.0.left.store(few as u32, Ordering::Relaxed);
     }
 }
 
@@ -72,41 +80,46 @@ fn worked(threads: &RuntimeMetrics) -> Duration {
 }
 
 #[cfg(test)]
-impl Door {
-    /// For tests: as if the threads had been so busy for long.
-    pub(crate) fn set(&self, share: f32) {
-        (0..100).for_each(|_| self.note(share));
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
 
+    fn set(door: &Door, share: f32) {
+        (0..200).for_each(|_| door.note(share));
+    }
+
     #[test]
-    fn it_closes_under_load_and_opens_only_well_below() {
+    fn a_moment_is_no_load_and_what_is_over_is_over() {
         let door = Door::default();
-        assert!(door.is_open());
-        door.note(1.0);
-        assert!(door.is_open(), "a moment is no load");
-        door.set(1.0);
-        assert!(!door.is_open());
-        door.set(0.8);
-        assert!(!door.is_open(), "it does not flutter");
-        door.set(0.5);
-        assert!(door.is_open());
+        (0..10).for_each(|_| door.note(1.0));
+        assert!(door.admits(), "a second of work");
+        set(&door, 1.0);
+        assert!(!door.admits());
+        (0..5).for_each(|_| door.note(0.2));
+        assert!(door.admits(), "half a second of rest");
+    }
+
+    #[test]
+    fn near_the_limit_a_few_come_in_at_each_look() {
+        let door = Door::default();
+        let let_in = |busy: f32| {
+            set(&door, busy);
+            (0..1_000).filter(|_| door.admits()).count()
+        };
+        assert_eq!((let_in(0.5), let_in(0.9)), (1_000, 0));
+        let (some, fewer) = (let_in(0.65), let_in(0.8));
+        assert!(fewer > 0 && fewer < some && some < 20, "{fewer} {some}");
     }
 
     #[tokio::test]
     async fn busy_threads_are_seen() {
         let door = Door::default();
         let watch = tokio::spawn(door.clone().watch());
-        let until = Instant::now() + Duration::from_millis(700);
+        let until = Instant::now() + Duration::from_millis(1_500);
         while Instant::now() < until {
             std::thread::sleep(Duration::from_millis(20));
             tokio::task::yield_now().await;
         }
-        assert!(door.busy() > 0.5, "{}", door.busy());
+        assert!(door.busy() > 0.3, "{}", door.busy());
         watch.abort();
     }
 }

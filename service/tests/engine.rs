@@ -310,8 +310,14 @@ fn shipped() -> &'static Engine {
     ENGINE.get_or_init(|| {
         let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundle");
         let predictors = Predictor::ALL.to_vec();
-        let settings =
-            Settings { bundle, runtime: None, predictors, kv_bytes: 32 << 20, inference_threads: 1 };
+        let settings = Settings {
+            bundle,
+            runtime: None,
+            predictors,
+            kv_bytes: 32 << 20,
+            inference_threads: 1,
+            thrift: Duration::ZERO,
+        };
         Engine::open(&settings).unwrap_or_else(|error| panic!("{error}"))
     })
 }
@@ -432,6 +438,7 @@ fn spelling_alone_learns_the_writers_words() {
         predictors: vec![Predictor::Charlm],
         kv_bytes: 0,
         inference_threads: 1,
+        thrift: Duration::ZERO,
     };
     let engine = Engine::open(&settings).unwrap_or_else(|error| panic!("{error}"));
     let memory = Arc::new(RwLock::new(engine.new_memory()));
@@ -455,6 +462,7 @@ fn a_writers_identifiers_make_new_ones_likelier_for_that_writer_alone() {
         predictors: vec![Predictor::Charlm],
         kv_bytes: 0,
         inference_threads: 1,
+        thrift: Duration::ZERO,
     };
     let engine = Engine::open(&settings).unwrap_or_else(|error| panic!("{error}"));
     let [anna, ben] = [(); 2].map(|()| Arc::new(RwLock::new(engine.new_memory())));
@@ -534,6 +542,21 @@ fn a_deadline_that_has_passed_is_answered_by_the_fast_tier() {
     assert_eq!(completion.predictors[Predictor::Gpt2 as usize].1, Status::Skipped);
     assert_eq!(completion.predictors[Predictor::Domain as usize].1, Status::Used);
     assert!(completion.suggestions[0].text.starts_with("lp"), "{completion:?}");
+}
+
+#[test]
+fn a_list_stays_a_list_while_its_first_is_typed() {
+    let ask = |text: &str| complete(shipped(), Request { session: session("list"), ..request(text) });
+    let list = ask("The customer |");
+    assert_eq!(list.suggestions.len(), 3);
+    let typed = list.suggestions[0].text.chars().next().expect("it is not empty");
+    let rest = ask(&format!("The customer {typed}|"));
+    assert_eq!((rest.source, rest.suggestions.len()), (Source::TypeThrough, 3), "{:?}", rest.suggestions);
+    let firsts: Vec<_> = rest.suggestions.iter().map(|s| s.text.split(' ').next()).collect();
+    assert!(
+        firsts.iter().all(|first| firsts.iter().filter(|other| other == &first).count() == 1),
+        "{firsts:?}"
+    );
 }
 
 #[test]

@@ -382,6 +382,27 @@ async fn beyond_the_permits_requests_are_shed() {
 }
 
 #[tokio::test]
+async fn under_load_open_drafts_go_on_and_new_ones_are_told_to_come_back() {
+    let service = start();
+    let ask = |session: &str| {
+        service.post("/v1/complete", json!({"text": "I can he", "session": session}).to_string())
+    };
+    assert_eq!(ask("open").await.status, StatusCode::OK);
+    (0..200).for_each(|_| service.app.door.note(1.0));
+    let refused = ask("new").await;
+    refused.expect_error(503, "busy", "Retry-After");
+    assert_eq!(refused.headers["retry-after"], "1");
+    service.post("/v1/complete", r#"{"text":"I can he"}"#).await.expect_error(503, "busy", "Retry-After");
+    let refused = service.post("/v1/completions", r#"{"prompt":"I can he"}"#).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{}", refused.text);
+    assert_eq!(ask("open").await.status, StatusCode::OK);
+    let learned = service.post("/v1/learn", r#"{"writer":"anna","text":"I can help you."}"#).await;
+    assert_eq!(learned.status, StatusCode::OK, "what was sent is never lost to load");
+    (0..200).for_each(|_| service.app.door.note(0.0));
+    assert_eq!(ask("new").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn only_this_machine_may_ask() {
     let service = start();
     let with = |name: &'static str, value: &'static str| {

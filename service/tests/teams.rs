@@ -29,9 +29,15 @@ const PHRASE: &str = "Kindly frobnicate the Zebrafish quorum";
 fn open(folder: &Path) -> Service {
     let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundle");
     let predictors = vec![Predictor::Charlm, Predictor::Domain, Predictor::Personal, Predictor::Team];
-    let engine =
-        Engine::open(&Models { bundle, runtime: None, predictors, kv_bytes: 0, inference_threads: 1 })
-            .unwrap();
+    let engine = Engine::open(&Models {
+        bundle,
+        runtime: None,
+        predictors,
+        kv_bytes: 0,
+        inference_threads: 1,
+        thrift: Duration::ZERO,
+    })
+    .unwrap();
     let (engine, metrics) = (Arc::new(engine), Arc::new(Metrics::default()));
     let store: Arc<dyn Store> = Arc::new(Sqlite::open(folder, Box::new(|_, _| {})).unwrap());
     let settings = Settings { team_writers: 3, ..Settings::default() };

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use foretype::engine::{self, Deadline, Engine, Losses, Outcome, Predictor};
 use foretype::store::{Event, Snapshot, Sqlite, Store, StoreError, WriterKey};
@@ -28,8 +29,15 @@ fn open(folder: &Path, settings: Settings) -> Arc<Writers> {
 fn spelling() -> Engine {
     let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundle");
     let predictors = vec![Predictor::Charlm];
-    Engine::open(&engine::Settings { bundle, runtime: None, predictors, kv_bytes: 0, inference_threads: 1 })
-        .unwrap()
+    Engine::open(&engine::Settings {
+        bundle,
+        runtime: None,
+        predictors,
+        kv_bytes: 0,
+        inference_threads: 1,
+        thrift: Duration::ZERO,
+    })
+    .unwrap()
 }
 
 fn over(engine: Engine, folder: &Path, settings: Settings) -> Arc<Writers> {
@@ -365,10 +373,10 @@ async fn few_stay_warm_and_none_is_lost() {
     }
     let settled = async {
         while writers.warm() > 10 {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), settled).await.expect("eviction keeps up");
+    tokio::time::timeout(Duration::from_secs(10), settled).await.expect("eviction keeps up");
     for n in 0..50 {
         assert_eq!(writers.get(&key(&format!("w{n}"))).await.unwrap().counts().messages, 1, "w{n}");
     }
@@ -391,8 +399,8 @@ async fn erasure_reaches_memory_and_learning_begins_anew() {
 async fn a_keystroke_waits_for_a_cold_writer_only_within_its_budget() {
     let folder = tempfile::tempdir().unwrap();
     let writers = open(folder.path(), Settings::default());
-    let none = writers.get_by(&key("anna"), Deadline::after(std::time::Duration::ZERO)).await;
+    let none = writers.get_by(&key("anna"), Deadline::after(Duration::ZERO)).await;
     assert!(none.is_none(), "no time to load");
-    let found = writers.get_by(&key("anna"), Deadline::after(std::time::Duration::from_secs(5))).await;
+    let found = writers.get_by(&key("anna"), Deadline::after(Duration::from_secs(5))).await;
     assert!(found.is_some());
 }

@@ -30,6 +30,7 @@ window.fetch = (...request) => { window.pending += 1; return fetch(...request).f
 let asked = 0, answered = 0;
 const {send} = WebSocket.prototype;
 WebSocket.prototype.send = function (text) {
+  window.socket = this;
   const {type, seq} = JSON.parse(text);
   if (!this.watched) this.addEventListener("message", ({data}) => {
     const said = JSON.parse(data);
@@ -309,6 +310,8 @@ class PageTest(unittest.TestCase):
         self.addCleanup(offline, False)
         self.driver.execute_cdp_cmd("Network.enable", {})
         offline(True)
+        # What is connected stays connected when a browser plays at being offline.
+        self.driver.execute_async_script("window.socket.onclose = arguments[0]; window.socket.close()")
         self.box.send_keys("Thanks")
         self.until(lambda: "does not answer" in self.text("notice"), "the notice")
         self.driver.get_log("browser")  # the failed request itself

@@ -103,7 +103,7 @@ impl Search<'_> {
                 self.cross(node, token, parent * prob);
             }
         }
-        for ((token, &prob), &start) in (0..).zip(distribution.probs()).zip(starts) {
+        for ((token, prob), &start) in (0..).zip(distribution.probs()).zip(starts) {
             if prob > floor && allowed(start) && self.is_typed(token, start) && !self.crosses(node, token) {
                 self.child(node, token, parent * prob, parent * prob, 0.0);
             }

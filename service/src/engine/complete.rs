@@ -6,27 +6,24 @@ use foretype_markov::segment;
 use serde_json::json;
 
 use super::blocked::Barrier;
+use super::neural::SayEarly;
 use super::passed::looks;
 use super::place::{Place, recent_turns};
-use super::tables::{after, neural_text};
+use super::tables::after;
 use super::{
-    Completion, Deadline, Engine, Kind, Neural, Predictor, Record, Request, Silence, Source, Status,
-    Suggestion, Tables, read,
+    Completion, Engine, Kind, Neural, Predictor, Record, Request, Silence, Source, Status, Suggestion,
+    Tables, read,
 };
 use crate::ensemble::expected::Expected;
-use crate::ensemble::mixture::{Learned, Views, prefix_class};
+use crate::ensemble::mixture::{Learned, Views};
 use crate::ensemble::phrase::Extension;
 use crate::ensemble::rank::{Ranked, by_urgency, rank};
 use crate::ensemble::weights::MEMBERS;
 use crate::ensemble::{silence, worth};
-use crate::inference::{Answered, Question};
 use crate::session::{self, Offer, Shown};
 
 /// How many of the best first words are tried as phrases.
 const EXTENDED: usize = 2;
-
-/// Timers fire up to this late.
-const TIMER: Duration = Duration::from_millis(1);
 
 /// Who hears the fast tier's answer while the neural tier is still at work.
 pub struct Early<'a, T> {
@@ -35,9 +32,6 @@ pub struct Early<'a, T> {
     /// Hears it, at most once.
     pub hear: &'a mut (dyn FnMut(T) + Send),
 }
-
-/// Makes an answer of what the fast tier says.
-pub(super) type SayEarly<'a> = dyn FnMut(&Tables) + Send + 'a;
 
 impl Engine {
     /// Answers one keystroke by its deadline. Never fails: with nothing to say it is silent and says why.
@@ -61,7 +55,7 @@ impl Engine {
         self.pass(&request);
         let mut tables = self.fast(&place, &request);
         let mut statuses = self.fast_statuses(&tables);
-        if let Some(completion) = self.type_through(&request, &place.cut, &tables, statuses, started) {
+        if let Some(completion) = self.type_through(&request, &place, &tables, statuses, started) {
             return completion;
         }
         let fast = started.elapsed();
@@ -108,64 +102,8 @@ impl Engine {
         completion
     }
 
-    /// The question as deep as it pays, given what waits for the neural tier; `None`: nobody is there, or it does not pay.
-    fn worthwhile(&self, question: Question, tables: &Tables, deadline: Deadline) -> Option<Question> {
-        let (inference, table) = (self.inference.as_ref()?, &tables.here);
-        let best = table.rows.iter().map(|row| table.mix(&row.probs)).fold(0.0, f32::max);
-        let place = (prefix_class(&table.prefix), best);
-        let cost = |max_passes| inference.cost(&question, max_passes);
-        let max_passes = self.bundle.ensemble.gate.passes(place, inference.wait(deadline), cost)?;
-        Some(Question { max_passes, ..question })
-    }
-
-    /// Asks the neural tier and merges its answer, if both can be done in time.
-    pub(super) async fn ask(
-        &self,
-        place: &Place<'_>,
-        question: Question,
-        tables: &mut Tables,
-        request: &Request,
-        early: Option<(Duration, &mut SayEarly<'_>)>,
-    ) -> (Status, Option<Neural>) {
-        let Some(inference) = &self.inference else { return (Status::Off, None) };
-        let Some(mut answer) = inference.ask(question.clone()) else { return (Status::Skipped, None) };
-        let left = || request.deadline.left().saturating_sub(TIMER);
-        let mut answered = None;
-        if let Some((after, say)) = early.filter(|(after, _)| *after < left()) {
-            answered = tokio::time::timeout(after, &mut answer).await.ok();
-            if answered.is_none() {
-                say(tables);
-            }
-        }
-        let answered = match answered {
-            Some(answered) => answered.ok(),
-            None => tokio::time::timeout(left(), answer).await.ok().and_then(Result::ok),
-        };
-        let Some(Answered { words, waited, worked }) = answered else {
-            return (Status::Late, Some(Neural::default()));
-        };
-        let (passes, tokens) = (words.passes, words.prefilled + words.tokens);
-        let status = self.merge(tables, &question, &words, place, request);
-        (status, Some(Neural { waited, worked, passes, tokens, ..Neural::default() }))
-    }
-
-    /// Lets the GPT-2 read what stands before the first key of a draft, when it has nothing else to do.
-    pub fn prepare(&self, request: &Request) {
-        let Some(inference) = &self.inference else { return };
-        let Some(session) = &request.session else { return };
-        inference.prepare(neural_text(request, ""), session.clone());
-    }
-
-    /// Lets the GPT-2 read on while a suggestion is shown, as if it were taken, so that the answer after that is as quick as others.
-    fn look_ahead(&self, request: &Request, completion: &Completion) {
-        let (Some(inference), Some(session)) = (&self.inference, &request.session) else { return };
-        let Some(first) = completion.suggestions.first().filter(|first| first.replace == 0) else { return };
-        let taken = [request.text.as_str(), &first.text].concat();
-        inference.prepare(neural_text(request, segment::normalise(&taken).trim_end()), session.clone());
-    }
-
     /// Ranks, extends, filters: the answer of the models.
-    fn decide(
+    pub(super) fn decide(
         &self,
         request: &Request,
         place: &Place<'_>,

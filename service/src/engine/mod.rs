@@ -9,6 +9,7 @@ mod complete;
 mod corrections;
 mod losses;
 mod members;
+mod neural;
 mod open;
 mod passed;
 mod place;
@@ -18,6 +19,7 @@ mod tables;
 mod type_through;
 
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use foretype_markov::{Limits, PersonalModel, Role, segment};
 
@@ -45,6 +47,8 @@ use crate::writer::{Attention, Blocked, Recent, Shared, Snippets, Unlisted};
 pub struct Engine {
     bundle: Bundle,
     pub(crate) inference: Option<Inference>,
+    /// The GPT-2 is asked as if questions waited at least so long.
+    thrift: Duration,
     enabled: [bool; Predictor::ALL.len()],
     sessions: Sessions,
     /// Has learned nothing.
@@ -61,6 +65,7 @@ impl Engine {
         Self {
             bundle: Bundle::empty(),
             inference: None,
+            thrift: Duration::ZERO,
             enabled,
             sessions: Sessions::default(),
             nobody: PersonalModel::new(Limits::default()),

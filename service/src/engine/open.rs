@@ -24,6 +24,8 @@ pub struct Settings {
     pub kv_bytes: usize,
     /// Threads that run the GPT-2, each with a session of ONNX Runtime of its own; at least one.
     pub inference_threads: usize,
+    /// The GPT-2 is asked as if questions waited at least so long: only where that pays.
+    pub thrift: Duration,
 }
 
 /// Why an engine cannot be opened; the messages say what to do.
@@ -68,7 +70,8 @@ impl Engine {
             None
         };
         let nobody = PersonalModel::new(Limits::default());
-        Ok(Self { bundle, inference, enabled, sessions: Sessions::default(), nobody, fixed: None })
+        let thrift = settings.thrift;
+        Ok(Self { bundle, inference, thrift, enabled, sessions: Sessions::default(), nobody, fixed: None })
     }
 
     /// Answers once, so that the first writer does not pay for what is set up on first use (compiled expressions,

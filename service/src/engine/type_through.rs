@@ -8,6 +8,7 @@ use serde_json::json;
 use super::blocked::Barrier;
 use super::complete::surroundings;
 use super::passed::{looks, untaken};
+use super::place::Place;
 use super::{Completion, Engine, Kind, Predictor, Record, Request, Source, Status, Suggestion, Tables};
 use crate::ensemble::expected::Expected;
 use crate::ensemble::rank::rank;
@@ -24,7 +25,7 @@ impl Engine {
     pub(super) fn type_through(
         &self,
         request: &Request,
-        cut: &Cut<'_>,
+        place: &Place<'_>,
         tables: &Tables,
         statuses: [Status; MEMBERS],
         started: Instant,
@@ -33,7 +34,7 @@ impl Engine {
         let shown = self.sessions.with(key, |session| session.shown.clone())?;
         let mut offers = rest(&shown, request)?;
         let least = request.min_confidence.unwrap_or(self.bundle.ensemble.threshold);
-        let barrier = Barrier::new(request, cut);
+        let barrier = Barrier::new(request, &place.cut);
         let wanted = |offer: &Offer| {
             let (draft, text) = (&request.text, &offer.suggestion.text);
             if barrier.bars(text, 0) {
@@ -51,13 +52,20 @@ impl Engine {
             Some(expected) => (expected.of(&word), expected.best_but(&word)),
             None => (first.suggestion.confidence, 0.0),
         };
-        if now < other || now < least || self.clearly_better(&first.suggestion, now, cut, tables, &barrier) {
+        if now < other
+            || now < least
+            || self.clearly_better(&first.suggestion, now, &place.cut, tables, &barrier)
+        {
             return None;
         }
         let expected = expected.unwrap_or_else(|| Expected::new(vec![(word, now)]));
         offers[0].suggestion.confidence = now.clamp(0.0, 1.0);
         offers.retain(wanted);
         offers.truncate(request.max_suggestions);
+        if offers.len() < request.max_suggestions {
+            let (_, others, _) = self.decide(request, place, tables, statuses);
+            fill(&mut offers, others, request);
+        }
         let suggestions: Vec<_> = offers.iter().map(|offer| offer.suggestion.clone()).collect();
         let landings: Vec<_> = suggestions.iter().map(|s| session::landing(&request.text, &s.text)).collect();
         let looks = looks(&offers, &self.passed(request));
@@ -122,6 +130,18 @@ fn rest(shown: &Shown, request: &Request) -> Option<Vec<Offer>> {
     let first = left(shown.suggestions.first()?, typed)?;
     let others = shown.suggestions.iter().skip(1).filter_map(|offer| left(offer, typed));
     Some(std::iter::once(first).chain(others).collect())
+}
+
+/// Takes in of other suggestions those that begin with other words, as many as there is room for: a list stays a list.
+fn fill(offers: &mut Vec<Offer>, others: Vec<Offer>, request: &Request) {
+    let landing = |offer: &Offer| session::landing(&request.text, &offer.suggestion.text);
+    let mut taken: Vec<_> = offers.iter().map(landing).collect();
+    for other in others {
+        if offers.len() < request.max_suggestions && !taken.contains(&landing(&other)) {
+            taken.push(landing(&other));
+            offers.push(other);
+        }
+    }
 }
 
 /// One suggestion without what was typed of it. Its confidence is that of the word the writer is at.

@@ -20,6 +20,9 @@ const WRONG: f32 = 0.25;
 /// How deep a question may go: passes of the network, and what of the gain that has.
 const DEPTHS: [(usize, f32); 2] = [(3, 1.0), (1, 0.9)];
 
+/// Keystrokes that asking gains at least: the fit counts first words only.
+const LEAST: f32 = 0.02;
+
 /// Keystrokes a millisecond of a thread's time is worth for each that the queue is long.
 const PRICE: f32 = 0.01;
 
@@ -75,7 +78,8 @@ impl Gate {
         cost: impl Fn(usize) -> Duration,
     ) -> Option<usize> {
         let ms = |duration: Duration| duration.as_secs_f32() * 1e3;
-        let (gain, price) = (self.gain(class, best), PRICE * ms(wait));
+        // Where nothing better was seen it may still go on further: it is asked as long as that costs nothing.
+        let (gain, price) = (self.gain(class, best).max(LEAST), PRICE * ms(wait));
         let profit = |(passes, share): (usize, f32)| (passes, share * gain - price * ms(cost(passes)));
         let best = DEPTHS.into_iter().map(profit).max_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
         best.filter(|(_, profit)| *profit > 0.0).map(|(passes, _)| passes)
