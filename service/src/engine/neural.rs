@@ -10,6 +10,9 @@ use super::{Completion, Deadline, Engine, Neural, Request, Status, Tables};
 use crate::ensemble::mixture::prefix_class;
 use crate::inference::{Answered, Question};
 
+/// The neural tier's share of what is left of a budget: what it finds in the rest is rarely worth being seen so late.
+const SHARE: f32 = 0.7;
+
 /// Timers fire up to this late.
 const TIMER: Duration = Duration::from_millis(1);
 
@@ -43,8 +46,9 @@ impl Engine {
         early: Option<(Duration, &mut SayEarly<'_>)>,
     ) -> (Status, Option<Neural>) {
         let Some(inference) = &self.inference else { return (Status::Off, None) };
+        let question = Question { deadline: request.deadline.sooner(SHARE), ..question };
         let Some(mut answer) = inference.ask(question.clone()) else { return (Status::Skipped, None) };
-        let left = || request.deadline.left().saturating_sub(TIMER);
+        let left = || question.deadline.left().saturating_sub(TIMER);
         let mut answered = None;
         if let Some((after, say)) = early.filter(|(after, _)| *after < left()) {
             answered = tokio::time::timeout(after, &mut answer).await.ok();

@@ -19,6 +19,12 @@ impl Deadline {
         Self(Instant::now() + budget)
     }
 
+    /// The instant when a share of what is left, 0 to 1, has passed.
+    #[must_use]
+    pub fn sooner(self, share: f32) -> Self {
+        Self(self.0 - self.left().mul_f32(1.0 - share))
+    }
+
     /// What is left, zero when it has passed.
     pub fn left(self) -> Duration {
         self.0.saturating_duration_since(Instant::now())

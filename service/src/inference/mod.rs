@@ -29,6 +29,9 @@ use crate::engine::{Deadline, SessionKey};
 /// The answer must leave the thread this long before the deadline, to be merged and written in time.
 const MARGIN: Duration = Duration::from_micros(2_000);
 
+/// As if a question had to wait so long when threads are never idle.
+const BUSY: Duration = Duration::from_millis(3);
+
 /// How long reading ahead may take.
 const PREPARING: Duration = Duration::from_secs(1);
 
@@ -173,9 +176,11 @@ impl Inference {
         self.shared.costs.of(Shape { unread: bytes.saturating_sub(read), passes: max_passes })
     }
 
-    /// How long a question due at `deadline` would wait for a thread.
+    /// How long a question due at `deadline` would wait for a thread, and longer the busier threads were lately: the next ones
+    /// are about to come.
     pub fn wait(&self, deadline: Deadline) -> Duration {
-        self.shared.queue.ahead(deadline)
+        let (ahead, busy) = self.shared.queue.pressure(deadline);
+        ahead + BUSY.mul_f32(busy * busy)
     }
 
     /// log P of each surface of a message, if the threads have nothing else to do. Gives way to any question.

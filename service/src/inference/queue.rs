@@ -49,18 +49,40 @@ struct Urgent<J> {
     job: J,
 }
 
+/// Over how long it is looked back at how busy threads were, seconds.
+const LATELY: f32 = 1.0;
+
 /// What a thread is at.
 #[derive(Clone, Default)]
 struct Running {
     session: Option<SessionKey>,
-    /// When it is expected to be done.
-    until: Option<Instant>,
+    /// Since when, and when it is expected to be done.
+    times: Option<(Instant, Instant)>,
+}
+
+/// The share of the time that something went on, the longer ago the less it counts.
+struct Share {
+    share: f32,
+    at: Instant,
+}
+
+impl Share {
+    fn now(&self) -> f32 {
+        self.share * (-self.at.elapsed().as_secs_f32() / LATELY).exp()
+    }
+
+    /// It went on for so long until now.
+    fn add(&mut self, time: Duration) {
+        self.share = self.now() + 1.0 - (-time.as_secs_f32() / LATELY).exp();
+        self.at = Instant::now();
+    }
 }
 
 struct State<J> {
     urgent: Vec<Urgent<J>>,
     patient: VecDeque<J>,
     running: Vec<Running>,
+    busy: Share,
     open: bool,
 }
 
@@ -76,7 +98,8 @@ impl<J: Job> Queue<J> {
     /// For so many threads.
     pub(super) fn new(threads: usize) -> Self {
         let running = vec![Running::default(); threads];
-        let state = State { urgent: Vec::new(), patient: VecDeque::new(), running, open: true };
+        let busy = Share { share: 0.0, at: Instant::now() };
+        let state = State { urgent: Vec::new(), patient: VecDeque::new(), running, busy, open: true };
         Self { state: Mutex::new(state), arrived: Condvar::new(), waiting: AtomicUsize::new(0) }
     }
 
@@ -124,15 +147,18 @@ impl<J: Job> Queue<J> {
         true
     }
 
-    /// What a question due at `deadline` would wait for.
-    pub(super) fn ahead(&self, deadline: Deadline) -> Duration {
-        self.lock().ahead(deadline)
+    /// What a question due at `deadline` would wait for, and the share of the time that threads answered questions lately.
+    pub(super) fn pressure(&self, deadline: Deadline) -> (Duration, f32) {
+        let state = self.lock();
+        (state.ahead(deadline), (state.busy.now() / state.running.len() as f32).min(1.0))
     }
 
     /// Whether nothing waits and no thread is at work.
     pub(super) fn is_idle(&self) -> bool {
         let state = self.lock();
-        state.urgent.is_empty() && state.patient.is_empty() && state.running.iter().all(|r| r.until.is_none())
+        state.urgent.is_empty()
+            && state.patient.is_empty()
+            && state.running.iter().all(|running| running.times.is_none())
     }
 
     /// How many questions wait.
@@ -151,7 +177,8 @@ impl<J: Job> Queue<J> {
             state.patient.retain(|job| job.is_void().map(&mut dropped).is_none());
             if let Some((job, cost)) = state.first() {
                 let session = job.session().cloned();
-                state.running[thread] = Running { session, until: Some(Instant::now() + cost) };
+                let now = Instant::now();
+                state.running[thread] = Running { session, times: Some((now, now + cost)) };
                 self.note(&state);
                 return Some(job);
             }
@@ -162,7 +189,15 @@ impl<J: Job> Queue<J> {
 
     /// A thread is done with its entry.
     pub(super) fn done(&self, thread: usize) {
-        self.lock().running[thread] = Running::default();
+        let mut state = self.lock();
+        let was = std::mem::take(&mut state.running[thread]);
+        // What could wait is no load: it is done because there is nothing else.
+        if let Some((since, until)) = was.times
+            && until > since
+        {
+            state.busy.add(since.elapsed());
+        }
+        drop(state);
         // An entry may have waited for its session.
         self.arrived.notify_one();
     }
@@ -191,8 +226,8 @@ impl<J: Job> State<J> {
     /// The expected time until a thread is free for a question that is due at `deadline`.
     fn ahead(&self, deadline: Deadline) -> Duration {
         let now = Instant::now();
-        let rest = self.running.iter().filter_map(|running| running.until);
-        let rest: Duration = rest.map(|until| until.saturating_duration_since(now)).sum();
+        let rest = self.running.iter().filter_map(|running| running.times);
+        let rest: Duration = rest.map(|(_, until)| until.saturating_duration_since(now)).sum();
         let before = self.urgent.iter().filter(|entry| entry.deadline <= deadline);
         let before: Duration =
             before.filter(|entry| entry.job.is_void().is_none()).map(|entry| entry.cost).sum();
@@ -291,6 +326,21 @@ mod tests {
         let mut dropped = Vec::new();
         assert_eq!(queue.next(0, |why| dropped.push(why)).map(|task| task.name), Some("next"));
         assert_eq!(dropped, [Void::Superseded]);
+    }
+
+    #[test]
+    fn work_that_could_wait_is_no_load() {
+        let queue = Queue::new(1);
+        let busy = |work: fn(&Queue<Task>)| {
+            work(&queue);
+            next(&queue, 0);
+            std::thread::sleep(Duration::from_millis(100));
+            queue.done(0);
+            queue.pressure(in_ms(1_000)).1
+        };
+        assert!(busy(|queue| assert!(queue.add(task("patient")))) == 0.0);
+        let share = busy(|queue| queue.ask(task("question"), in_ms(60_000), MS, MS).expect("there is time"));
+        assert!(share > 0.08 && share < 0.8, "{share}");
     }
 
     #[test]
