@@ -309,10 +309,12 @@ class PageTest(unittest.TestCase):
 
         self.addCleanup(offline, False)
         self.driver.execute_cdp_cmd("Network.enable", {})
+        self.box.send_keys("Thank")
+        self.settled()
         offline(True)
         # What is connected stays connected when a browser plays at being offline.
         self.driver.execute_async_script("window.socket.onclose = arguments[0]; window.socket.close()")
-        self.box.send_keys("Thanks")
+        self.box.send_keys("s")
         self.until(lambda: "does not answer" in self.text("notice"), "the notice")
         self.driver.get_log("browser")  # the failed request itself
         offline(False)
