@@ -68,9 +68,9 @@ pub struct Setup {
     /// Milliseconds an answer may take, 1 to 1000
     #[arg(long, value_name = "MS", default_value_t = 1000.0)]
     pub budget_ms: f64,
-    /// Spend less on the GPT-2, as `foretype serve --thrift-ms`
-    #[arg(long, value_name = "MS", default_value_t = 0)]
-    pub thrift_ms: u64,
+    /// Spend less on the GPT-2, as `foretype serve --thrift-ms`. Default: it is asked everywhere, whatever that takes
+    #[arg(long, value_name = "MS")]
+    pub thrift_ms: Option<u64>,
     /// Streams typed at once. Default: one a core
     #[arg(long, value_name = "COUNT")]
     pub jobs: Option<usize>,
@@ -98,7 +98,7 @@ impl Default for Setup {
             no_feedback: false,
             limit: None,
             budget_ms: 1000.0,
-            thrift_ms: 0,
+            thrift_ms: None,
             jobs: None,
         }
     }

@@ -205,7 +205,7 @@ fn open() -> (Router, TempDir) {
         predictors: predictors(),
         kv_mib: 1,
         inference_threads: 1,
-        thrift_ms: 0,
+        thrift_ms: None,
     };
     let app = foretype::serve::open_app(&models, Settings::default(), Duration::from_millis(20)).unwrap();
     (foretype::http::router(app), data)

@@ -156,11 +156,11 @@ pub struct Models {
     #[arg(value_parser = clap::value_parser!(u64).range(1..=64))]
     pub inference_threads: u64,
 
-    /// Spend less on the GPT-2: it is asked only where that pays, as if questions waited this many milliseconds. 0: wherever it
-    /// can be asked in time; 5 saves about half of its time.
-    #[arg(long, env = "FORETYPE_THRIFT_MS", value_name = "MS", default_value_t = 0)]
+    /// Spend less on the GPT-2: it is asked only where that pays most, as if questions waited at least this many milliseconds. 0:
+    /// as often and as deep as there is time.
+    #[arg(long, env = "FORETYPE_THRIFT_MS", value_name = "MS", default_value = "0")]
     #[arg(value_parser = clap::value_parser!(u64).range(0..=100))]
-    pub thrift_ms: u64,
+    pub thrift_ms: Option<u64>,
 }
 
 /// `foretype complete`.

@@ -316,7 +316,7 @@ fn shipped() -> &'static Engine {
             predictors,
             kv_bytes: 32 << 20,
             inference_threads: 1,
-            thrift: Duration::ZERO,
+            thrift: None,
         };
         Engine::open(&settings).unwrap_or_else(|error| panic!("{error}"))
     })
@@ -438,7 +438,7 @@ fn spelling_alone_learns_the_writers_words() {
         predictors: vec![Predictor::Charlm],
         kv_bytes: 0,
         inference_threads: 1,
-        thrift: Duration::ZERO,
+        thrift: None,
     };
     let engine = Engine::open(&settings).unwrap_or_else(|error| panic!("{error}"));
     let memory = Arc::new(RwLock::new(engine.new_memory()));
@@ -462,7 +462,7 @@ fn a_writers_identifiers_make_new_ones_likelier_for_that_writer_alone() {
         predictors: vec![Predictor::Charlm],
         kv_bytes: 0,
         inference_threads: 1,
-        thrift: Duration::ZERO,
+        thrift: None,
     };
     let engine = Engine::open(&settings).unwrap_or_else(|error| panic!("{error}"));
     let [anna, ben] = [(); 2].map(|()| Arc::new(RwLock::new(engine.new_memory())));

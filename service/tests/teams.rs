@@ -35,7 +35,7 @@ fn open(folder: &Path) -> Service {
         predictors,
         kv_bytes: 0,
         inference_threads: 1,
-        thrift: Duration::ZERO,
+        thrift: None,
     })
     .unwrap();
     let (engine, metrics) = (Arc::new(engine), Arc::new(Metrics::default()));

@@ -35,7 +35,7 @@ fn spelling() -> Engine {
         predictors,
         kv_bytes: 0,
         inference_threads: 1,
-        thrift: Duration::ZERO,
+        thrift: None,
     })
     .unwrap()
 }

@@ -47,8 +47,8 @@ use crate::writer::{Attention, Blocked, Recent, Shared, Snippets, Unlisted};
 pub struct Engine {
     bundle: Bundle,
     pub(crate) inference: Option<Inference>,
-    /// The GPT-2 is asked as if questions waited at least so long.
-    thrift: Duration,
+    /// See [`Settings::thrift`].
+    thrift: Option<Duration>,
     enabled: [bool; Predictor::ALL.len()],
     sessions: Sessions,
     /// Has learned nothing.
@@ -65,7 +65,7 @@ impl Engine {
         Self {
             bundle: Bundle::empty(),
             inference: None,
-            thrift: Duration::ZERO,
+            thrift: None,
             enabled,
             sessions: Sessions::default(),
             nobody: PersonalModel::new(Limits::default()),

@@ -24,8 +24,8 @@ pub struct Settings {
     pub kv_bytes: usize,
     /// Threads that run the GPT-2, each with a session of ONNX Runtime of its own; at least one.
     pub inference_threads: usize,
-    /// The GPT-2 is asked as if questions waited at least so long: only where that pays.
-    pub thrift: Duration,
+    /// The GPT-2 is asked where that pays, as if questions waited at least so long. `None`: everywhere, whatever it takes.
+    pub thrift: Option<Duration>,
 }
 
 /// Why an engine cannot be opened; the messages say what to do.

@@ -23,7 +23,7 @@ fn a_panic_costs_one_answer_its_gpt2_and_no_more() {
         predictors: vec![Predictor::Gpt2, Predictor::Domain, Predictor::Charlm],
         kv_bytes: 1 << 24,
         inference_threads: 1,
-        thrift: Duration::ZERO,
+        thrift: None,
     };
     let engine = Engine::open(&settings).expect("the shipped bundle");
     let inference = engine.inference.as_ref().expect("the GPT-2 was asked for");

@@ -49,7 +49,7 @@ impl Service {
             predictors: predictors.to_vec(),
             kv_bytes: 0,
             inference_threads: 1,
-            thrift: Duration::ZERO,
+            thrift: None,
         };
         let engine = Arc::new(Engine::open(&settings).unwrap());
         let writers = Writers::new(store, Settings::default(), Arc::clone(&engine));

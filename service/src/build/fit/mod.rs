@@ -100,7 +100,7 @@ fn open(args: &Args, fitted: &Fitted) -> Result<Engine> {
         predictors: Predictor::ALL.to_vec(),
         kv_bytes: 16 << 20,
         inference_threads: 1,
-        thrift: Duration::ZERO,
+        thrift: None,
     };
     Ok(Engine::with_bundle(bundle, &settings)?)
 }
