@@ -6,29 +6,10 @@
 mod common;
 
 use axum::http::StatusCode;
-use common::{Reply, Service};
+use common::{Reply, Service, start};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-
-/// The service, and the folder it writes for as long as the test runs.
-struct Started {
-    service: Service,
-    _folder: tempfile::TempDir,
-}
-
-impl std::ops::Deref for Started {
-    type Target = Service;
-
-    fn deref(&self) -> &Service {
-        &self.service
-    }
-}
-
-fn start() -> Started {
-    let folder = tempfile::tempdir().unwrap();
-    Started { service: Service::over(folder.path()), _folder: folder }
-}
 
 /// The texts that are suggested there.
 async fn openai(service: &Service, body: Value) -> Vec<String> {

@@ -310,14 +310,7 @@ fn shipped() -> &'static Engine {
     ENGINE.get_or_init(|| {
         let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundle");
         let predictors = Predictor::ALL.to_vec();
-        let settings = Settings {
-            bundle,
-            runtime: None,
-            predictors,
-            kv_bytes: 32 << 20,
-            inference_threads: 1,
-            thrift: None,
-        };
+        let settings = Settings { kv_bytes: 32 << 20, ..Settings::new(bundle, predictors) };
         Engine::open(&settings).unwrap_or_else(|error| panic!("{error}"))
     })
 }
@@ -432,14 +425,7 @@ fn a_writer_is_answered_in_their_own_words() {
 #[test]
 fn spelling_alone_learns_the_writers_words() {
     let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundle");
-    let settings = Settings {
-        bundle,
-        runtime: None,
-        predictors: vec![Predictor::Charlm],
-        kv_bytes: 0,
-        inference_threads: 1,
-        thrift: None,
-    };
+    let settings = Settings::new(bundle, vec![Predictor::Charlm]);
     let engine = Engine::open(&settings).unwrap_or_else(|error| panic!("{error}"));
     let memory = Arc::new(RwLock::new(engine.new_memory()));
     let ask = |text: &str| {
@@ -456,14 +442,7 @@ fn spelling_alone_learns_the_writers_words() {
 #[test]
 fn a_writers_identifiers_make_new_ones_likelier_for_that_writer_alone() {
     let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundle");
-    let settings = Settings {
-        bundle,
-        runtime: None,
-        predictors: vec![Predictor::Charlm],
-        kv_bytes: 0,
-        inference_threads: 1,
-        thrift: None,
-    };
+    let settings = Settings::new(bundle, vec![Predictor::Charlm]);
     let engine = Engine::open(&settings).unwrap_or_else(|error| panic!("{error}"));
     let [anna, ben] = [(); 2].map(|()| Arc::new(RwLock::new(engine.new_memory())));
     let first = |memory: &Arc<RwLock<Memory>>, text: &str| {

@@ -11,27 +11,8 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 
-use common::Service;
+use common::{Service, start};
 use foretype::engine::Predictor;
-
-/// The service, and the folder it writes for as long as the test runs.
-struct Started {
-    service: Service,
-    folder: tempfile::TempDir,
-}
-
-impl std::ops::Deref for Started {
-    type Target = Service;
-
-    fn deref(&self) -> &Service {
-        &self.service
-    }
-}
-
-fn start() -> Started {
-    let folder = tempfile::tempdir().unwrap();
-    Started { service: Service::over(folder.path()), folder }
-}
 
 #[tokio::test]
 async fn a_keystroke_is_answered() {

@@ -29,15 +29,7 @@ const PHRASE: &str = "Kindly frobnicate the Zebrafish quorum";
 fn open(folder: &Path) -> Service {
     let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundle");
     let predictors = vec![Predictor::Charlm, Predictor::Domain, Predictor::Personal, Predictor::Team];
-    let engine = Engine::open(&Models {
-        bundle,
-        runtime: None,
-        predictors,
-        kv_bytes: 0,
-        inference_threads: 1,
-        thrift: None,
-    })
-    .unwrap();
+    let engine = Engine::open(&Models::new(bundle, predictors)).unwrap();
     let (engine, metrics) = (Arc::new(engine), Arc::new(Metrics::default()));
     let store: Arc<dyn Store> = Arc::new(Sqlite::open(folder, Box::new(|_, _| {})).unwrap());
     let settings = Settings { team_writers: 3, ..Settings::default() };

@@ -29,15 +29,7 @@ fn open(folder: &Path, settings: Settings) -> Arc<Writers> {
 fn spelling() -> Engine {
     let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundle");
     let predictors = vec![Predictor::Charlm];
-    Engine::open(&engine::Settings {
-        bundle,
-        runtime: None,
-        predictors,
-        kv_bytes: 0,
-        inference_threads: 1,
-        thrift: None,
-    })
-    .unwrap()
+    Engine::open(&engine::Settings::new(bundle, predictors)).unwrap()
 }
 
 fn over(engine: Engine, folder: &Path, settings: Settings) -> Arc<Writers> {

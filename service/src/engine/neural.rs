@@ -28,10 +28,10 @@ impl Engine {
         deadline: Deadline,
     ) -> Option<Question> {
         let (inference, table) = (self.inference.as_ref()?, &tables.here);
+        let Some(thrift) = self.thrift else { return Some(question) };
         let best = table.rows.iter().map(|row| table.mix(&row.probs)).fold(0.0, f32::max);
         let place = (prefix_class(&table.prefix), best);
         let cost = |max_passes| inference.cost(&question, max_passes);
-        let Some(thrift) = self.thrift else { return Some(question) };
         let wait = inference.wait(deadline).max(thrift);
         let max_passes = self.bundle.ensemble.gate.passes(place, wait, cost)?;
         Some(Question { max_passes, ..question })

@@ -28,6 +28,13 @@ pub struct Settings {
     pub thrift: Option<Duration>,
 }
 
+impl Settings {
+    /// The models of a folder with one inference thread, no KV cache but the newest, and the GPT-2 asked everywhere.
+    pub fn new(bundle: PathBuf, predictors: Vec<Predictor>) -> Self {
+        Self { bundle, runtime: None, predictors, kv_bytes: 0, inference_threads: 1, thrift: None }
+    }
+}
+
 /// Why an engine cannot be opened; the messages say what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

@@ -18,12 +18,11 @@ fn complete(engine: &Engine, text: &str) -> Completion {
 #[test]
 fn a_panic_costs_one_answer_its_gpt2_and_no_more() {
     let settings = Settings {
-        bundle: Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundle"),
-        runtime: None,
-        predictors: vec![Predictor::Gpt2, Predictor::Domain, Predictor::Charlm],
         kv_bytes: 1 << 24,
-        inference_threads: 1,
-        thrift: None,
+        ..Settings::new(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundle"),
+            vec![Predictor::Gpt2, Predictor::Domain, Predictor::Charlm],
+        )
     };
     let engine = Engine::open(&settings).expect("the shipped bundle");
     let inference = engine.inference.as_ref().expect("the GPT-2 was asked for");

@@ -1,5 +1,6 @@
 //! A service over a fixed engine and a real store, asked without a network.
 
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +15,33 @@ use foretype::metrics::Metrics;
 use foretype::store::{Sqlite, Store};
 use foretype::writer::{Settings, Writers};
 use serde_json::Value;
+use tempfile::TempDir;
 use tower::ServiceExt;
 
 /// The service.
 pub struct Service {
     pub app: App,
     pub router: Router,
+}
+
+/// The service, and the folder it writes for as long as the test runs.
+pub struct Started {
+    service: Service,
+    pub folder: TempDir,
+}
+
+impl Deref for Started {
+    type Target = Service;
+
+    fn deref(&self) -> &Service {
+        &self.service
+    }
+}
+
+/// A service that knows nobody yet.
+pub fn start() -> Started {
+    let folder = tempfile::tempdir().unwrap();
+    Started { service: Service::over(folder.path()), folder }
 }
 
 /// What came back.
@@ -43,14 +65,7 @@ impl Service {
     pub fn with(folder: &Path, predictors: &[Predictor]) -> Self {
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(folder, Box::new(|_, _| {})).unwrap());
         let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundle");
-        let settings = Models {
-            bundle,
-            runtime: None,
-            predictors: predictors.to_vec(),
-            kv_bytes: 0,
-            inference_threads: 1,
-            thrift: None,
-        };
+        let settings = Models::new(bundle, predictors.to_vec());
         let engine = Arc::new(Engine::open(&settings).unwrap());
         let writers = Writers::new(store, Settings::default(), Arc::clone(&engine));
         let app = App::new(engine, writers, Arc::new(Metrics::default()), Duration::from_secs(1));

@@ -95,12 +95,9 @@ fn open(args: &Args, fitted: &Fitted) -> Result<Engine> {
     let mut bundle = Bundle::load(&args.out, "being built".to_owned())?;
     bundle.ensemble = fitted.clone();
     let settings = engine::Settings {
-        bundle: args.out.clone(),
         runtime: args.runtime.clone(),
-        predictors: Predictor::ALL.to_vec(),
         kv_bytes: 16 << 20,
-        inference_threads: 1,
-        thrift: None,
+        ..engine::Settings::new(args.out.clone(), Predictor::ALL.to_vec())
     };
     Ok(Engine::with_bundle(bundle, &settings)?)
 }
