@@ -2,7 +2,8 @@
 """The measurements of models/REPORT.md, each a verb; what is there already is not done again, so all can be cut off.
 
   models/train/experiments.py compare --corpus DIR --kit DIR                small models against each other, in every precision: hours
-  models/train/experiments.py checkpoints --model target/train/b --kit DIR      what training kept (--keep), by keys saved
+  models/train/experiments.py checkpoints --model target/train/b --kit DIR  what training kept (--keep), by keys saved
+  models/train/experiments.py versions --model DIR --kit DIR                an earlier model beside the shipped one
   models/train/experiments.py precisions --model DIR --data DIR --kit DIR       what fp32, int8 and int4 of a model cost
   models/train/experiments.py own --model models/pretrained --kit DIR       fine-tuned on more and more text of a new domain
   models/train/experiments.py large --corpus DIR --kit DIR                  GPT-2's own size, 124 M: tuned a little, exported, served
@@ -140,10 +141,10 @@ def compare(given: argparse.Namespace, results: Results) -> None:
                 results.add("exits", f"{run}, {layers} layers", trained=run, layers=layers, milliseconds=milliseconds(out), nats=nats, keys=saved)
 
 
-def curve(model: Path) -> list[tuple[int, int, float]]:
-    """Tokens, products and held-out nats of each checkpoint."""
+def curve(model: Path) -> list[tuple[int, float]]:
+    """Products and held-out nats of each checkpoint."""
     log = [json.loads(line) for line in (model / "log.jsonl").read_text().splitlines()]
-    return [(line["tokens"], line["products"], line["held_out"]["all"]) for line in log if "held_out" in line]
+    return [(line["products"], line["held_out"]["all"]) for line in log if "held_out" in line]
 
 
 def checkpoints(given: argparse.Namespace, results: Results) -> None:
@@ -156,8 +157,19 @@ def checkpoints(given: argparse.Namespace, results: Results) -> None:
             out = results.work / "exported"
             export(model, out, "int8", None)
             measured = script("evaluate", "induction", "--model", model)
-            saved = keys(out, given.kit, "--limit", LIMIT)
-            results.add("checkpoints", f"{given.model.name}, {model.name}", tokens=line["tokens"], nats=line["held_out"]["all"], keys=saved, **measured)
+            saved = keys(out, given.kit, "--limit", given.limit, "--sets", *SETS)
+            about = {"model": given.model.name, "tokens": line["tokens"], "nats": line["held_out"]["all"], "limit": given.limit}
+            results.add("checkpoints", f"{given.model.name}, {model.name}", **about, keys=saved, **measured)
+
+
+def versions(given: argparse.Namespace, results: Results) -> None:
+    """An earlier model in int8 and the GPT-2 of models/bundle."""
+    limit = ("--limit", given.limit) if given.limit else ()
+    for run, gpt2 in (("first, int8", results.work / "exported"), ("shipped, int4", ROOT / "models/bundle")):
+        if results.missing("versions", run):
+            if run.startswith("first"):
+                export(given.model, gpt2, "int8", None)
+            results.add("versions", run, limit=given.limit, keys=keys(gpt2, given.kit, *limit))
 
 
 def precisions(given: argparse.Namespace, results: Results) -> None:
@@ -251,7 +263,7 @@ def main() -> None:
         "model": (Path, "folder of a trained model"),
         "data": (Path, "folder that prepare.py wrote"),
     }
-    for work, needs in ((compare, "corpus kit"), (checkpoints, "model kit"), (precisions, "model data kit"), (own, "model kit"), (large, "corpus kit")):
+    for work, needs in ((compare, "corpus kit"), (checkpoints, "model kit"), (versions, "model kit"), (precisions, "model data kit"), (own, "model kit"), (large, "corpus kit")):
         verb = verbs.add_parser(work.__name__, help=(work.__doc__ or "").strip())
         verb.set_defaults(work_of=work)
         for name in needs.split():
@@ -261,6 +273,10 @@ def main() -> None:
             verb.add_argument("--only", nargs="*", choices=("optimizers", "square", "parts", "exits"), help="parts of it (default: all)")
             verb.add_argument("--minutes", type=float, default=6.0, help="of each run of an optimizer (default: 6)")
             verb.add_argument("--tokens", type=int, default=2_500_000, help="tokens of each run (default: 2500000)")
+        if work is checkpoints:
+            verb.add_argument("--limit", type=int, default=LIMIT, help=f"messages of each stream (default: {LIMIT})")
+        if work is versions:
+            verb.add_argument("--limit", type=int, help="messages of each stream (default: all)")
     given = options.parse_args()
     given.work_of(given, Results(given.work))
 

@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
 """Makes models/REPORT.md and its plots of what experiments.py measured.
 
-  models/train/report.py --results target/train/experiments/results.jsonl --out models/REPORT.md
+  models/train/report.py --results target/train/experiments/results.jsonl
+  models/train/report.py                                                      the page anew, of what is kept
 
-Plots are SVG files beside it, in `report/`. What was not measured is left out and named.
+Everything that was ever measured is kept beside the page, in `report/rows.jsonl`: what is measured again takes the place
+of what it repeats. Plots are SVG files there. What was not measured is left out and named.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib
@@ -21,6 +25,7 @@ matplotlib.use("svg")
 # The same picture has the same bytes.
 plt.rcParams |= {"svg.hashsalt": "foretype", "figure.figsize": (6.4, 3.6), "axes.spines.top": False, "axes.spines.right": False}
 
+ROOT = Path(__file__).resolve().parents[2]
 SETS = ["support-chat", "customer-care", "finance-meetings", "engineer-notes", "expert-mail"]
 Rows = list[dict]
 
@@ -95,7 +100,7 @@ def runs(rows: Rows, folder: Path) -> str:
 
     def draw(axes: plt.Axes) -> None:
         for row in rows:
-            axes.plot([products / 1e6 for _, products, _ in row["curve"]], [nats for *_, nats in row["curve"]], label=row["run"])
+            axes.plot([products / 1e6 for products, _ in row["curve"]], [nats for _, nats in row["curve"]], label=row["run"])
         axes.set_xlabel("products, of the whole network for as many million tokens")
         axes.set_ylabel("held-out nats a token")
         axes.legend()
@@ -117,27 +122,78 @@ def exits(rows: Rows, folder: Path) -> str:
 
 
 def checkpoints(rows: Rows, folder: Path) -> str:
-    """Keys saved, loss and induction along a run."""
+    """Each run's checkpoints."""
+    return "\n\n".join(along(run, [row for row in rows if row["model"] == run], folder) for run in dict.fromkeys(row["model"] for row in rows))
+
+
+def along(run: str, rows: Rows, folder: Path) -> str:
+    """Keys saved, loss and induction along a run, and what it costs to choose by one of the others."""
     rows = sorted(rows, key=lambda row: row["tokens"])
     tokens = [row["tokens"] / 1e6 for row in rows]
+    sets = sets_of(rows)
 
     def draw(axes: plt.Axes) -> None:
-        lines = axes.plot(tokens, [mean(row) for row in rows], "o-", label="KSR, mean of the dev sets")
+        lines = axes.plot(tokens, [mean(row) for row in rows], "o-", label="KSR, mean of the sets")
         lines += axes.plot(tokens, [row["induction"] for row in rows], "s--", label="induction score")
         axes.set_xlabel("million tokens")
         other = axes.twinx()
         lines += other.plot(tokens, [row["nats"] for row in rows], "^:", color="gray", label="held-out nats a token (right)")
-        axes.legend(handles=lines, loc="center left")
+        axes.legend(handles=lines, loc="center right")
 
-    head = ["M tokens", "held-out nats", "induction", "mean KSR", *SETS]
-    lines = [[f"{at:.2f}", row["nats"], row["induction"], f"{mean(row):.4f}", *saved(row, SETS)] for at, row in zip(tokens, rows, strict=True)]
+    head = ["M tokens", "held-out nats", "induction", "mean KSR", *(f"KSR {name}" for name in sets)]
+    lines = [[f"{at:.2f}", row["nats"], row["induction"], f"{mean(row):.4f}", *saved(row, sets)] for at, row in zip(tokens, rows, strict=True)]
     best = max(rows, key=mean)
-    said = f"Most keys are saved at {best['tokens'] / 1e6:.2f} M tokens; the 95 % interval of a set there is up to {widest(best):.3f} wide."
-    return "\n\n".join([figure(folder, "checkpoints", "KSR, induction and loss along training", draw), table(head, lines), said])
+    criteria = {
+        "keys saved": best,
+        "held-out loss": min(rows, key=lambda row: row["nats"]),
+        "induction": max(rows, key=lambda row: row["induction"]),
+        "the last": rows[-1],
+    }
+    chosen = [[name, f"{row['tokens'] / 1e6:.2f}", f"{mean(row):.4f}", f"{100 * (mean(best) - mean(row)):.2f}"] for name, row in criteria.items()]
+    width = max(found["ci95"][1] - found["ci95"][0] for found in best["keys"].values())
+    said = (
+        f"`{run}`, its checkpoints in int8: gpt2 alone, everything shown. The 95 % interval of a set is up to {width:.3f} wide; "
+        "checkpoints differ by less than that would say, as they type the same messages."
+    )
+    picture = figure(folder, f"checkpoints-{run}", "KSR, induction and loss along training", draw)
+    parts = [said, picture, table(head, lines), table(["chosen by", "M tokens", "mean KSR", "points lost"], chosen)]
+    return "\n\n".join([*parts, *agreement(rows)])
 
 
-def widest(row: dict) -> float:
-    return max(found["ci95"][1] - found["ci95"][0] for found in row["keys"].values())
+def agreement(rows: Rows) -> list[str]:
+    """How well loss and induction rank checkpoints as KSR does, and steps between them, in which time has no part."""
+
+    def steps(values: list[float]) -> list[float]:
+        return [round(after - before, 6) for before, after in pairwise(values)]
+
+    if len(rows) < 4:
+        return []
+    keys = [mean(row) for row in rows]
+    others = {"lower loss": [-row["nats"] for row in rows], "higher induction": [row["induction"] for row in rows]}
+    lines = [[name, rank_correlation(keys, values), rank_correlation(steps(keys), steps(values))] for name, values in others.items()]
+    return ["Rank correlation (Spearman) with the mean KSR:", table(["", "of checkpoints", "of the steps between them"], lines)]
+
+
+def rank_correlation(ones: list[float], others: list[float]) -> str:
+    """Spearman's; equal values share their rank."""
+    ranks = ([2 * sum(other < value for other in values) + values.count(value) for value in values] for values in (ones, others))
+    try:
+        return f"{statistics.correlation(*ranks):+.2f}"
+    # All of them are the same.
+    except statistics.StatisticsError:
+        return "–"
+
+
+def versions(rows: Rows, folder: Path) -> str:
+    """The shipped model beside the first."""
+    sets = sets_of(rows)
+    lines = [[row["run"], *saved(row, sets)] for row in rows]
+    first, shipped = rows[0]["keys"], rows[-1]["keys"]
+    gains = [f"{100 * (shipped[name]['ksr'] - first[name]['ksr']):+.1f}" for name in sets]
+    typed = "all messages" if rows[-1]["limit"] is None else f"at most {rows[-1]['limit']} messages of a writer"
+    widths = ", ".join(f"{name} {(shipped[name]['ci95'][1] - shipped[name]['ci95'][0]) / 2:.3f}" for name in sets)
+    said = f"gpt2 alone in the service as it is, personalised, everything shown, one suggestion; {typed}. Half of the shipped one's 95 % interval: {widths}; both type the same."
+    return "\n\n".join([said, table(["model", *(f"KSR {name}" for name in sets)], [*lines, ["gained, points", *gains]])])
 
 
 def own(rows: Rows, folder: Path) -> str:
@@ -171,6 +227,7 @@ def large(rows: Rows, folder: Path) -> str:
 
 SECTIONS = {
     "precisions": ("What precision costs", precisions),
+    "versions": ("The shipped model and the first", versions),
     "checkpoints": ("Which checkpoint", checkpoints),
     "optimizers": ("Optimizers (shape A)", optimizers),
     "square": ("Softmax-1 and OrthoAdam (shape A)", square),
@@ -181,27 +238,49 @@ SECTIONS = {
 }
 
 
-def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--results", type=Path, required=True, help="what experiments.py wrote")
-    options.add_argument("--out", type=Path, required=True, help="the report, Markdown")
-    given = options.parse_args()
+def read(path: Path) -> Rows:
+    """The rows of a file."""
     try:
-        rows = [json.loads(line) for line in given.results.read_text().splitlines()]
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
-        sys.exit(f"report: {given.results} cannot be read: {error}")
+        sys.exit(f"report: {path} cannot be read: {error}")
+
+
+def merged(kept: Rows, measured: Rows) -> Rows:
+    """The kept, each in its place, with what was measured again; new ones behind."""
+    return list({(row["experiment"], row["run"], row.get("precision")): row for row in [*kept, *measured]}.values())
+
+
+def page(rows: Rows, folder: Path) -> str:
+    """The report; its plots go into the folder."""
     parts = ["# What was measured of the GPT-2", "By `models/train/experiments.py`; this page by `models/train/report.py`. The figures are explained in models/README.md. Milliseconds are of cores that other "
         "work shared; models/README.md has them of quiet ones."]
     absent = []
     for name, (title, section) in SECTIONS.items():
         of = [row for row in rows if row["experiment"] == name]
         if of:
-            parts += [f"## {title}", section(of, given.out.parent / "report")]
+            parts += [f"## {title}", section(of, folder)]
         else:
             absent.append(title)
     if absent:
         parts += ["## Not measured yet", "; ".join(absent) + "."]
-    given.out.write_text("\n\n".join(parts) + "\n")
+    return "\n\n".join(parts) + "\n"
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--results", type=Path, help="what experiments.py wrote (default: nothing new)")
+    options.add_argument("--out", type=Path, default=ROOT / "models/REPORT.md", help="the report, Markdown (default: models/REPORT.md)")
+    given = options.parse_args()
+    folder = given.out.parent / "report"
+    kept = folder / "rows.jsonl"
+    rows = merged(read(kept) if kept.exists() else [], read(given.results) if given.results else [])
+    if not rows:
+        sys.exit("report: nothing was measured: --results is what experiments.py wrote")
+    given.out.write_text(page(rows, folder), encoding="utf-8")
+    # Last, so that rows that no page can be made of are not kept.
+    folder.mkdir(exist_ok=True)
+    kept.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
 if __name__ == "__main__":

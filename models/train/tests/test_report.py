@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -45,11 +46,11 @@ class Report(unittest.TestCase):
             model = folder / "b"
             (model / "kept/000007").mkdir(parents=True)
             said("train", "--out", model)
-            given = argparse.Namespace(corpus=folder, kit=folder / "kit", model=model, data=folder, only=None, minutes=6, tokens=1_000_000)
+            given = argparse.Namespace(corpus=folder, kit=folder / "kit", model=model, data=folder, only=None, minutes=6, tokens=1_000_000, limit=9)
             for turn in range(2):
                 results = experiments.Results(folder / "work")
                 with mock.patch.object(experiments, "script", side_effect=said) as script, mock.patch.object(experiments, "milliseconds", return_value=[0.4, 0.6]):
-                    for verb in (experiments.compare, experiments.checkpoints, experiments.precisions, experiments.own):
+                    for verb in (experiments.compare, experiments.checkpoints, experiments.versions, experiments.precisions, experiments.own):
                         verb(given, results)
                 self.assertEqual(script.call_count > 1, turn == 0, script.call_args_list)
             rows = [json.loads(line) for line in results.path.read_text().splitlines()]
@@ -61,6 +62,48 @@ class Report(unittest.TestCase):
                 self.assertTrue("| " in text or "ms a token" in text, text)
             written = json.loads((folder / "work/10 KB/text/history.jsonl").read_text().splitlines()[0])
             self.assertEqual(written, {"source": "history", "text": "one two three"})
+
+    def test_the_page_is_what_its_rows_say(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            models = report.ROOT / "models"
+            page = report.page(report.read(models / "report/rows.jsonl"), Path(name) / "report")
+            self.assertEqual(page, (models / "REPORT.md").read_text(encoding="utf-8"))
+            self.assertEqual(
+                sorted(path.name for path in (Path(name) / "report").iterdir()),
+                sorted(path.name for path in (models / "report").glob("*.svg")),
+            )
+
+    def test_what_is_measured_again_takes_its_place_and_the_rest_stays(self) -> None:
+        def row(run: str, nats: float) -> dict:
+            return {"experiment": "optimizers", "run": run, "optimizer": run, "rate": 0.02, "minutes": 4, "tokens": 1_000_000, "nats": nats}
+
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            command = ["report", "--out", str(folder / "REPORT.md")]
+            for measured in ([row("adamw", 5.5), row("muon", 4.5)], [row("adamw", 5.25), row("orthoadam", 5.0)]):
+                (folder / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in measured))
+                with mock.patch.object(sys, "argv", [*command, "--results", str(folder / "results.jsonl")]):
+                    report.main()
+            kept = report.read(folder / "report/rows.jsonl")
+            self.assertEqual([(line["run"], line["nats"]) for line in kept], [("adamw", 5.25), ("muon", 4.5), ("orthoadam", 5.0)])
+            page = (folder / "REPORT.md").read_text()
+            self.assertIn("| muon | 0.02 | 1.00 | 4.5 |\n| orthoadam | 0.02 | 1.00 | 5.0 |\n| adamw | 0.02 | 1.00 | 5.25 |", page)
+            with mock.patch.object(sys, "argv", command):
+                report.main()
+            self.assertEqual((folder / "REPORT.md").read_text(), page)
+
+    def test_a_choice_of_a_checkpoint_says_what_it_costs(self) -> None:
+        def row(step: int, ksr: float, nats: float, induction: float) -> dict:
+            saved = {name: {"ksr": ksr, "ci95": [ksr - 0.01, ksr + 0.01]} for name in ("support-chat", "finance-meetings")}
+            return {"model": "a", "tokens": step * 1_000_000, "nats": nats, "induction": induction, "keys": saved}
+
+        rows = [row(1, 0.30, 6.0, 0.010), row(2, 0.40, 5.0, 0.012), row(3, 0.45, 4.9, 0.011), row(4, 0.44, 4.8, 0.030)]
+        with tempfile.TemporaryDirectory() as name:
+            said = report.checkpoints(rows, Path(name) / "report")
+        self.assertIn("| keys saved | 3.00 | 0.4500 | 0.00 |\n| held-out loss | 4.00 | 0.4400 | 1.00 |", said)
+        # Of ranks 1 2 4 3 with 1 2 3 4, and of steps .10 .05 -.01 with 1 .1 .1.
+        self.assertIn("| lower loss | +0.80 | +0.87 |", said)
+        self.assertEqual(report.rank_correlation([1.0, 2.0, 3.0], [7.0, 7.0, 7.0]), "–")
 
 
 if __name__ == "__main__":
