@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::crowd::{Over, Plan};
 use crate::process::{self, Usage};
-use crate::tally::{Tally, Typed};
+use crate::tally::{IN_AN_OPEN_DRAFT, Tally, Typed};
 
 /// Quantiles of a latency, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -152,6 +152,10 @@ pub struct Report {
     pub errors: BTreeMap<String, u64>,
     /// Of these, with status 503.
     pub unavailable: u64,
+    /// Of those, in drafts that had been answered before.
+    pub unavailable_open: u64,
+    /// Keys that nothing was asked at, because the service had said to come back later.
+    pub waited: u64,
     /// What it was worth.
     pub saved: Saved,
     /// From when a key was due to its whole answer; of overtaken ones as long as they were waited for.
@@ -177,6 +181,8 @@ impl Report {
     /// Turns counts into figures.
     pub(crate) fn new(plan: &Plan, seconds: f64, tally: &Tally, samples: &Samples) -> Self {
         let figures = tally.score.figures();
+        let errors =
+            |of: fn(&str) -> bool| tally.errors.iter().filter(|(why, _)| of(why)).map(|(_, n)| n).sum();
         let shares = |counts: &BTreeMap<String, u64>| {
             let all = tally.answers - tally.typed_through;
             counts.iter().map(|(status, count)| (status.clone(), share(*count, all))).collect()
@@ -197,7 +203,9 @@ impl Report {
             predictors: tally.predictors.iter().map(|(who, counts)| (who.clone(), shares(counts))).collect(),
             slips: tally.slips,
             errors: tally.errors.clone(),
-            unavailable: tally.errors.iter().filter(|(why, _)| why.starts_with("503")).map(|(_, n)| n).sum(),
+            unavailable: errors(|why| why.starts_with("503")),
+            unavailable_open: errors(|why| why.ends_with(IN_AN_OPEN_DRAFT)),
+            waited: tally.waited,
             saved: Saved {
                 messages: tally.typed.len(),
                 characters: figures.characters,
@@ -280,6 +288,7 @@ impl fmt::Display for Report {
         }
         let errors: Vec<_> = self.errors.iter().map(|(why, count)| format!("{why}: {count}")).collect();
         line("errors", if errors.is_empty() { "none".to_owned() } else { errors.join(", ") })?;
+        line("keys while told to wait", self.waited.to_string())?;
         line("wrong keys taken back", self.slips.to_string())?;
         let Saved { messages, characters, ksr, ci95: [low, high], net, coverage, precision } = self.saved;
         line("messages typed", format!("{messages} of {characters} characters"))?;

@@ -8,6 +8,9 @@ use hdrhistogram::Histogram;
 use crate::line::{Answer, Reason};
 use crate::score::Score;
 
+/// What the reason ends with when a draft was refused that had been answered before.
+pub(crate) const IN_AN_OPEN_DRAFT: &str = "in an open draft";
+
 /// Longest latency told apart from longer ones, in microseconds.
 const LONGEST_US: u64 = 120_000_000;
 
@@ -63,6 +66,8 @@ pub(crate) struct Tally {
     /// Predictor → status → answers, over the answers that are not typed through.
     pub(crate) predictors: BTreeMap<String, BTreeMap<String, u64>>,
     pub(crate) errors: BTreeMap<Reason, u64>,
+    /// Keys that nothing was asked at, because the service had said to come back later.
+    pub(crate) waited: u64,
     /// Of the messages in `typed`.
     pub(crate) score: Score,
     pub(crate) typed: Vec<Typed>,
@@ -86,6 +91,7 @@ impl Tally {
             typed_through: 0,
             predictors: BTreeMap::new(),
             errors: BTreeMap::new(),
+            waited: 0,
             score: Score::default(),
             typed: Vec::new(),
         }
@@ -137,6 +143,11 @@ impl Tally {
         if self.window.contains(at) {
             *self.errors.entry(reason).or_default() += 1;
         }
+    }
+
+    /// A key was pressed at which nothing is asked, as the service wishes.
+    pub(crate) fn waits(&mut self, due: Instant) {
+        self.waited += u64::from(self.window.contains(due));
     }
 
     /// A wrong key was pressed.

@@ -16,11 +16,14 @@ use crate::line::{Heard, Line, Opening, Outcome};
 use crate::pacer::Pace;
 use crate::rhythm::{Hands, Pause};
 use crate::score::{Reader, Score};
-use crate::tally::Tally;
+use crate::tally::{IN_AN_OPEN_DRAFT, Tally};
 use crate::typist::{Habits, Match, Target, Typist};
 
 /// How long the last answer is waited for, and any by who waits for every answer.
 const LAST: Duration = Duration::from_secs(10);
+
+/// What Retry-After says, and how long nothing is asked after `busy` over a WebSocket.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// What all writers of a run have in common.
 #[derive(Debug)]
@@ -74,13 +77,28 @@ pub(crate) struct Writer<L> {
     due: Instant,
     until: Instant,
     asked: Option<Asked>,
+    /// The draft was answered before.
+    let_in: bool,
+    /// Until then nothing is asked: the service said so.
+    not_before: Instant,
 }
 
 impl<L: Line> Writer<L> {
     /// Number `number` of them.
     pub(crate) fn new(number: usize, common: Arc<Common>, line: L, pace: Pace, hands: Hands) -> Self {
         let now = Instant::now();
-        Self { number, common, line, pace, hands, due: now, until: now, asked: None }
+        Self {
+            number,
+            common,
+            line,
+            pace,
+            hands,
+            due: now,
+            until: now,
+            asked: None,
+            let_in: false,
+            not_before: now,
+        }
     }
 
     /// Teaches the history of the first stream.
@@ -134,23 +152,28 @@ impl<L: Line> Writer<L> {
         let opening =
             Opening { writer: Some(writer), session: self.session(round, "history"), ..self.opening() };
         for text in common.streams[stream].taught(common.taught) {
-            let taught = async {
-                self.line.open(opening.clone()).await?;
-                self.line.learn(text).await?;
-                while self.line.errands() > 0 {
-                    match self.line.heard().await {
-                        Heard::Errand(done) => done?,
-                        Heard::Refused(reason) => return Err(reason),
-                        Heard::Answer { .. } => {}
-                    }
+            while let Err(reason) = self.tell(&opening, text).await {
+                if !reason.starts_with("503") || Instant::now() > self.until + LAST {
+                    bail!("the service does not learn the history of a writer: {reason}");
                 }
-                Ok(())
-            };
-            if let Err(reason) = taught.await {
-                bail!("the service does not learn the history of a writer: {reason}");
+                tokio::time::sleep(RETRY).await;
             }
         }
         self.due = self.due.max(Instant::now());
+        Ok(())
+    }
+
+    /// Has a message learned, and waits until it is.
+    async fn tell(&mut self, opening: &Opening, text: &str) -> Result<(), String> {
+        self.line.open(opening.clone()).await?;
+        self.line.learn(text).await?;
+        while self.line.errands() > 0 {
+            match self.line.heard().await {
+                Heard::Errand(done) => done?,
+                Heard::Refused(reason) => return Err(reason),
+                Heard::Answer { .. } => {}
+            }
+        }
         Ok(())
     }
 
@@ -178,6 +201,7 @@ impl<L: Line> Writer<L> {
         let target = Target::new(&text[..]);
         let (mut typist, mut reader) = (Typist::new(&target, common.habits), Reader::default());
         let (mut score, begun) = (Score::default(), self.due);
+        self.let_in = false;
         let opening = Opening {
             writer: self.name(round),
             session: self.session(round, message.1),
@@ -248,6 +272,10 @@ impl<L: Line> Writer<L> {
     async fn ask(&mut self, draft: &str) {
         if let Some(asked) = self.asked.take().filter(|asked| !asked.over) {
             self.common.tally().overtaken(asked.due);
+        }
+        if Instant::now() < self.not_before {
+            self.common.tally().waits(self.due);
+            return;
         }
         self.common.tally().asked(self.due);
         let sent = self.line.edit(draft).await;
@@ -320,6 +348,7 @@ impl<L: Line> Writer<L> {
                 if whole {
                     tally.answered(asked.due, &answer);
                     asked.over = true;
+                    self.let_in = true;
                 }
                 let suggestions = answer.suggestions.into_iter();
                 let offered = suggestions.map(|suggestion| (suggestion.text, suggestion.confidence));
@@ -327,8 +356,9 @@ impl<L: Line> Writer<L> {
                 asked.seen = Some((answer.id, offered));
             }
             (Heard::Refused(reason), Some(asked)) => {
-                common.tally().failed(asked.due, reason);
                 asked.over = true;
+                let due = asked.due;
+                self.refused(due, reason);
             }
             (Heard::Refused(reason) | Heard::Errand(Err(reason)), _) => {
                 common.tally().failed(Instant::now(), reason);
@@ -337,9 +367,19 @@ impl<L: Line> Writer<L> {
         }
     }
 
-    fn check(&self, done: Result<(), String>) {
+    /// A key that was due at `due` is not answered.
+    fn refused(&mut self, due: Instant, reason: String) {
+        let busy = reason.starts_with("503");
+        if busy {
+            self.not_before = Instant::now() + RETRY;
+        }
+        let reason = if busy && self.let_in { format!("{reason} {IN_AN_OPEN_DRAFT}") } else { reason };
+        self.common.tally().failed(due, reason);
+    }
+
+    fn check(&mut self, done: Result<(), String>) {
         if let Err(reason) = done {
-            self.common.tally().failed(Instant::now(), reason);
+            self.refused(Instant::now(), reason);
         }
     }
 }

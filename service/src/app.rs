@@ -135,8 +135,9 @@ impl App {
         early: Option<Early<'_, Answer>>,
     ) -> Result<Answer, ApiError> {
         keystroke.writer = self.caller.own(keystroke.writer)?;
-        let is_open = self.session(&keystroke).is_some_and(|session| self.engine.is_open(&session));
-        if !is_open && !self.door.admits() {
+        let session = self.session(&keystroke);
+        let is_open = session.as_ref().is_some_and(|session| self.engine.is_open(session));
+        if !is_open && !self.door.admits(session.is_some()) {
             self.metrics.turned_away();
             return Err(ApiError::Busy);
         }
@@ -166,6 +167,7 @@ impl App {
         });
         let early = early.as_mut().map(|(after, hear)| Early { after: *after, hear });
         let answer = answer(id, self.engine.complete_in_stages(request, early).await);
+        self.door.answered();
         self.metrics.answered(&answer.completion, answer.elapsed, budget);
         Ok(answer)
     }

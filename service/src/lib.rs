@@ -17,6 +17,7 @@ pub mod http;
 pub mod inference;
 pub mod keyring;
 pub mod keys;
+pub mod listener;
 pub mod lsp;
 pub mod metrics;
 pub mod predictors;

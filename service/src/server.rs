@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
+use axum::serve::Listener;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::app::App;
+use crate::listener::Public;
 use crate::{admin, http};
 
 /// How long requests in flight may take to end.
@@ -31,7 +32,8 @@ pub struct Listeners {
 pub async fn run(listeners: Listeners, app: App, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     let closing = Arc::new(AtomicBool::new(false));
     let (stop, stopped) = watch::channel(());
-    let public = tokio::spawn(serve(listeners.public, http::router(app.clone()), stopped.clone()));
+    let public = Public::new(listeners.public, app.door.clone(), Arc::clone(&app.metrics));
+    let public = tokio::spawn(serve(public, http::router(app.clone()), stopped.clone()));
     let admin =
         tokio::spawn(serve(listeners.admin, admin::router(app.clone(), Arc::clone(&closing)), stopped));
     let watch = tokio::spawn(app.door.clone().watch());
@@ -55,13 +57,10 @@ pub async fn run(listeners: Listeners, app: App, shutdown: impl Future<Output = 
     app.writers.store().close().await.map_err(io::Error::other)
 }
 
-async fn serve(listener: TcpListener, router: Router, mut stopped: watch::Receiver<()>) -> io::Result<()> {
-    // Answers are one small packet; waiting to fill it (Nagle) would cost more than the budget.
-    let listener = listener.tap_io(|socket| {
-        if let Err(error) = socket.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY");
-        }
-    });
+async fn serve<L>(listener: L, router: Router, mut stopped: watch::Receiver<()>) -> io::Result<()>
+where
+    L: Listener<Addr: std::fmt::Debug>,
+{
     let stop = async move { while stopped.changed().await.is_ok() {} };
     axum::serve(listener, router).with_graceful_shutdown(stop).await
 }

@@ -37,7 +37,7 @@ pub(super) async fn stream(
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade.map_err(|_| ApiError::Upgrade)?;
     // Nothing is known of its drafts yet, so that it counts as new.
-    if !app.door.admits() {
+    if !app.door.admits(false) {
         app.metrics.turned_away();
         return Err(ApiError::Busy);
     }
