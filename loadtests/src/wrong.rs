@@ -19,7 +19,7 @@ use crate::score::Score;
 use crate::typist::{Policy, find_match};
 
 /// All words are weighed, however long that takes.
-const EFFORT: Effort = Effort { steps: 4_096, patience: Duration::from_secs(30) };
+const EFFORT: Effort = Effort { steps: 4_096, patience: Duration::from_secs(30), ..Effort::SENDING };
 
 /// Lower bounds of the columns: P(the word) by the predictor that foresaw it best.
 const COLUMNS: [f64; 5] = [0.3, 0.1, 0.01, 0.001, 0.0];

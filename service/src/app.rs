@@ -142,10 +142,12 @@ impl App {
             return Err(ApiError::Busy);
         }
         let budget = keystroke.budget.unwrap_or(self.budget);
-        let deadline = Deadline::after(budget.saturating_sub(arrived.elapsed()));
+        let left = budget.saturating_sub(arrived.elapsed());
+        let (deadline, wait_until) =
+            (Deadline::after(left), Deadline::after(left.saturating_sub(self.lateness())));
         let key = keystroke.writer.as_ref().map(|writer| self.caller.record(writer));
         let learn = keystroke.learn;
-        let (mut request, stale) = self.request(keystroke, deadline).await;
+        let (mut request, stale) = self.request(keystroke, deadline, wait_until).await;
         let id = self.answers.name();
         request.shuffle = (self.shuffle_share > 0.0).then(|| Shuffle::new(self.shuffle_share, id.seed()));
         let answer = |id: AnswerId, mut completion: Completion| {
@@ -172,10 +174,14 @@ impl App {
         Ok(answer)
     }
 
-    /// Lets the models read what stands before a draft, before its first key comes.
+    /// Lets the models read what stands before a draft, before its first key comes, if there is time.
     pub async fn prepare(&self, mut keystroke: Keystroke) -> Result<(), ApiError> {
         keystroke.writer = self.caller.own(keystroke.writer)?;
-        let (request, _) = self.request(keystroke, Deadline::after(PREPARING)).await;
+        if self.door.is_shut() {
+            return Ok(());
+        }
+        let deadline = Deadline::after(PREPARING);
+        let (request, _) = self.request(keystroke, deadline, deadline).await;
         self.engine.prepare(&request);
         Ok(())
     }
@@ -188,14 +194,19 @@ impl App {
     }
 
     /// What the engine is asked, and whether `min_seq` was not reached.
-    async fn request(&self, keystroke: Keystroke, deadline: Deadline) -> (Request, bool) {
+    async fn request(
+        &self,
+        keystroke: Keystroke,
+        deadline: Deadline,
+        wait_until: Deadline,
+    ) -> (Request, bool) {
         let key = keystroke.writer.as_ref().map(|writer| self.caller.record(writer));
         let writer = match &key {
-            Some(key) => self.writers.get_by(key, deadline).await,
+            Some(key) => self.writers.get_by(key, wait_until).await,
             None => None,
         };
         let unread = writer.is_none() && key.as_ref().is_some_and(|key| self.writers.store().blocks(key));
-        let stale = is_stale(writer.as_deref(), keystroke.min_seq, deadline).await;
+        let stale = is_stale(writer.as_deref(), keystroke.min_seq, wait_until).await;
         let session = self.session(&keystroke);
         let request = Request {
             text: keystroke.text,
@@ -213,13 +224,20 @@ impl App {
             look_ahead: keystroke.look_ahead,
             debug: keystroke.debug,
             deadline,
+            wait_until,
         };
         (request, stale)
     }
 
+    /// What is waited for is heard of so much later than others know.
+    fn lateness(&self) -> Duration {
+        self.door.lag().saturating_sub(TIMER)
+    }
+
     /// Learns a message; resolves with its number once it is durable and applied.
     pub async fn learn(&self, lesson: Lesson) -> Result<u64, ApiError> {
-        self.learn_with(lesson, Effort::SENDING).await
+        let effort = if self.door.is_shut() { Effort::NONE } else { Effort::SENDING };
+        self.learn_with(lesson, effort).await
     }
 
     async fn learn_with(&self, lesson: Lesson, effort: Effort) -> Result<u64, ApiError> {
@@ -275,6 +293,9 @@ impl App {
         Ok(())
     }
 }
+
+/// What timers are always late by.
+const TIMER: Duration = Duration::from_millis(1);
 
 /// How long the models may read what stands before a draft.
 const PREPARING: Duration = Duration::from_secs(1);

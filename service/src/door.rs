@@ -29,6 +29,9 @@ const COST: f32 = 0.000_2;
 const ENOUGH: u32 = 10;
 /// What such a look counts for in the moving average of the cost.
 const STEP: f32 = 0.05;
+/// What a look counts for in the moving average of how late threads are, when they are later than they were, and when sooner.
+const LATER: f32 = 0.5;
+const SOONER: f32 = 0.05;
 
 /// The door. Cloning shares it; without anyone [watching](Self::watch) it closes once it is full.
 #[derive(Clone, Debug, Default)]
@@ -47,13 +50,15 @@ struct State {
     cost: AtomicU32,
     /// Answers since the last look.
     answers: AtomicU32,
+    /// How late threads come to what is ready, seconds.
+    lag: AtomicU32,
 }
 
 impl Default for State {
     fn default() -> Self {
-        let [busy, just_now, promised, cost] =
-            [0.0, 0.0, 0.0, COST].map(|share: f32| AtomicU32::new(share.to_bits()));
-        Self { busy, just_now, promised, cost, answers: AtomicU32::new(0) }
+        let [busy, just_now, promised, cost, lag] =
+            [0.0, 0.0, 0.0, COST, 0.0].map(|float: f32| AtomicU32::new(float.to_bits()));
+        Self { busy, just_now, promised, cost, answers: AtomicU32::new(0), lag }
     }
 }
 
@@ -66,6 +71,11 @@ impl Door {
             (busy + promised <= CLOSED).then(|| promised.to_bits())
         };
         self.0.promised.fetch_update(Ordering::Relaxed, Ordering::Relaxed, promise).is_ok()
+    }
+
+    /// Whether nobody new is let in, for what is done already.
+    pub fn is_shut(&self) -> bool {
+        self.busy() > CLOSED
     }
 
     /// Whether it is shut and the threads have no time left even to say so.
@@ -84,6 +94,17 @@ impl Door {
         get(&self.0.busy)
     }
 
+    /// How late the threads come to what is ready, lately: what is waited for is heard of so much later.
+    pub fn lag(&self) -> Duration {
+        Duration::from_secs_f32(get(&self.0.lag))
+    }
+
+    /// Learns how late the threads came to something.
+    pub fn came_late(&self, late: Duration) {
+        let late = late.as_secs_f32();
+        set(&self.0.lag, |lag| lag + (late - lag) * if late > lag { LATER } else { SOONER });
+    }
+
     /// Looks at the threads of this runtime for as long as it is polled.
     pub async fn watch(self) {
         let threads = tokio::runtime::Handle::current().metrics();
@@ -91,7 +112,7 @@ impl Door {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut then, mut worked) = (Instant::now(), worked(&threads));
         loop {
-            ticks.tick().await;
+            self.came_late(ticks.tick().await.elapsed());
             let (now, by_now) = (Instant::now(), self::worked(&threads));
             let time = now.duration_since(then) * threads.num_workers() as u32;
             if !time.is_zero() {
@@ -193,6 +214,17 @@ mod tests {
             let_in(&door)
         });
         assert!(counts.is_sorted_by(|a, b| a > b) && counts[3] == 0, "{counts:?}");
+    }
+
+    #[test]
+    fn late_threads_are_believed_at_once_and_forgotten_slowly() {
+        let (door, ms) = (Door::default(), Duration::from_millis);
+        (0..5).for_each(|_| door.came_late(ms(40)));
+        assert!(door.lag() > ms(35), "{:?}", door.lag());
+        (0..5).for_each(|_| door.came_late(ms(0)));
+        assert!(door.lag() > ms(25), "{:?}", door.lag());
+        (0..100).for_each(|_| door.came_late(ms(0)));
+        assert!(door.lag() < ms(1), "{:?}", door.lag());
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -208,9 +209,15 @@ pub struct ErrorDetail {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        respond(self.status().0, Json(ErrorBody { error: self.detail() }))
+        let mut response = respond(self.status().0, Json(ErrorBody { error: self.detail() }));
+        response.extensions_mut().insert(Refusal(Arc::new(self)));
+        response
     }
 }
+
+/// What an answer refuses, for who says it in another shape.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal(pub(crate) Arc<ApiError>);
 
 fn respond(status: StatusCode, body: impl IntoResponse) -> Response {
     let mut response = (status, body).into_response();

@@ -106,21 +106,47 @@ async fn every_path_of_the_api_wants_a_key_for_it() {
     for (method, path, scope) in paths() {
         let ask = async |key: Option<&str>| keyed.ask(method.clone(), path, key, Some(json!({}))).await;
         let none = ask(None).await;
-        none.expect_error(401, "unauthorized", "authorization: Bearer");
+        assert_eq!(none.status, StatusCode::UNAUTHORIZED, "{path}");
+        assert!(none.text.contains("authorization: Bearer"), "{}", none.text);
         assert_eq!(none.headers["www-authenticate"], "Bearer");
         for wrong in ["", "none", "ft-000000000000-0", &format!("{}0", keys[0].text)] {
-            ask(Some(wrong)).await.expect_error(401, "unauthorized", "does not hold");
+            let refused = ask(Some(wrong)).await;
+            assert!(refused.status == StatusCode::UNAUTHORIZED && refused.text.contains("does not hold"));
         }
         for (key, of) in keys.iter().zip(Scope::ALL) {
             let reply = ask(Some(&key.text)).await;
             if of == scope {
                 assert!(![401, 403].contains(&reply.status.as_u16()), "{path} by {of}: {}", reply.text);
             } else {
-                reply.expect_error(403, "forbidden", scope.name());
+                assert_eq!(reply.status, StatusCode::FORBIDDEN, "{path} by {of}");
+                assert!(reply.text.contains(scope.name()), "{}", reply.text);
             }
         }
     }
     assert_eq!(keyed.ask(Method::GET, "/docs/", None, None).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn who_has_no_key_is_told_so_in_the_protocol_of_the_path() {
+    let keyed = Keyed::start();
+    keyed.add(free()).await;
+    let error = async |path| {
+        let reply = keyed.ask(Method::POST, path, None, Some(json!({}))).await;
+        assert_eq!(
+            (reply.status, &*reply.headers["x-content-type-options"].to_str().unwrap()),
+            (StatusCode::UNAUTHORIZED, "nosniff")
+        );
+        reply
+    };
+    error("/v1/complete").await.expect_error(401, "unauthorized", "send an API key");
+    let openai = error("/v1/completions").await.json();
+    assert_eq!(
+        (&openai["error"]["type"], &openai["error"]["param"]),
+        (&json!("invalid_request_error"), &Value::Null)
+    );
+    assert_eq!(error("/infill").await.json()["error"]["type"], "authentication_error");
+    let tabby = error("/v1/events").await;
+    assert!(tabby.headers["content-type"].to_str().unwrap().starts_with("text/plain"), "{}", tabby.text);
 }
 
 #[tokio::test]

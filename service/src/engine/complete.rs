@@ -72,7 +72,7 @@ impl Engine {
             (after, say)
         });
         let early = early.as_mut().map(|(after, say)| (*after, say as &mut SayEarly<'_>));
-        let (status, neural) = match self.worthwhile(question, &tables, request.deadline) {
+        let (status, neural) = match self.worthwhile(question, &tables, request.wait_until) {
             Some(question) => self.ask(&place, question, &mut tables, &request, early).await,
             None if self.inference.is_some() => (Status::Skipped, None),
             None => (Status::Off, None),

@@ -24,21 +24,26 @@ const WORDS: usize = 400;
 /// Words weighed in one go: after these the writer's memory and the thread are free for others for a moment.
 const PIECE: usize = 32;
 
-/// Effort spent on the GPT-2's part.
+/// Effort spent on a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// Decoding steps on one message: about its first words.
+    /// Words that are weighed, its first.
+    pub words: usize,
+    /// Decoding steps of the GPT-2: about so many words.
     pub steps: usize,
     /// How long to wait for them.
     pub patience: Duration,
 }
 
 impl Effort {
+    /// What there is no time for: its words are learned, and nothing of who foresaw them.
+    pub const NONE: Self = Self { words: 0, steps: 0, patience: Duration::ZERO };
+
     /// What there are thousands of, and what nobody waits for: without the GPT-2.
-    pub const IMPORTING: Self = Self { steps: 0, patience: Duration::ZERO };
+    pub const IMPORTING: Self = Self { words: WORDS, ..Self::NONE };
 
     /// What a message that is being sent can wait for.
-    pub const SENDING: Self = Self { steps: 32, patience: Duration::from_millis(60) };
+    pub const SENDING: Self = Self { words: WORDS, steps: 32, patience: Duration::from_millis(60) };
 }
 
 impl Engine {
@@ -54,7 +59,7 @@ impl Engine {
         effort: Effort,
     ) -> Losses {
         let normal = segment::normalise(text);
-        let surfaces: Vec<&str> = segment::surfaces(&normal).take(WORDS).collect();
+        let surfaces: Vec<&str> = segment::surfaces(&normal).take(effort.words).collect();
         let turns = super::neural_turns(context, memory.map(Arc::as_ref));
         let neural = self.neural_losses(&surfaces, role, turns, effort).await;
         let turns = recent_turns(context);

@@ -123,6 +123,8 @@ pub struct Request {
     pub debug: bool,
     /// When the answer is due.
     pub deadline: Deadline,
+    /// Until when anything is waited for: earlier, where threads are late at what is ready.
+    pub wait_until: Deadline,
 }
 
 impl Request {
@@ -144,6 +146,7 @@ impl Request {
             shuffle: None,
             debug: false,
             deadline,
+            wait_until: deadline,
         }
     }
 }

@@ -29,10 +29,9 @@ pub(super) async fn infill(
     Asked(app): Asked,
     body: Result<Json<InfillRequest, EDITOR_LIMIT>, ApiError>,
 ) -> Response {
-    let refused = |error: ApiError| error.in_shape(|status| Answered(LlamaErrorBody::new(status, &error)));
     match body {
-        Ok(body) => complete(&app, body).await.unwrap_or_else(refused),
-        Err(error) => refused(error),
+        Ok(body) => complete(&app, body).await.unwrap_or_else(|error| refused(&error)),
+        Err(error) => refused(&error),
     }
 }
 
@@ -53,4 +52,8 @@ async fn complete(
     } else {
         Answered(body).into_response()
     })
+}
+
+pub(super) fn refused(error: &ApiError) -> Response {
+    error.in_shape(|status| Answered(LlamaErrorBody::new(status, error)))
 }

@@ -28,6 +28,7 @@ mod llama;
 mod observe;
 mod openai;
 mod page;
+mod spoken;
 mod stream;
 mod tabby;
 mod teams;
@@ -82,8 +83,9 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(async || ApiError::Method)
         .layer(from_fn_with_state(app.clone(), observe::count))
         .layer(from_fn_with_state(app, guard::loopback))
-        .layer(from_fn(secure))
         .layer(CatchPanicLayer::custom(observe::panicked))
+        .layer(from_fn(spoken::as_spoken))
+        .layer(from_fn(secure))
 }
 
 fn api(app: App) -> OpenApiRouter {

@@ -70,6 +70,6 @@ fn events(parts: Vec<OpenAiResponse>) -> impl IntoResponse {
     Sse::new(stream::iter(parts.chain(done)))
 }
 
-fn refused(error: &ApiError) -> Response {
+pub(super) fn refused(error: &ApiError) -> Response {
     error.in_shape(|_| Answered(OpenAiErrorBody::from(error)))
 }

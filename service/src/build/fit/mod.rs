@@ -37,7 +37,7 @@ const THRESHOLD: f32 = 0.22;
 const BUDGET: Duration = Duration::from_secs(10);
 
 /// Whole messages are weighed, however long that takes.
-const EFFORT: Effort = Effort { steps: 160, patience: BUDGET };
+const EFFORT: Effort = Effort { steps: 160, patience: BUDGET, ..Effort::SENDING };
 
 /// Fewer held-out words than this say less than the weights and curves of the base.
 const LEAST: usize = 1_500;
