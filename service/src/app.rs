@@ -142,12 +142,10 @@ impl App {
             return Err(ApiError::Busy);
         }
         let budget = keystroke.budget.unwrap_or(self.budget);
-        let left = budget.saturating_sub(arrived.elapsed());
-        let (deadline, wait_until) =
-            (Deadline::after(left), Deadline::after(left.saturating_sub(self.lateness())));
+        let deadline = Deadline::after(self.door.patience(budget.saturating_sub(arrived.elapsed())));
         let key = keystroke.writer.as_ref().map(|writer| self.caller.record(writer));
         let learn = keystroke.learn;
-        let (mut request, stale) = self.request(keystroke, deadline, wait_until).await;
+        let (mut request, stale) = self.request(keystroke, deadline).await;
         let id = self.answers.name();
         request.shuffle = (self.shuffle_share > 0.0).then(|| Shuffle::new(self.shuffle_share, id.seed()));
         let answer = |id: AnswerId, mut completion: Completion| {
@@ -177,11 +175,10 @@ impl App {
     /// Lets the models read what stands before a draft, before its first key comes, if there is time.
     pub async fn prepare(&self, mut keystroke: Keystroke) -> Result<(), ApiError> {
         keystroke.writer = self.caller.own(keystroke.writer)?;
-        if self.door.is_shut() {
+        if !self.door.leaves_time() {
             return Ok(());
         }
-        let deadline = Deadline::after(PREPARING);
-        let (request, _) = self.request(keystroke, deadline, deadline).await;
+        let (request, _) = self.request(keystroke, Deadline::after(PREPARING)).await;
         self.engine.prepare(&request);
         Ok(())
     }
@@ -194,19 +191,14 @@ impl App {
     }
 
     /// What the engine is asked, and whether `min_seq` was not reached.
-    async fn request(
-        &self,
-        keystroke: Keystroke,
-        deadline: Deadline,
-        wait_until: Deadline,
-    ) -> (Request, bool) {
+    async fn request(&self, keystroke: Keystroke, deadline: Deadline) -> (Request, bool) {
         let key = keystroke.writer.as_ref().map(|writer| self.caller.record(writer));
         let writer = match &key {
-            Some(key) => self.writers.get_by(key, wait_until).await,
+            Some(key) => self.writers.get_by(key, deadline).await,
             None => None,
         };
         let unread = writer.is_none() && key.as_ref().is_some_and(|key| self.writers.store().blocks(key));
-        let stale = is_stale(writer.as_deref(), keystroke.min_seq, wait_until).await;
+        let stale = is_stale(writer.as_deref(), keystroke.min_seq, deadline).await;
         let session = self.session(&keystroke);
         let request = Request {
             text: keystroke.text,
@@ -221,17 +213,11 @@ impl App {
             unread,
             shuffle: None,
             corrections: keystroke.corrections,
-            look_ahead: keystroke.look_ahead,
+            look_ahead: keystroke.look_ahead && self.door.leaves_time(),
             debug: keystroke.debug,
             deadline,
-            wait_until,
         };
         (request, stale)
-    }
-
-    /// What is waited for is heard of so much later than others know.
-    fn lateness(&self) -> Duration {
-        self.door.lag().saturating_sub(TIMER)
     }
 
     /// Learns a message; resolves with its number once it is durable and applied.
@@ -293,9 +279,6 @@ impl App {
         Ok(())
     }
 }
-
-/// What timers are always late by.
-const TIMER: Duration = Duration::from_millis(1);
 
 /// How long the models may read what stands before a draft.
 const PREPARING: Duration = Duration::from_secs(1);

@@ -19,6 +19,12 @@ const LOOK: Duration = Duration::from_millis(100);
 const STEPS: (f32, f32) = (0.06, 0.25);
 /// Above this nobody new is let in.
 const CLOSED: f32 = 0.85;
+/// Above this nothing is read ahead: the cores are wanted for what is asked.
+const TOO_BUSY_TO_READ: f32 = 0.6;
+/// Above this nothing is waited for: the cores are wanted for answers, and what was waited for would be heard of late.
+const NO_WAITING: f32 = 0.75;
+/// What timers are always late by.
+const TIMER: Duration = Duration::from_millis(1);
 /// From this on a look saw no time left.
 const OVERRUN: f32 = 0.95;
 /// Answers a second that a draft needs: people make five keys a second, some of which take a word.
@@ -78,6 +84,11 @@ impl Door {
         self.busy() > CLOSED
     }
 
+    /// Whether there is time for what nobody has asked yet.
+    pub fn leaves_time(&self) -> bool {
+        self.busy() < TOO_BUSY_TO_READ
+    }
+
     /// Whether it is shut and the threads have no time left even to say so.
     pub fn is_overrun(&self) -> bool {
         get(&self.0.just_now) > OVERRUN
@@ -94,7 +105,16 @@ impl Door {
         get(&self.0.busy)
     }
 
-    /// How late the threads come to what is ready, lately: what is waited for is heard of so much later.
+    /// How much of the time that is `left` others may be waited for, so that their answer is heard of within it.
+    pub fn patience(&self, left: Duration) -> Duration {
+        if self.busy() > NO_WAITING {
+            Duration::ZERO
+        } else {
+            left.saturating_sub(self.lag().saturating_sub(TIMER))
+        }
+    }
+
+    /// How late the threads come to what is ready, lately.
     pub fn lag(&self) -> Duration {
         Duration::from_secs_f32(get(&self.0.lag))
     }
@@ -221,10 +241,15 @@ mod tests {
         let (door, ms) = (Door::default(), Duration::from_millis);
         (0..5).for_each(|_| door.came_late(ms(40)));
         assert!(door.lag() > ms(35), "{:?}", door.lag());
+        assert_eq!(door.patience(ms(20)), ms(0));
+        assert!((ms(60)..ms(70)).contains(&door.patience(ms(100))));
         (0..5).for_each(|_| door.came_late(ms(0)));
         assert!(door.lag() > ms(25), "{:?}", door.lag());
         (0..100).for_each(|_| door.came_late(ms(0)));
         assert!(door.lag() < ms(1), "{:?}", door.lag());
+        assert_eq!(door.patience(ms(20)), ms(20), "timers are that late anyway");
+        set_busy(&door, 0.9);
+        assert_eq!(door.patience(ms(20)), ms(0), "nobody is waited for when there is so much to do");
     }
 
     #[tokio::test]

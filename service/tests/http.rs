@@ -369,6 +369,8 @@ async fn under_load_open_drafts_go_on_and_new_ones_are_told_to_come_back() {
         service.post("/v1/complete", json!({"text": "I can he", "session": session}).to_string())
     };
     assert_eq!(ask("open").await.status, StatusCode::OK);
+    let silent = service.post("/v1/complete", r#"{"text":"","session":"begun"}"#).await.json();
+    assert_eq!(silent["silence"], "empty_text");
     (0..200).for_each(|_| service.app.door.note(1.0));
     let refused = ask("new").await;
     refused.expect_error(503, "busy", "Retry-After");
@@ -377,6 +379,7 @@ async fn under_load_open_drafts_go_on_and_new_ones_are_told_to_come_back() {
     let refused = service.post("/v1/completions", r#"{"prompt":"I can he"}"#).await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{}", refused.text);
     assert_eq!(ask("open").await.status, StatusCode::OK);
+    assert_eq!(ask("begun").await.status, StatusCode::OK, "it was let in, though nothing could be shown");
     let learned = service.post("/v1/learn", r#"{"writer":"anna","text":"I can help you."}"#).await;
     assert_eq!(learned.status, StatusCode::OK, "what was sent is never lost to load");
     (0..200).for_each(|_| service.app.door.note(0.0));

@@ -50,6 +50,7 @@ impl Engine {
         let turns = recent_turns(&request.context);
         let place = Place::new(&normal, &turns, &request);
         if let Some(reason) = silence::before(&place.cut, &request) {
+            self.see(&request);
             return self.silent(reason, &request, started.elapsed());
         }
         self.pass(&request);
@@ -72,7 +73,7 @@ impl Engine {
             (after, say)
         });
         let early = early.as_mut().map(|(after, say)| (*after, say as &mut SayEarly<'_>));
-        let (status, neural) = match self.worthwhile(question, &tables, request.wait_until) {
+        let (status, neural) = match self.worthwhile(question, &tables, request.deadline) {
             Some(question) => self.ask(&place, question, &mut tables, &request, early).await,
             None if self.inference.is_some() => (Status::Skipped, None),
             None => (Status::Off, None),

@@ -47,7 +47,7 @@ impl Engine {
         early: Option<(Duration, &mut SayEarly<'_>)>,
     ) -> (Status, Option<Neural>) {
         let Some(inference) = &self.inference else { return (Status::Off, None) };
-        let question = Question { deadline: request.wait_until.sooner(SHARE), ..question };
+        let question = Question { deadline: request.deadline.sooner(SHARE), ..question };
         let Some(mut answer) = inference.ask(question.clone()) else { return (Status::Skipped, None) };
         let left = || question.deadline.left().saturating_sub(TIMER);
         let mut answered = None;

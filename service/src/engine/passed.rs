@@ -21,6 +21,13 @@ impl Engine {
         }
     }
 
+    /// The same where nothing could be shown: somebody is there all the same.
+    pub(super) fn see(&self, request: &Request) {
+        if let Some(key) = &request.session {
+            self.sessions.with(key, |session| session.seen = Some(Instant::now()));
+        }
+    }
+
     /// What was passed over at this draft, and how often.
     pub(super) fn passed(&self, request: &Request) -> Vec<(String, Passes)> {
         let key = request.session.as_ref();

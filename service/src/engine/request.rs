@@ -121,10 +121,8 @@ pub struct Request {
     pub shuffle: Option<Shuffle>,
     /// Whether to explain the answer.
     pub debug: bool,
-    /// When the answer is due.
+    /// Until when anything is waited for.
     pub deadline: Deadline,
-    /// Until when anything is waited for: earlier, where threads are late at what is ready.
-    pub wait_until: Deadline,
 }
 
 impl Request {
@@ -146,7 +144,6 @@ impl Request {
             shuffle: None,
             debug: false,
             deadline,
-            wait_until: deadline,
         }
     }
 }

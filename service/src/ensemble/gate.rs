@@ -24,7 +24,7 @@ const DEPTHS: [(usize, f32); 2] = [(3, 1.0), (1, 0.9)];
 const LEAST: f32 = 0.02;
 
 /// Keystrokes a millisecond of a thread's time is worth for each that the queue is long.
-const PRICE: f32 = 0.003;
+const PRICE: f32 = 0.004;
 
 /// Keystrokes that asking gains, by class of prefix and how sure the fast tier is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
