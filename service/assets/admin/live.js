@@ -1,0 +1,71 @@
+// The live stream: what happens now, and whether anybody is there to say so.
+
+/** A service that says nothing for this long is gone, even if the connection looks open (a laptop that slept). */
+const SILENT_MS = 8000;
+const FIRST_WAIT_MS = 1000;
+const LONGEST_WAIT_MS = 10_000;
+
+/**
+ * Events: `now` (detail: the body of `GET /now`), `degraded` (detail: one answer), `state` (detail: `{connected, since}`).
+ * An EventSource of its own accord gives up for good when a proxy answers in the service's place; this one never does.
+ */
+export class Live extends EventTarget {
+  #url;
+  #source = null;
+  #wait = FIRST_WAIT_MS;
+  #silence = 0;
+  #connected = null;
+  #seen = new Set();
+
+  constructor(url) {
+    super();
+    this.#url = url;
+    this.#connect();
+  }
+
+  #connect() {
+    const source = new EventSource(this.#url);
+    this.#source = source;
+    this.#expect();
+    source.addEventListener("now", ({ data }) => {
+      this.#expect();
+      this.#wait = FIRST_WAIT_MS;
+      this.#tell(true);
+      this.#send("now", JSON.parse(data));
+    });
+    source.addEventListener("degraded", ({ data, lastEventId }) => {
+      this.#expect();
+      const detail = JSON.parse(data);
+      // The last hundred come again with each connection.
+      const id = `${lastEventId} ${detail.at}`;
+      if (this.#seen.has(id)) return;
+      this.#seen.add(id);
+      if (this.#seen.size > 400) this.#seen.delete(this.#seen.values().next().value);
+      this.#send("degraded", detail);
+    });
+    source.addEventListener("error", () => this.#lose());
+  }
+
+  #expect() {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => this.#lose(), SILENT_MS);
+  }
+
+  #lose() {
+    this.#source.close();
+    clearTimeout(this.#silence);
+    this.#tell(false);
+    setTimeout(() => this.#connect(), this.#wait);
+    this.#wait = Math.min(2 * this.#wait, LONGEST_WAIT_MS);
+  }
+
+  #tell(connected) {
+    if (connected === this.#connected) return;
+    this.#connected = connected;
+    this.#send("state", { connected, since: Date.now() });
+  }
+
+  #send(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
