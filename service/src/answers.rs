@@ -2,12 +2,13 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
 
 use crate::engine::Record;
+use crate::ledger::Offered;
 use crate::store::WriterKey;
 
 /// How long an id lives.
@@ -31,10 +32,14 @@ impl AnswerId {
 pub struct Given {
     /// Handed back to the engine.
     pub record: Record,
-    /// How many suggestions it had.
-    pub shown: usize,
+    /// Its suggestions.
+    pub offered: Vec<Offered>,
+    /// Keystrokes that its outcomes saved so far.
+    pub saved: AtomicU32,
     /// Whose customer asked.
     pub tenant: Arc<str>,
+    /// The team of the writer.
+    pub team: Option<Arc<str>>,
     /// Whose outcome it will be; `None`: nobody named, or nothing may be kept.
     pub writer: Option<WriterKey>,
 }
@@ -92,7 +97,8 @@ mod tests {
 
     fn given(writer: Option<&str>) -> Given {
         let writer = writer.map(|writer| WriterKey { tenant: "default".into(), writer: writer.into() });
-        Given { record: Record::default(), shown: 1, tenant: "default".into(), writer }
+        let (record, offered, saved) = (Record::default(), Vec::new(), AtomicU32::new(0));
+        Given { record, offered, saved, tenant: "default".into(), team: None, writer }
     }
 
     fn remember(answers: &Answers, given: Given) -> String {

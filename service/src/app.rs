@@ -1,6 +1,7 @@
 //! What the service does, apart from how it is asked: complete, learn, hear an outcome; and what is kept of writers.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, watch};
@@ -10,14 +11,18 @@ use crate::caller::Caller;
 use crate::door::Door;
 use crate::engine::{Completion, Deadline, Early, Effort, Engine, Predictor, Request, SessionKey, Shuffle};
 use crate::error::ApiError;
+use crate::holdout::Holdout;
 use crate::keyring::Keyring;
+use crate::ledger::{Group, Ledger, Offered};
 use crate::metrics::Metrics;
 use crate::privacy;
+use crate::store::TeamKey;
 use crate::writer::event::{Content, Judged, Learned, fixed};
 use crate::writer::{Team, Writer, WriterId, Writers};
 
 pub use asked::{About, AboutTeam, Answer, Keystroke, Lesson, Verdict};
 pub use import::{Import, Imported};
+pub(crate) use writers::mean_factors;
 
 mod asked;
 mod import;
@@ -43,6 +48,10 @@ pub struct App {
     pub answers: Arc<Answers>,
     /// Counts; created once, in `main`, because the store counts too.
     pub metrics: Arc<Metrics>,
+    /// Counts too, for the dashboard.
+    pub ledger: Arc<Ledger>,
+    /// Which sessions are shown nothing.
+    pub holdout: Arc<Holdout>,
     /// Permits for requests in flight.
     pub admission: Arc<Semaphore>,
     /// Permits for WebSockets.
@@ -80,12 +89,15 @@ impl App {
         let [admission, streams, imports] =
             [CONCURRENCY, STREAMS, IMPORTS].map(|permits| Arc::new(Semaphore::new(permits)));
         let (answers, stopping) = (Arc::default(), Arc::new(watch::Sender::new(false)));
+        let (ledger, holdout) = (Arc::default(), Arc::default());
         let (door, keys, caller) = (Door::default(), Arc::default(), Arc::new(Caller::local()));
         Self {
             engine,
             writers,
             answers,
             metrics,
+            ledger,
+            holdout,
             admission,
             streams,
             imports,
@@ -106,6 +118,11 @@ impl App {
     /// Tells open connections to end.
     pub fn stop(&self) {
         self.stopping.send_replace(true);
+    }
+
+    /// WebSockets that are open.
+    pub fn streams_open(&self) -> usize {
+        STREAMS - self.streams.available_permits()
     }
 
     /// Resolves when the service stops.
@@ -139,21 +156,28 @@ impl App {
         let is_open = session.as_ref().is_some_and(|session| self.engine.is_open(session));
         if !is_open && !self.door.admits(session.is_some()) {
             self.metrics.turned_away();
+            self.ledger.turned_away(Some(&self.caller.tenant));
             return Err(ApiError::Busy);
+        }
+        if let Some(session) = &session {
+            let group = if self.is_held_out(&keystroke) { Group::HeldOut } else { Group::Others };
+            self.ledger.key(session, group, keystroke.text.chars().count());
         }
         let budget = keystroke.budget.unwrap_or(self.budget);
         let deadline = Deadline::after(self.door.patience(budget.saturating_sub(arrived.elapsed())));
         let key = keystroke.writer.as_ref().map(|writer| self.caller.record(writer));
         let learn = keystroke.learn;
-        let (mut request, stale) = self.request(keystroke, deadline).await;
+        let Asked { mut request, stale, team } = self.request(keystroke, deadline).await;
         let id = self.answers.name();
         request.shuffle = (self.shuffle_share > 0.0).then(|| Shuffle::new(self.shuffle_share, id.seed()));
         let answer = |id: AnswerId, mut completion: Completion| {
             let record = std::mem::take(&mut completion.record);
             let given = Given {
                 record: if learn { record } else { Default::default() },
-                shown: completion.suggestions.len(),
+                offered: completion.suggestions.iter().map(Offered::new).collect(),
+                saved: AtomicU32::new(0),
                 tenant: Arc::clone(&self.caller.tenant),
+                team: team.as_ref().map(|key| Arc::clone(&key.team)),
                 writer: key.clone().filter(|_| learn),
             };
             let id = self.answers.remember(id, given);
@@ -169,18 +193,24 @@ impl App {
         let answer = answer(id, self.engine.complete_in_stages(request, early).await);
         self.door.answered();
         self.metrics.answered(&answer.completion, answer.elapsed, budget);
+        self.ledger.answered(&answer.completion, answer.elapsed, budget, &self.caller.tenant);
         Ok(answer)
     }
 
     /// Lets the models read what stands before a draft, before its first key comes, if there is time.
     pub async fn prepare(&self, mut keystroke: Keystroke) -> Result<(), ApiError> {
         keystroke.writer = self.caller.own(keystroke.writer)?;
-        if !self.door.leaves_time() {
-            return Ok(());
+        if self.door.leaves_time() && !self.is_held_out(&keystroke) {
+            self.engine.prepare(&self.request(keystroke, Deadline::after(PREPARING)).await.request);
         }
-        let (request, _) = self.request(keystroke, Deadline::after(PREPARING)).await;
-        self.engine.prepare(&request);
         Ok(())
+    }
+
+    /// Whether the session is shown nothing.
+    fn is_held_out(&self, keystroke: &Keystroke) -> bool {
+        let writer = keystroke.writer.as_ref().map(WriterId::as_str);
+        let holds = |session| self.holdout.holds(&self.caller.tenant, writer, session);
+        keystroke.session.as_deref().is_some_and(holds)
     }
 
     /// What is kept of a draft between its keystrokes goes under this name.
@@ -190,8 +220,8 @@ impl App {
         Some(SessionKey { tenant: Arc::clone(&self.caller.tenant), writer, session: session.into() })
     }
 
-    /// What the engine is asked, and whether `min_seq` was not reached.
-    async fn request(&self, keystroke: Keystroke, deadline: Deadline) -> (Request, bool) {
+    /// What the engine is asked.
+    async fn request(&self, keystroke: Keystroke, deadline: Deadline) -> Asked {
         let key = keystroke.writer.as_ref().map(|writer| self.caller.record(writer));
         let writer = match &key {
             Some(key) => self.writers.get_by(key, deadline).await,
@@ -199,31 +229,36 @@ impl App {
         };
         let unread = writer.is_none() && key.as_ref().is_some_and(|key| self.writers.store().blocks(key));
         let stale = is_stale(writer.as_deref(), keystroke.min_seq, deadline).await;
-        let session = self.session(&keystroke);
+        let (session, held_out) = (self.session(&keystroke), self.is_held_out(&keystroke));
+        let team = self.team_of(writer.as_deref());
         let request = Request {
             text: keystroke.text,
             after: keystroke.after,
             context: keystroke.context,
             role: keystroke.role,
             memory: writer.as_ref().map(|writer| writer.memory()),
-            team: self.team_of(writer.as_deref()),
+            team: team.as_ref().and_then(|team| self.shared_by(team)),
             session,
             max_suggestions: keystroke.max_suggestions,
             min_confidence: keystroke.min_confidence,
             unread,
+            held_out,
             shuffle: None,
             corrections: keystroke.corrections,
             look_ahead: keystroke.look_ahead && self.door.leaves_time(),
             debug: keystroke.debug,
             deadline,
         };
-        (request, stale)
+        Asked { request, stale, team }
     }
 
     /// Learns a message; resolves with its number once it is durable and applied.
     pub async fn learn(&self, lesson: Lesson) -> Result<u64, ApiError> {
         let effort = if self.door.is_shut() { Effort::NONE } else { Effort::SENDING };
-        self.learn_with(lesson, effort).await
+        let characters = lesson.text.chars().count();
+        let seq = self.learn_with(lesson, effort).await?;
+        self.ledger.sent(characters);
+        Ok(seq)
     }
 
     async fn learn_with(&self, lesson: Lesson, effort: Effort) -> Result<u64, ApiError> {
@@ -235,7 +270,8 @@ impl App {
             self.writers.assign(&key, Some(team.shared())).await?;
             writer = self.writers.get(&key).await?;
         }
-        let (memory, team) = (writer.memory(), self.team_of(Some(&writer)));
+        let team = self.team_of(Some(&writer)).and_then(|team| self.shared_by(&team));
+        let memory = writer.memory();
         drop(writer);
         // Before it is learned: what each predictor would have thought of it is what the weights learn from.
         let losses = self
@@ -245,14 +281,18 @@ impl App {
         let content = Content::Learned(Learned { text, role: lesson.role, losses });
         let seq = self.writers.record(&key, &content, lesson.at, lesson.idempotency_key).await?;
         self.metrics.learned();
+        self.ledger.learned();
         Ok(seq)
     }
 
-    /// What the writer's team shares by now, or that of the key if they are in none.
-    fn team_of(&self, writer: Option<&Writer>) -> Option<Arc<Team>> {
-        let team = writer.and_then(Writer::team).or_else(|| self.caller.own_team());
-        let team = team.filter(|_| self.engine.is_enabled(Predictor::Team))?;
-        Some(self.writers.teams().get(&team))
+    /// The writer's team, or that of the key if they are in none.
+    fn team_of(&self, writer: Option<&Writer>) -> Option<TeamKey> {
+        writer.and_then(Writer::team).or_else(|| self.caller.own_team())
+    }
+
+    /// What a team shares by now.
+    fn shared_by(&self, team: &TeamKey) -> Option<Arc<Team>> {
+        self.engine.is_enabled(Predictor::Team).then(|| self.writers.teams().get(team))
     }
 
     /// Hears what became of a suggestion; resolves once it is durable.
@@ -264,8 +304,9 @@ impl App {
         if anothers || given.tenant != self.caller.tenant {
             return Err(unknown());
         }
-        if verdict.index >= given.shown {
-            return Err(ApiError::invalid("index", format!("the answer had {} suggestions", given.shown)));
+        if verdict.index >= given.offered.len() {
+            let message = format!("the answer had {} suggestions", given.offered.len());
+            return Err(ApiError::invalid("index", message));
         }
         if let Some(key) = &given.writer {
             let index = u16::try_from(verdict.index).unwrap_or(u16::MAX);
@@ -276,8 +317,18 @@ impl App {
         }
         self.engine.outcome(&given.record, verdict.index, verdict.outcome);
         self.metrics.judged(verdict.outcome);
+        self.ledger.judged(given, verdict.index, verdict.outcome, verdict.chars);
         Ok(())
     }
+}
+
+/// What the engine is asked for a keystroke.
+struct Asked {
+    request: Request,
+    /// Whether `min_seq` was not reached.
+    stale: bool,
+    /// The team that the writer is in.
+    team: Option<TeamKey>,
 }
 
 /// How long the models may read what stands before a draft.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::error::ApiError;
 use crate::store::{TeamKey, WriterKey};
-use crate::writer::{TeamId, WriterId};
+use crate::writer::{Id, TeamId, WriterId};
 
 /// The tenant of whoever asks without a key.
 pub const LOCAL: &str = "default";
@@ -83,6 +83,11 @@ impl Caller {
     pub fn local() -> Self {
         let scopes = Scope::ALL.to_vec();
         Self { tenant: LOCAL.into(), team: None, writer: None, scopes, key: None }
+    }
+
+    /// An operator, who may do anything to any writer of a tenant.
+    pub fn operator(tenant: &Id) -> Self {
+        Self { tenant: tenant.shared(), ..Self::local() }
     }
 
     /// Whether it may; 403 otherwise.

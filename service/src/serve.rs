@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use crate::app::App;
 use crate::cli::{Models, Serve};
 use crate::engine::{self, Engine, Predictor};
+use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::server::{self, Listeners};
 use crate::store::{Sqlite, Store};
@@ -49,14 +50,19 @@ pub fn run(serve: &Serve) -> Result<()> {
 
 /// Everything but the network: models, store and writers.
 pub fn open_app(models: &Models, settings: Settings, budget: Duration) -> Result<App> {
-    let metrics = Arc::new(Metrics::default());
+    let (metrics, ledger) = (Arc::new(Metrics::default()), Arc::new(Ledger::default()));
     let folder = data_folder(models)?;
-    let count = Arc::clone(&metrics);
-    let store: Arc<dyn Store> =
-        Arc::new(Sqlite::open(&folder, Box::new(move |writes, took| count.committed(writes, took)))?);
+    let (count, enter) = (Arc::clone(&metrics), Arc::clone(&ledger));
+    let on_commit = move |writes, took| {
+        count.committed(writes, took);
+        enter.committed(took);
+    };
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&folder, Box::new(on_commit))?);
     let engine = Arc::new(open_engine(models)?);
     let writers = Writers::new(store, settings, Arc::clone(&engine));
-    Ok(App::new(engine, writers, metrics, budget))
+    let mut app = App::new(engine, writers, metrics, budget);
+    app.ledger = ledger;
+    Ok(app)
 }
 
 /// Reads the API keys, and goes on doing so. Without any, only this machine may ask.
@@ -135,7 +141,7 @@ fn announce(serve: &Serve, listeners: &Listeners, app: &App, took: Duration) -> 
     writeln!(out, "Foretype is ready: open http://{}", listeners.public.local_addr()?)?;
     writeln!(out, "  predictors  {} (bundle {})", predictors.join(", "), health.bundle)?;
     writeln!(out, "  data        {}", data_folder(&serve.models)?.display())?;
-    writeln!(out, "  operators   http://{}", listeners.admin.local_addr()?)?;
+    writeln!(out, "  operators   http://{}/admin", listeners.admin.local_addr()?)?;
     writeln!(out, "  API         http://{}/docs", listeners.public.local_addr()?)?;
     writeln!(out, "  started in  {} ms; stop with Ctrl+C", took.as_millis())?;
     Ok(out.flush()?)

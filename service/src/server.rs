@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::app::App;
+use crate::history::History;
 use crate::listener::Public;
 use crate::{admin, http};
 
@@ -24,22 +25,26 @@ const SAVE: Duration = Duration::from_secs(10);
 pub struct Listeners {
     /// The API and the page.
     pub public: TcpListener,
-    /// Health and metrics.
+    /// The dashboard, health and metrics.
     pub admin: TcpListener,
 }
 
 /// Serves until `shutdown` resolves, then ends what is in flight, writes snapshots and closes the store.
 pub async fn run(listeners: Listeners, app: App, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let closing = Arc::new(AtomicBool::new(false));
+    app.holdout.read(app.writers.store()).await.map_err(io::Error::other)?;
+    let (closing, history) = (Arc::new(AtomicBool::new(false)), Arc::new(History::new(app.clone())));
     let (stop, stopped) = watch::channel(());
     let public = Public::new(listeners.public, app.door.clone(), Arc::clone(&app.metrics));
     let public = tokio::spawn(serve(public, http::router(app.clone()), stopped.clone()));
-    let admin =
-        tokio::spawn(serve(listeners.admin, admin::router(app.clone(), Arc::clone(&closing)), stopped));
+    let operators = admin::router(app.clone(), Arc::clone(&history), Arc::clone(&closing));
+    let admin = tokio::spawn(serve(listeners.admin, operators, stopped));
     let watch = tokio::spawn(app.door.clone().watch());
+    let steps = Arc::clone(&history);
+    let steps = tokio::spawn(async move { steps.run().await });
     shutdown.await;
 
     watch.abort();
+    steps.abort();
     closing.store(true, Ordering::Relaxed);
     app.stop();
     drop(stop);
@@ -54,6 +59,7 @@ pub async fn run(listeners: Listeners, app: App, shutdown: impl Future<Output = 
     if tokio::time::timeout(SAVE, app.writers.save_all()).await.is_err() {
         tracing::warn!("some snapshots were not written in time; the next start folds events instead");
     }
+    history.close().await;
     app.writers.store().close().await.map_err(io::Error::other)
 }
 

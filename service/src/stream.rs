@@ -270,6 +270,7 @@ impl Connection {
         let (app, early, arrived) = (self.app.clone(), self.early.0.clone(), std::time::Instant::now());
         self.current = Some(Box::pin(async move {
             let Ok(_permit) = app.admission.try_acquire() else {
+                app.ledger.turned_away(Some(&app.caller.tenant));
                 return Some(refusal(Some(seq), None, &ApiError::Busy));
             };
             // If the one before was not read yet, this one is not missed either: the whole answer follows.

@@ -131,7 +131,8 @@ fn nobody() -> ApiError {
     ApiError::NotFound("nothing is stored about this writer".into())
 }
 
-fn mean_factors(weights: &Weights) -> [f32; MEMBERS] {
+/// Each predictor's weight relative to the bundle's, the geometric mean over the evidence buckets.
+pub(crate) fn mean_factors(weights: &Weights) -> [f32; MEMBERS] {
     let mut logs = [0.0; MEMBERS];
     for bucket in 0..BUCKETS {
         for (log, factor) in logs.iter_mut().zip(weights.factors(bucket)) {

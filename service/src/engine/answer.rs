@@ -140,11 +140,13 @@ pub enum Silence {
     RepeatsAfter,
     /// Nobody had a candidate.
     NoCandidate,
+    /// The session is held out: it is shown nothing, to see what suggestions are worth.
+    Disabled,
 }
 
 impl Silence {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::LowConfidence,
         Self::EmptyText,
         Self::WordComplete,
@@ -155,6 +157,7 @@ impl Silence {
         Self::UnknownScript,
         Self::RepeatsAfter,
         Self::NoCandidate,
+        Self::Disabled,
     ];
 
     /// The name the API uses.
@@ -170,6 +173,7 @@ impl Silence {
             Self::UnknownScript => "unknown_script",
             Self::RepeatsAfter => "repeats_after",
             Self::NoCandidate => "no_candidate",
+            Self::Disabled => "disabled",
         }
     }
 }
@@ -264,4 +268,15 @@ pub enum Outcome {
     Partial,
     /// It was explicitly dismissed.
     Rejected,
+}
+
+impl Outcome {
+    /// The name the API uses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Partial => "partial",
+            Self::Rejected => "rejected",
+        }
+    }
 }

@@ -116,6 +116,11 @@ impl Engine {
         self.inference.as_ref().map(|inference| (inference.counts(), inference.cache_use()))
     }
 
+    /// The threads that run the GPT-2.
+    pub fn inference_threads(&self) -> usize {
+        self.inference.as_ref().map_or(0, Inference::threads)
+    }
+
     /// Whether a predictor takes part.
     pub(crate) fn is_enabled(&self, predictor: Predictor) -> bool {
         self.enabled[predictor as usize]

@@ -113,6 +113,8 @@ pub struct Request {
     pub min_confidence: Option<f32>,
     /// Whether the writer blocks words that are not in memory yet, so that nothing can be shown.
     pub unread: bool,
+    /// Whether the session is held out, so that nothing is shown.
+    pub held_out: bool,
     /// Whether a mistyped word may be replaced.
     pub corrections: bool,
     /// Whether the GPT-2 may read on while the answer is looked at.
@@ -139,6 +141,7 @@ impl Request {
             max_suggestions: 1,
             min_confidence: None,
             unread: false,
+            held_out: false,
             corrections: false,
             look_ahead: false,
             shuffle: None,

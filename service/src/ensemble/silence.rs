@@ -11,6 +11,9 @@ const LONGEST_PREFIX: usize = 64;
 
 /// Reasons that are known before any predictor is asked.
 pub fn before(cut: &Cut<'_>, request: &Request) -> Option<Silence> {
+    if request.held_out {
+        return Some(Silence::Disabled);
+    }
     if request.unread {
         return Some(Silence::Blocked);
     }

@@ -13,8 +13,36 @@ use super::json::{ARRIVAL, BODY_LIMIT};
 use crate::app::App;
 use crate::error::ApiError;
 
-/// Refuses what did not come from this machine. The listener is on loopback, but a page of another site can reach it
-/// through the browser (its origin tells, or, after DNS rebinding, its host name), and a proxy can bring in strangers.
+/// What tells that a request is not of this machine's own programs and pages. The listener is on loopback, but a page of another
+/// site can reach it through the browser (its origin tells, or, after DNS rebinding, its host name), and a proxy can bring in
+/// strangers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Foreign {
+    /// It came through one.
+    Proxy,
+    /// It asks for another host.
+    Host,
+    /// A page of another site sent it.
+    Origin,
+}
+
+impl Foreign {
+    /// `None`: it is our own.
+    pub(crate) fn of(request: &Request) -> Option<Self> {
+        let headers = request.headers();
+        if ["forwarded", "x-forwarded-for"].iter().any(|name| headers.contains_key(*name)) {
+            return Some(Self::Proxy);
+        }
+        let host = host(request).unwrap_or_default();
+        if !is_loopback(host) {
+            return Some(Self::Host);
+        }
+        let is_other = |origin: &str| origin.strip_prefix("http://") != Some(host);
+        origin(headers).is_some_and(is_other).then_some(Self::Origin)
+    }
+}
+
+/// Refuses what is foreign, while there are no keys.
 pub(super) async fn loopback(
     State(app): State<App>,
     request: Request,
@@ -24,22 +52,13 @@ pub(super) async fn loopback(
     if app.keys.is_required() {
         return Ok(next.run(request).await);
     }
-    let headers = request.headers();
-    if ["forwarded", "x-forwarded-for"].iter().any(|name| headers.contains_key(*name)) {
-        return Err(ApiError::Forbidden("without API keys the service is not for use behind a proxy"));
-    }
-    let host = host(&request).unwrap_or_default();
-    if !is_loopback(host) {
-        return Err(ApiError::Forbidden(
-            "without API keys the service is asked as localhost or 127.0.0.1 only",
-        ));
-    }
-    if origin(headers).is_some_and(|origin| origin.strip_prefix("http://") != Some(host)) {
-        return Err(ApiError::Forbidden(
-            "without API keys the service answers its own page only, not other sites",
-        ));
-    }
-    Ok(next.run(request).await)
+    let refusal = match Foreign::of(&request) {
+        None => return Ok(next.run(request).await),
+        Some(Foreign::Proxy) => "without API keys the service is not for use behind a proxy",
+        Some(Foreign::Host) => "without API keys the service is asked as localhost or 127.0.0.1 only",
+        Some(Foreign::Origin) => "without API keys the service answers its own page only, not other sites",
+    };
+    Err(ApiError::Forbidden(refusal))
 }
 
 /// Sheds what exceeds the permits, at once: waiting would only make everyone late. A body of declared length is there before a
@@ -54,6 +73,7 @@ pub(super) async fn admit(
         _ => request,
     };
     let Ok(_permit) = app.admission.try_acquire() else {
+        app.ledger.turned_away(None);
         return Err(ApiError::Busy);
     };
     Ok(next.run(request).await)

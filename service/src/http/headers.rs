@@ -23,11 +23,11 @@ const ALWAYS: [(HeaderName, HeaderValue); 4] = [
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
 ];
 
-/// Adds them to every answer; what people typed is never cached.
+/// Adds them to every answer; what people typed, or who they are, is never cached.
 pub(crate) async fn secure(request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let policy = if path.starts_with("/docs") { DOCS } else { STRICT };
-    let typed = path.starts_with("/v1/") || path == "/infill";
+    let typed = path.starts_with("/v1/") || path == "/infill" || path.starts_with("/admin/api/");
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.extend(ALWAYS);

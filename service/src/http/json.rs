@@ -19,9 +19,9 @@ pub(super) const EDITOR_LIMIT: usize = 512 * 1024;
 pub(super) const ARRIVAL: Duration = Duration::from_secs(10);
 
 /// A body of at most `LIMIT` bytes and the instant its last byte was read, from which its budget counts.
-pub(super) struct Json<T, const LIMIT: usize = BODY_LIMIT> {
-    pub(super) value: T,
-    pub(super) arrived: Instant,
+pub(crate) struct Json<T, const LIMIT: usize = BODY_LIMIT> {
+    pub(crate) value: T,
+    pub(crate) arrived: Instant,
 }
 
 impl<T: DeserializeOwned, S: Send + Sync, const LIMIT: usize> FromRequest<S> for Json<T, LIMIT> {

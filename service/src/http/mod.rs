@@ -1,5 +1,7 @@
 //! HTTP: a function that returns the router, and handlers that extract, call one method, and map.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -34,7 +36,12 @@ mod tabby;
 mod teams;
 mod writers;
 
+pub(crate) use guard::Foreign;
 pub(crate) use headers::secure;
+pub(crate) use json::Json;
+pub(crate) use observe::panicked;
+pub(crate) use page::{HTML, SCRIPT, STYLE, SVG, file};
+pub(crate) use writers::exported;
 
 /// What `/openapi.json` says beside the paths.
 #[derive(OpenApi)]
@@ -75,6 +82,7 @@ impl Modify for Keys {
 /// The public side: API, its description, and the page to try it.
 pub fn router(app: App) -> Router {
     let (api, description) = api(app.clone()).split_for_parts();
+    let ledger = Arc::clone(&app.ledger);
     Router::new()
         .merge(api)
         .merge(SwaggerUi::new("/docs").url("/openapi.json", description))
@@ -83,7 +91,7 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(async || ApiError::Method)
         .layer(from_fn_with_state(app.clone(), observe::count))
         .layer(from_fn_with_state(app, guard::loopback))
-        .layer(CatchPanicLayer::custom(observe::panicked))
+        .layer(CatchPanicLayer::custom(move |panic| panicked(&ledger, panic)))
         .layer(from_fn(spoken::as_spoken))
         .layer(from_fn(secure))
 }

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::ledger::Ledger;
 
 /// Counts the request by the pattern of its route.
 pub(super) async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -24,7 +25,8 @@ pub(super) async fn count(State(app): State<App>, request: Request, next: Next) 
 
 /// A bug of ours costs one request, not the service.
 #[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
-pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
+pub(crate) fn panicked(ledger: &Ledger, panic: Box<dyn Any + Send>) -> Response {
+    ledger.failed();
     let message =
         panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(panic = message.unwrap_or("unknown"), "a request panicked");

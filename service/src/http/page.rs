@@ -5,8 +5,10 @@ use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 
-const HTML: &str = "text/html; charset=utf-8";
-const SCRIPT: &str = "text/javascript; charset=utf-8";
+pub(crate) const HTML: &str = "text/html; charset=utf-8";
+pub(crate) const SCRIPT: &str = "text/javascript; charset=utf-8";
+pub(crate) const STYLE: &str = "text/css; charset=utf-8";
+pub(crate) const SVG: &str = "image/svg+xml";
 
 /// A script of `service/assets`, by name.
 macro_rules! script {
@@ -18,8 +20,8 @@ macro_rules! script {
 /// Path, type, content.
 const FILES: &[(&str, &str, &str)] = &[
     ("/", HTML, include_str!("../../assets/index.html")),
-    ("/assets/style.css", "text/css; charset=utf-8", include_str!("../../assets/style.css")),
-    ("/assets/icon.svg", "image/svg+xml", include_str!("../../assets/icon.svg")),
+    ("/assets/style.css", STYLE, include_str!("../../assets/style.css")),
+    ("/assets/icon.svg", SVG, include_str!("../../assets/icon.svg")),
     script!("app.js"),
     script!("client.js"),
     script!("conversation.js"),
@@ -35,7 +37,7 @@ pub(super) fn router() -> Router {
     })
 }
 
-fn file(kind: &'static str, content: &'static str) -> impl IntoResponse {
+pub(crate) fn file(kind: &'static str, content: &'static str) -> impl IntoResponse + use<> {
     // Asked anew each time, so that an upgraded service never meets an old page.
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(kind)),

@@ -39,6 +39,7 @@ pub(super) async fn stream(
     // Nothing is known of its drafts yet, so that it counts as new.
     if !app.door.admits(false) {
         app.metrics.turned_away();
+        app.ledger.turned_away(None);
         return Err(ApiError::Busy);
     }
     // Browsers cannot send a header here: without one, `open` has the key.
@@ -46,7 +47,10 @@ pub(super) async fn stream(
         app = app.asked_by(app.keys.caller(Some(key))?);
         app.caller.may(Scope::Complete)?;
     }
-    let Ok(place) = Arc::clone(&app.streams).try_acquire_owned() else { return Err(ApiError::Busy) };
+    let Ok(place) = Arc::clone(&app.streams).try_acquire_owned() else {
+        app.ledger.turned_away(Some(&app.caller.tenant));
+        return Err(ApiError::Busy);
+    };
     // A message that is a little too long is refused by name; one that is much too long ends the connection.
     let upgrade = upgrade.max_message_size(2 * LONGEST).max_frame_size(2 * LONGEST);
     Ok(upgrade.on_upgrade(async move |socket| {

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::error::{ApiError, BodyRefused, WriterRefused};
 use crate::store::{StoreError, WriterKey};
 use crate::wire::{ExportLine, LearnResponse, SnippetList, WriterResponse};
-use crate::writer::{Id, Snippets};
+use crate::writer::{Id, Snippets, WriterId};
 
 /// Events read at once for an export, which bounds what it holds in memory.
 const PAGE: usize = 256;
@@ -44,7 +44,12 @@ pub(super) async fn about(Asked(app): Asked, writer: Named) -> Result<axum::Json
     )
 )]
 pub(super) async fn export(Asked(app): Asked, writer: Named) -> Result<impl IntoResponse, ApiError> {
-    let key = app.caller.key_of(&checked("writer", writer)?)?;
+    exported(app, &checked("writer", writer)?).await
+}
+
+/// Every message of a writer.
+pub(crate) async fn exported(app: App, writer: &WriterId) -> Result<impl IntoResponse + use<>, ApiError> {
+    let key = app.caller.key_of(writer)?;
     app.known(&key).await?;
     let pages = stream::try_unfold(0, move |seq| page(app.clone(), key.clone(), seq));
     let body = Body::from_stream(pages.inspect_err(|error| tracing::error!(%error, "an export broke off")));

@@ -96,6 +96,7 @@ pub struct Answered {
 #[derive(Clone)]
 pub struct Inference {
     shared: Arc<Shared>,
+    threads: usize,
     _open: Arc<Open>,
 }
 
@@ -142,7 +143,8 @@ impl Inference {
             panic_next: Default::default(),
         });
         // Threads that were started end with it if another cannot be.
-        let handle = Self { shared: Arc::clone(&shared), _open: Arc::new(Open(Arc::clone(&shared))) };
+        let (threads, open) = (models.len(), Arc::new(Open(Arc::clone(&shared))));
+        let handle = Self { shared: Arc::clone(&shared), threads, _open: open };
         for (number, model) in models.into_iter().enumerate() {
             let worker = Worker::new(number, model, Arc::clone(&shared));
             std::thread::Builder::new().name(format!("inference-{number}")).spawn(move || worker.run())?;
@@ -216,6 +218,11 @@ impl Inference {
     /// What was done and what was not, since the start.
     pub fn counts(&self) -> Counts {
         self.shared.tally.counts()
+    }
+
+    /// The threads there are.
+    pub fn threads(&self) -> usize {
+        self.threads
     }
 
     /// What KV caches take.

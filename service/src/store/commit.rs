@@ -6,6 +6,8 @@
 //! failed fsync left behind is unknown, so retrying on the same connection and then acknowledging would be a lie.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -39,6 +41,8 @@ enum Job {
 /// The sending side and the thread.
 pub(super) struct Committer {
     queue: SyncSender<Job>,
+    /// Writes that were sent and are not durable yet.
+    waiting: Arc<AtomicUsize>,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -46,9 +50,13 @@ impl Committer {
     /// Starts the thread on a connection that [`schema::migrate`] has seen.
     pub(super) fn start(path: PathBuf, connection: Connection, on_commit: OnCommit) -> std::io::Result<Self> {
         let (queue, jobs) = sync_channel(QUEUE);
-        let worker = Worker { path, connection: Some(connection), on_commit, truncate: false, tidied: None };
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let of_worker = Arc::clone(&waiting);
+        let connection = Some(connection);
+        let worker =
+            Worker { path, connection, on_commit, waiting: of_worker, truncate: false, tidied: None };
         let thread = thread::Builder::new().name("store".into()).spawn(move || worker.run(&jobs))?;
-        Ok(Self { queue, thread: std::sync::Mutex::new(Some(thread)) })
+        Ok(Self { queue, waiting, thread: std::sync::Mutex::new(Some(thread)) })
     }
 
     pub(super) fn write(&self, write: Write) -> Result<(), StoreError> {
@@ -59,10 +67,20 @@ impl Committer {
         self.send(Job::Purge(write))
     }
 
+    /// Writes that were sent and are not durable yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     fn send(&self, job: Job) -> Result<(), StoreError> {
-        self.queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => StoreError::Busy,
-            TrySendError::Disconnected(_) => StoreError::Unavailable,
+        // Before the worker can take it away again.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.queue.try_send(job).map_err(|error| {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => StoreError::Busy,
+                TrySendError::Disconnected(_) => StoreError::Unavailable,
+            }
         })
     }
 
@@ -84,6 +102,7 @@ struct Worker {
     /// `None` after a failure, until it opens again.
     connection: Option<Connection>,
     on_commit: OnCommit,
+    waiting: Arc<AtomicUsize>,
     /// Erased bytes may still be in the WAL.
     truncate: bool,
     /// When idempotency keys were last looked through.
@@ -123,10 +142,12 @@ impl Worker {
             }
             next = if open && writes.len() < BATCH { jobs.try_recv().ok() } else { None };
         }
+        let size = writes.len();
         if let Err(error) = self.commit(writes, purge) {
             tracing::error!(%error, "a write failed; everyone waiting for it is told, and the database is reopened");
             self.connection = None;
         }
+        self.waiting.fetch_sub(size, Ordering::Relaxed);
         open
     }
 

@@ -15,6 +15,7 @@ pub use sqlite::{OpenError, Sqlite};
 
 mod commit;
 mod keys;
+mod operators;
 mod schema;
 mod sqlite;
 mod statements;
@@ -177,6 +178,30 @@ pub struct StoredKey {
     pub created_at: i64,
 }
 
+/// A writer as operators see one in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedWriter {
+    /// The writer.
+    pub writer: Arc<str>,
+    /// The newest event's number; 0: the writer has a team and taught nothing.
+    pub last_seq: u64,
+    /// The team the writer is in.
+    pub team: Option<Arc<str>>,
+}
+
+/// What the service did in some time; a row of its history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Period {
+    /// How long.
+    pub seconds: u32,
+    /// Its begin, in seconds since the Unix epoch.
+    pub at: i64,
+    /// The version of the encoding.
+    pub format: u32,
+    /// Encoded by [`crate::history`]; the engine guards it with a checksum.
+    pub blob: Vec<u8>,
+}
+
 /// Why the store did not do what it was asked. Causes are logged where they happen and never sent to clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -237,6 +262,29 @@ pub trait Store: Send + Sync + 'static {
 
     /// All API keys, with what tells them from those before; `None`: they are those of `version`.
     fn keys_since(&self, version: u64) -> Answer<'_, Option<(u64, Vec<StoredKey>)>>;
+
+    /// The customers that writers or keys belong to, by name.
+    fn tenants(&self) -> Answer<'_, Vec<Arc<str>>>;
+
+    /// Up to `limit` writers of a tenant whose ids begin with `prefix`, by id.
+    fn writers<'a>(&'a self, tenant: &'a str, prefix: &'a str, limit: usize)
+    -> Answer<'a, Vec<ListedWriter>>;
+
+    /// The periods of a length that begin at `from` or later, the oldest first. Those whose checksum does not hold are left out.
+    fn periods(&self, seconds: u32, from: i64) -> Answer<'_, Vec<Period>>;
+
+    /// Keeps periods, each in the place of the same one before, and drops those of their lengths that begin more than `kept`
+    /// seconds earlier.
+    fn keep_periods(&self, periods: Vec<(Period, i64)>) -> Answer<'_, ()>;
+
+    /// What was decided under a name.
+    fn setting<'a>(&'a self, name: &'a str) -> Answer<'a, Option<String>>;
+
+    /// Decides something.
+    fn set<'a>(&'a self, name: &'a str, value: String) -> Answer<'a, ()>;
+
+    /// Writes that are not durable yet.
+    fn waiting(&self) -> usize;
 
     /// Finishes what was accepted and closes the files; later calls are [`StoreError::Unavailable`].
     fn close(&self) -> Answer<'_, ()>;

@@ -18,7 +18,7 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// What takes a database from each version to the next.
-const MIGRATIONS: [&str; 4] = [WRITERS, TEAMS, BLOCKED, KEYS];
+const MIGRATIONS: [&str; 5] = [WRITERS, TEAMS, BLOCKED, KEYS, OPERATORS];
 
 const WRITERS: &str = "
     CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -63,6 +63,14 @@ const KEYS: &str = "
     CREATE TABLE api_key (
         id TEXT PRIMARY KEY, hash BLOB NOT NULL, tenant TEXT NOT NULL, team TEXT, writer TEXT, scopes TEXT NOT NULL,
         created_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+";
+
+/// What operators decided, and what the service did in times past.
+const OPERATORS: &str = "
+    CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE period (
+        seconds INTEGER NOT NULL, at INTEGER NOT NULL, format INTEGER NOT NULL, crc INTEGER NOT NULL, blob BLOB NOT NULL,
+        PRIMARY KEY (seconds, at)) STRICT, WITHOUT ROWID;
 ";
 
 /// Why a database cannot be used.

@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 use super::commit::{Committer, OnCommit, Write};
 use super::schema::{self, SchemaError};
 use super::{
-    Answer, Appended, Event, EventKind, NewEvent, Rewrite, Snapshot, Store, StoreError, Stored, StoredKey,
-    TeamKey, TeamPage, Usage, WriterKey, keys, statements, teams,
+    Answer, Appended, Event, EventKind, ListedWriter, NewEvent, Period, Rewrite, Snapshot, Store, StoreError,
+    Stored, StoredKey, TeamKey, TeamPage, Usage, WriterKey, keys, operators, statements, teams,
 };
 use crate::clock;
 
@@ -253,6 +253,44 @@ impl Store for Sqlite {
 
     fn keys_since(&self, version: u64) -> Answer<'_, Option<(u64, Vec<StoredKey>)>> {
         Box::pin(self.read(move |connection| keys::since(connection, version)))
+    }
+
+    fn tenants(&self) -> Answer<'_, Vec<Arc<str>>> {
+        Box::pin(self.read(|connection| operators::tenants(connection)))
+    }
+
+    fn writers<'a>(
+        &'a self,
+        tenant: &'a str,
+        prefix: &'a str,
+        limit: usize,
+    ) -> Answer<'a, Vec<ListedWriter>> {
+        let (tenant, prefix) = (tenant.to_owned(), prefix.to_owned());
+        Box::pin(self.read(move |connection| operators::writers(connection, &tenant, &prefix, limit)))
+    }
+
+    fn periods(&self, seconds: u32, from: i64) -> Answer<'_, Vec<Period>> {
+        Box::pin(self.read(move |connection| operators::periods(connection, seconds, from)))
+    }
+
+    fn keep_periods(&self, periods: Vec<(Period, i64)>) -> Answer<'_, ()> {
+        Box::pin(self.write(false, move |connection| {
+            periods.iter().try_for_each(|(period, kept)| operators::keep_period(connection, period, *kept))
+        }))
+    }
+
+    fn setting<'a>(&'a self, name: &'a str) -> Answer<'a, Option<String>> {
+        let name = name.to_owned();
+        Box::pin(self.read(move |connection| operators::setting(connection, &name)))
+    }
+
+    fn set<'a>(&'a self, name: &'a str, value: String) -> Answer<'a, ()> {
+        let name = name.to_owned();
+        Box::pin(self.write(false, move |connection| operators::set(connection, &name, &value)))
+    }
+
+    fn waiting(&self) -> usize {
+        self.shared.committer.as_ref().map_or(0, Committer::waiting)
     }
 
     fn close(&self) -> Answer<'_, ()> {

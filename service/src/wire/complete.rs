@@ -93,7 +93,7 @@ pub struct CompleteResponse {
     /// Best first, or as the server's `--shuffle-share` has it in random order below the first; they differ in their first word.
     pub suggestions: Vec<Suggestion>,
     /// Why there is none: `low_confidence`, `empty_text`, `word_complete`, `rejected_here`, `blocked`, `private_data`,
-    /// `number`, `unknown_script`, `repeats_after` or `no_candidate`.
+    /// `number`, `unknown_script`, `repeats_after`, `no_candidate` or `disabled`: the operator has this session go without.
     pub silence: Option<&'static str>,
     /// `models`, or `type_through`: the writer typed what the last suggestion said, and its rest stays.
     pub source: &'static str,

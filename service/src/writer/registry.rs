@@ -77,6 +77,11 @@ impl Writers {
         self.warm.len()
     }
 
+    /// Whether a writer is in memory.
+    pub fn is_warm(&self, key: &WriterKey) -> bool {
+        self.warm.get(key).is_some_and(|slot| slot.initialized())
+    }
+
     /// The writer, loaded if need be. A writer without events exists too: empty, and only in memory.
     pub async fn get(self: &Arc<Self>, key: &WriterKey) -> Result<Arc<Writer>, StoreError> {
         let slot = self.slot(key);

@@ -135,6 +135,11 @@ impl Teams {
         team
     }
 
+    /// The team, if it is in memory. Asking does not count as using it.
+    pub fn peek(&self, key: &TeamKey) -> Option<Arc<Team>> {
+        self.warm.get(key).map(|team| Arc::clone(&team))
+    }
+
     /// A member taught something.
     pub fn taught(self: &Arc<Self>, key: &TeamKey) {
         let team = self.warm.get(key).map(|team| Arc::clone(&team));

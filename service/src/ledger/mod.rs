@@ -1,0 +1,169 @@
+//! What happened, counted where it happens, for the operators' dashboard: on the path of a keystroke a few atomic numbers, no lock
+//! but a short one, and nothing of what people type.
+//!
+//! `/metrics` is for machines that keep such numbers themselves. What is here can be subtracted and added, so that a step of ten
+//! seconds, an hour or all the time since the start read the same way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::answers::Given;
+use crate::clock;
+use crate::engine::{Completion, Outcome, Predictor, SessionKey, Source, Status};
+
+pub use count::{Count, Group, OUTCOMES, PROPOSERS};
+pub use degraded::{Degraded, Log, Reason};
+pub use durations::Durations;
+pub use saved::Offered;
+pub use teams::{Saved, Who};
+pub use totals::Totals;
+
+use count::COUNTS;
+use durations::Histogram;
+use speed::Typists;
+use teams::Teams;
+
+mod count;
+mod degraded;
+mod durations;
+mod saved;
+mod speed;
+mod teams;
+mod totals;
+
+/// How much later than its budget an answer may be.
+const GRACE: Duration = Duration::from_millis(1);
+
+/// The ledger; shared by whoever has something to enter.
+pub struct Ledger {
+    /// Milliseconds since the Unix epoch.
+    pub started: i64,
+    /// Answers that were not what they could have been.
+    pub degraded: Log,
+    counts: [AtomicU64; COUNTS],
+    latency: Histogram,
+    fast: Histogram,
+    commit: Histogram,
+    teams: Teams,
+    typists: Typists,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            started: clock::now_ms(),
+            degraded: Log::default(),
+            counts: std::array::from_fn(|_| AtomicU64::new(0)),
+            latency: Histogram::default(),
+            fast: Histogram::default(),
+            commit: Histogram::default(),
+            teams: Teams::default(),
+            typists: Typists::default(),
+        }
+    }
+}
+
+impl Ledger {
+    /// A key was pressed in a session; its draft has so many characters now.
+    pub fn key(&self, session: &SessionKey, group: Group, length: usize) {
+        let Some(stretch) = self.typists.key(session, group, length, Instant::now()) else { return };
+        self.add(Count::Appeared(group), stretch.characters);
+        self.add(Count::Typing(group), stretch.took.as_millis() as u64);
+        self.add(Count::Sessions(group), u64::from(stretch.is_first));
+    }
+
+    /// A keystroke was answered.
+    pub fn answered(&self, completion: &Completion, elapsed: Duration, budget: Duration, tenant: &Arc<str>) {
+        self.latency.add(elapsed);
+        self.fast.add(completion.fast);
+        self.add(Count::Answers, 1);
+        match completion.silence {
+            Some(reason) => self.add(Count::Silent(reason), 1),
+            None => self.add(Count::Suggestions, 1),
+        }
+        self.add(Count::TypeThrough, u64::from(completion.source == Source::TypeThrough));
+        for (predictor, status) in completion.predictors {
+            self.add(Count::Member(predictor, status), 1);
+        }
+        let without = without_gpt2(completion);
+        self.add(Count::Brownout, u64::from(without.is_some()));
+        let late = elapsed > budget + GRACE;
+        self.add(Count::Late, u64::from(late));
+        if let Some(reason) = late.then_some(Reason::Late).or(without) {
+            self.degraded.note(reason, [elapsed, budget], &completion.predictors, Some(tenant));
+        }
+    }
+
+    /// A request was told to come back later.
+    pub fn turned_away(&self, tenant: Option<&Arc<str>>) {
+        self.add(Count::TurnedAway, 1);
+        self.degraded.note(Reason::TurnedAway, [Duration::ZERO; 2], &[], tenant);
+    }
+
+    /// A request ran into a bug of ours.
+    pub fn failed(&self) {
+        self.degraded.note(Reason::Failed, [Duration::ZERO; 2], &[], None);
+    }
+
+    /// An outcome was heard. Of several about one answer only what is new counts as saved: some of it was taken, then the rest.
+    pub fn judged(&self, given: &Given, index: usize, outcome: Outcome, chars: u32) {
+        let Some(offered) = given.offered.get(index) else { return };
+        let saved = offered.saved(outcome, chars);
+        let saved = u64::from(saved.saturating_sub(given.saved.fetch_max(saved, Ordering::Relaxed)));
+        self.add(Count::Saved(offered.predictor), saved);
+        self.add(Count::Judged(offered.predictor, outcome), 1);
+        let who = Who { tenant: Arc::clone(&given.tenant), team: given.team.clone() };
+        self.teams.judged(who, outcome, saved);
+    }
+
+    /// A message was learned.
+    pub fn learned(&self) {
+        self.add(Count::Learned, 1);
+    }
+
+    /// A message of so many characters was sent.
+    pub fn sent(&self, characters: usize) {
+        self.add(Count::TypedChars, characters as u64);
+    }
+
+    /// The store committed.
+    pub fn committed(&self, took: Duration) {
+        self.commit.add(took);
+    }
+
+    /// Everything so far, but for what the neural tier counts itself.
+    pub fn totals(&self) -> Totals {
+        Totals {
+            counts: self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect(),
+            latency: self.latency.read(),
+            fast: self.fast.read(),
+            commit: self.commit.read(),
+        }
+    }
+
+    /// The teams that saved most since the start, at most `most`.
+    pub fn teams(&self, most: usize) -> Vec<(Who, Saved)> {
+        self.teams.list(most)
+    }
+
+    fn add(&self, count: Count, more: u64) {
+        if let Some(slot) = count.slot()
+            && more > 0
+        {
+            self.counts[slot].fetch_add(more, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Why the GPT-2 has no part in an answer of the models, though it is there; `None`: it has, or nobody was asked.
+fn without_gpt2(completion: &Completion) -> Option<Reason> {
+    let is_asked = |(_, status): &(Predictor, Status)| !matches!(status, Status::Skipped | Status::Off);
+    let reason = match completion.predictors[Predictor::Gpt2 as usize].1 {
+        Status::Late => Reason::Gpt2Late,
+        Status::Skipped => Reason::Gpt2Skipped,
+        Status::Used | Status::Empty | Status::Off => return None,
+    };
+    let of_models = completion.source == Source::Models && completion.predictors.iter().any(is_asked);
+    of_models.then_some(reason)
+}
