@@ -119,7 +119,7 @@ def javascript() -> None:
     node = shutil.which("node")
     if node is None:
         raise Skip("node is not installed (on Debian: apt install nodejs)")
-    for path in ASSETS.glob("*.js"):
+    for path in ASSETS.rglob("*.js"):
         run(node, "--check", path)
     run(node, "--test", *tracked("tests/browser/*.test.mjs"))
 
@@ -130,7 +130,8 @@ def browser() -> None:
         raise Skip(f"{' and '.join(missing)} not installed (on Debian: apt install chromium chromium-driver)")
     environment()
     run("cargo", "build", "--quiet", "--package", "foretype")
-    run(VENV / "bin" / "python", BROWSER_TESTS / "test_page.py", "--verbose")
+    for test in sorted(BROWSER_TESTS.glob("test_*.py")):
+        run(VENV / "bin" / "python", test, "--verbose")
 
 
 def clients() -> None:

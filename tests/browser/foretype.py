@@ -35,31 +35,33 @@ CHROMIUM_FLAGS = [
 
 
 class Service:
-    """The real service on free ports with an empty data folder, or the one at `FORETYPE_URL`."""
+    """The real service on free ports with an empty data folder, or the one at `FORETYPE_URL`. `admin` is the operators' side."""
 
     def __init__(self) -> None:
         self.url = os.environ.get("FORETYPE_URL", "")
+        self.admin = os.environ.get("FORETYPE_ADMIN_URL", "")
         self._process: subprocess.Popen[bytes] | None = None
         if not self.url:
-            self._start()
+            self._data = tempfile.TemporaryDirectory(prefix="foretype-browser-")
+            self.url, self.admin = (f"http://127.0.0.1:{port}" for port in free_ports(2))
+            self.start()
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Starts it, again if it was ended: on the same ports, with what it had stored."""
         binary = Path(os.environ.get("FORETYPE_BINARY", ROOT / "target" / "debug" / "foretype"))
-        self._data = tempfile.TemporaryDirectory(prefix="foretype-browser-")
-        self._log = Path(self._data.name) / "serve.log"
-        listen, admin = (f"127.0.0.1:{port}" for port in free_ports(2))
+        log_path = Path(self._data.name) / "serve.log"
+        listen, admin = (url.removeprefix("http://") for url in (self.url, self.admin))
         command = [binary, "serve", "--listen", listen, "--admin-listen", admin]
         command += ["--data", Path(self._data.name) / "data", "--budget-ms", str(BUDGET_MS)]
-        with self._log.open("wb") as log:
+        with log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [str(part) for part in command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        self.url = f"http://{listen}"
         deadline = time.monotonic() + START_SECONDS
-        while not answers(f"http://{admin}/readyz"):
+        while not answers(f"{self.admin}/readyz"):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self._process.kill()
-                raise RuntimeError(f"{binary} did not become ready:\n{self._log.read_text()}")
+                raise RuntimeError(f"{binary} did not become ready:\n{log_path.read_text()}")
             time.sleep(0.05)
 
     def get(self, path: str) -> dict:
@@ -67,7 +69,16 @@ class Service:
         with urllib.request.urlopen(self.url + path, timeout=5) as response:
             return json.load(response)
 
-    def stop(self) -> None:
+    def post(self, path: str, body: dict) -> dict | None:
+        """The JSON answer to a POST; `None` where there is none to read."""
+        request = urllib.request.Request(
+            self.url + path, json.dumps(body).encode(), {"content-type": "application/json"}, method="POST"
+        )
+        with urllib.request.urlopen(request, timeout=15) as response:
+            answer = response.read()
+        return json.loads(answer) if answer else None
+
+    def end(self) -> None:
         """Asks it to stop, as a service manager would, and waits."""
         if self._process is None:
             return
@@ -77,6 +88,13 @@ class Service:
         except subprocess.TimeoutExpired:
             self._process.kill()
             raise
+
+    def stop(self) -> None:
+        """Ends it and removes what it stored."""
+        if self._process is None:
+            return
+        try:
+            self.end()
         finally:
             self._data.cleanup()
 

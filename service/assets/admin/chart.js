@@ -25,7 +25,7 @@ export class Chart {
   #frame = null;
   #limit = null;
   #labels = "";
-  #holder = element("div", { class: "plot", tabindex: "0", role: "img" });
+  #holder;
   #sentence = element("p", { class: "note" });
   #legend = element("ul", { class: "legend" });
   #moment = element("p", { class: "hidden", "aria-live": "polite" });
@@ -35,6 +35,7 @@ export class Chart {
 
   constructor(spec) {
     this.#spec = spec;
+    this.#holder = element("div", { class: "plot", tabindex: "0", role: "img", "aria-label": spec.title });
     const title = element("h3", { id: `${spec.id}-title` }, spec.title);
     this.root = element("figure", { class: "chart", id: `chart-${spec.id}`, "aria-labelledby": title.id }, title, this.#sentence, this.#holder, this.#legend, this.#moment, this.#table);
     this.#holder.addEventListener("keydown", (event) => this.#move(event));

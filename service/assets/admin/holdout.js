@@ -13,6 +13,7 @@ const on = byId("holdout-on");
 const choice = byId("holdout-share");
 /** While a change is on its way, what the service last said is old. */
 let changing = false;
+let known = 0;
 
 byId("holdout").addEventListener("submit", (event) => event.preventDefault());
 on.addEventListener("change", change);
@@ -23,8 +24,9 @@ offer(USUAL);
 export function showHoldout(holdout) {
   say(byId("holdout-result"), holdoutSentence(holdout));
   if (changing || document.activeElement === choice) return;
-  on.checked = holdout.share > 0;
-  if (holdout.share > 0 && Number(choice.value) !== holdout.share) offer(holdout.share);
+  known = holdout.share;
+  on.checked = known > 0;
+  if (known > 0 && Number(choice.value) !== known) offer(known);
 }
 
 async function change() {
@@ -34,7 +36,7 @@ async function change() {
     const { share } = await setHoldout(wanted);
     say(byId("holdout-notice"), share > 0 ? `${format.share(share)} of new sessions get no suggestions.` : "Every session gets suggestions.");
   } catch (error) {
-    on.checked = !on.checked && wanted === 0;
+    on.checked = known > 0;
     say(byId("holdout-notice"), `Not changed. ${error.message}`);
   } finally {
     changing = false;

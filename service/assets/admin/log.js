@@ -16,6 +16,7 @@ table.append(element("thead", {}, element("tr", {}, ...HEADS.map((head) => eleme
 let waiting = [];
 let isDrawing = false;
 let unspoken = 0;
+let newest = 0;
 let speaking = 0;
 
 pause.addEventListener("click", () => {
@@ -29,6 +30,7 @@ pause.addEventListener("click", () => {
 export function log(answer) {
   waiting = [...waiting, answer].slice(-KEPT);
   unspoken += 1;
+  newest = Math.max(newest, answer.at);
   if (!speaking) speaking = setTimeout(speak, SPOKEN_EVERY_MS);
   if (isDrawing || pause.getAttribute("aria-pressed") === "true") return;
   isDrawing = true;
@@ -51,7 +53,7 @@ function speak() {
   speaking = 0;
   if (unspoken === 0) return;
   const answers = format.counted(unspoken, "degraded answer");
-  say(byId("log-latest"), `${answers}, the latest at ${format.timeOfDay(Date.now())}.`);
+  say(byId("log-latest"), `${answers}, the latest at ${format.timeOfDay(newest)}.`);
   unspoken = 0;
 }
 

@@ -3,15 +3,12 @@
 import { Chart } from "./chart.js";
 import { byId, element, say, terms } from "./dom.js";
 import * as format from "./format.js";
-import { column, newest, totals, weightedMean } from "./series.js";
 import { CHARTS } from "./specs.js";
 import { showPredictors, showTeams } from "./tables.js";
-import { helping, inTime, safe } from "./verdicts.js";
-import { GPT2, RANGES, sentence } from "./words.js";
+import { helping, inTime, safe, stretch } from "./verdicts.js";
+import { GPT2, sentence } from "./words.js";
 
 const MARKS = { good: "✓", attention: "!", bad: "×", idle: "–" };
-/** What of a stretch of time is no count but a share, and so is not added up. */
-const SHARES = ["brownout", "gpt2_used", "type_through"];
 
 const charts = Object.entries(CHARTS).flatMap(([section, specs]) => {
   const made = specs.map((spec) => new Chart(spec));
@@ -19,11 +16,14 @@ const charts = Object.entries(CHARTS).flatMap(([section, specs]) => {
   return made;
 });
 
+let drawn = null;
+
 /** Shows all there is to know. @param {{status: object, now: ?object, frame: ?object}} known */
 export function showOverview({ status, now, frame }) {
-  if (frame) for (const chart of charts) chart.update(frame, status);
+  if (frame && frame !== drawn) for (const chart of charts) chart.update(frame, status);
+  drawn = frame;
   if (!now) return;
-  const { sums, recent, since } = stretch(now, frame);
+  const { sums, recent, since } = stretch(now, frame, (Date.now() - status.started_at) / 1000);
   showAnswer("helping", helping(sums, now.holdout), since);
   showAnswer("time", inTime(sums, recent, status.budget_ms), since);
   showAnswer("safe", safe(sums, recent, status.keys_required), since);
@@ -31,18 +31,6 @@ export function showOverview({ status, now, frame }) {
   showNow(now, status);
   showPredictors(byId("predictors"), now.predictors);
   showTeams(byId("teams"), now.teams, status.predictors);
-}
-
-/** What the answers rest on: the range that is looked at or, while that has not caught up with a young service, all since its start. */
-function stretch(now, frame) {
-  const recent = now.last_minute;
-  if (!frame) return { sums: now.since_start, recent, since: "since the start" };
-  const sums = totals(frame);
-  if ((now.since_start.answers ?? 0) > (sums.answers ?? 0)) return { sums: now.since_start, recent, since: "since the start" };
-  const answers = column(frame, "answers");
-  const commit = recent.store_commit_p99_ms ?? newest(column(frame, "store_commit_p99_ms"));
-  const shares = Object.fromEntries(SHARES.map((name) => [name, weightedMean(column(frame, name), answers)]));
-  return { sums, recent: { ...recent, ...shares, store_commit_p99_ms: commit }, since: RANGES[frame.range].last };
 }
 
 function showAnswer(name, { state, answer, figure, unit, text, aside = "" }, since) {

@@ -1,8 +1,8 @@
 // The operator's three questions, answered from the figures: is it helping, is it in time, is it safe? Pure.
 
 import * as format from "./format.js";
-import { ranked, shareOf } from "./series.js";
-import { GPT2, list } from "./words.js";
+import { column, newest, ranked, shareOf, totals, weightedMean } from "./series.js";
+import { GPT2, RANGES, list } from "./words.js";
 
 /** Fewer suggestions than these say nothing about whether they are wanted. */
 const ENOUGH_SUGGESTIONS = 500;
@@ -14,6 +14,8 @@ const LATE = { attention: 0.001, bad: 0.01 };
 const BROWNOUT = 0.5;
 /** A message is acknowledged when it is on disk: its sender waits this long. */
 const COMMIT_MS = { attention: 100, bad: 1000 };
+/** What of a stretch of time is no count and so is not added up. */
+const SHARES = ["brownout", "gpt2_used"];
 const WAITING = { attention: 100, bad: 1000 };
 
 /**
@@ -25,6 +27,23 @@ const WAITING = { attention: 100, bad: 1000 };
  * @property {string} text a sentence or two about the stretch of time that is looked at
  * @property {string} [aside] what holds now, whatever is looked at
  */
+
+/**
+ * What the answers rest on: the range that is looked at or, while that has not caught up with a young service, all since its start.
+ * @returns {{sums: object, recent: object, since: string}} totals, shares and what is known of late, and the stretch in words
+ */
+export function stretch(now, frame, uptime) {
+  const recent = now.last_minute;
+  const all = { sums: now.since_start, recent, since: "since the start" };
+  if (!frame) return all;
+  const sums = totals(frame);
+  const { last, seconds } = RANGES[frame.range];
+  if (uptime < seconds && (now.since_start.answers ?? 0) > (sums.answers ?? 0)) return all;
+  const answers = column(frame, "answers");
+  const shares = Object.fromEntries(SHARES.map((name) => [name, weightedMean(column(frame, name), answers)]));
+  const commit = recent.store_commit_p99_ms ?? newest(column(frame, "store_commit_p99_ms"));
+  return { sums, recent: { ...recent, ...shares, store_commit_p99_ms: commit }, since: last };
+}
 
 /** Is it helping? @returns {Verdict} */
 export function helping(sums, holdout) {
