@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use foretype::store::{
-    Event, EventKind, NewEvent, OpenError, RETAINED_EVENTS, Rewrite, Snapshot, Sqlite, Store, StoreError,
-    TeamKey, TeamPage, WriterKey,
+    Event, EventKind, ListedWriter, NewEvent, OpenError, Period, RETAINED_EVENTS, Rewrite, Snapshot, Sqlite,
+    Store, StoreError, TeamKey, TeamPage, WriterKey,
 };
 
 fn key(writer: &str) -> WriterKey {
@@ -219,6 +219,52 @@ async fn a_rewritten_writer_begins_an_epoch(store: &dyn Store) {
     assert_eq!(of(&rewritten, others), of(&taught, others));
 }
 
+async fn periods_take_the_place_of_the_same_and_old_ones_go(store: &dyn Store) {
+    let period = |seconds, at, blob: &str| Period { seconds, at, format: 1, blob: blob.into() };
+    let first = vec![(period(300, 600, "a"), 900), (period(3_600, 0, "hour"), 7_200)];
+    store.keep_periods(first).await.unwrap();
+    store.keep_periods(vec![(period(300, 900, "b"), 900), (period(300, 600, "c"), 900)]).await.unwrap();
+    assert_eq!(
+        store.periods(300, 0).await.unwrap(),
+        [period(300, 600, "c"), period(300, 900, "b")],
+        "by when they began"
+    );
+    assert_eq!(store.periods(300, 601).await.unwrap(), [period(300, 900, "b")]);
+    store.keep_periods(vec![(period(300, 1_600, "d"), 900)]).await.unwrap();
+    assert_eq!(store.periods(300, 0).await.unwrap(), [period(300, 900, "b"), period(300, 1_600, "d")]);
+    assert_eq!(store.periods(3_600, 0).await.unwrap(), [period(3_600, 0, "hour")], "another length");
+}
+
+async fn settings_hold_until_they_change(store: &dyn Store) {
+    assert_eq!(store.setting("share").await.unwrap(), None);
+    for value in ["0.05", "0.1"] {
+        store.set("share", value.into()).await.unwrap();
+        assert_eq!(store.setting("share").await.unwrap().as_deref(), Some(value));
+    }
+}
+
+async fn writers_are_listed_by_name(store: &dyn Store) {
+    let of = |tenant: &str, writer: &str| WriterKey { tenant: tenant.into(), writer: writer.into() };
+    for writer in ["w", "w-", "w@z", "wz", "x"] {
+        store.append(&of("lists", writer), None, event("x")).await.unwrap();
+    }
+    store.assign(&of("lists2", "w"), Some("desk".into())).await.unwrap();
+    let tenants = store.tenants().await.unwrap();
+    assert!(
+        tenants.is_sorted() && ["default", "lists", "lists2"].iter().all(|t| tenants.contains(&(*t).into()))
+    );
+    let names = async |prefix: &str, limit| -> Vec<String> {
+        let found = store.writers("lists", prefix, limit).await.unwrap();
+        found.iter().map(|listed| listed.writer.to_string()).collect()
+    };
+    assert_eq!(names("", 9).await, ["w", "w-", "w@z", "wz", "x"]);
+    assert_eq!(names("w", 3).await, ["w", "w-", "w@z"]);
+    assert_eq!(names("w@", 9).await, ["w@z"]);
+    assert!(names("y", 9).await.is_empty() && store.writers("nobody", "", 9).await.unwrap().is_empty());
+    let listed = ListedWriter { writer: "w".into(), last_seq: 0, team: Some("desk".into()) };
+    assert_eq!(store.writers("lists2", "", 9).await.unwrap(), [listed]);
+}
+
 async fn conformance(store: &dyn Store) {
     seqs_have_no_gaps_and_writers_do_not_meet(store).await;
     a_retry_gets_the_first_answer(store).await;
@@ -229,6 +275,10 @@ async fn conformance(store: &dyn Store) {
     erasure_ends_the_epoch(store).await;
     a_team_has_its_members_events_in_the_order_stored(store).await;
     a_rewritten_writer_begins_an_epoch(store).await;
+    periods_take_the_place_of_the_same_and_old_ones_go(store).await;
+    settings_hold_until_they_change(store).await;
+    writers_are_listed_by_name(store).await;
+    assert_eq!(store.waiting(), 0, "all that was written is durable");
 }
 
 #[tokio::test]

@@ -143,16 +143,20 @@ impl Worker {
             next = if open && writes.len() < BATCH { jobs.try_recv().ok() } else { None };
         }
         let size = writes.len();
-        if let Err(error) = self.commit(writes, purge) {
-            tracing::error!(%error, "a write failed; everyone waiting for it is told, and the database is reopened");
-            self.connection = None;
-        }
+        let committed = self.commit(writes, purge);
         self.waiting.fetch_sub(size, Ordering::Relaxed);
+        match committed {
+            Ok(acknowledgements) => acknowledgements.into_iter().for_each(|acknowledge| acknowledge()),
+            Err(error) => {
+                tracing::error!(%error, "a write failed; everyone waiting for it is told, and the database is reopened");
+                self.connection = None;
+            }
+        }
         open
     }
 
-    /// One transaction, one fsync, then the acknowledgements.
-    fn commit(&mut self, writes: Vec<Write>, purge: bool) -> rusqlite::Result<()> {
+    /// One transaction, one fsync; what is to be acknowledged then.
+    fn commit(&mut self, writes: Vec<Write>, purge: bool) -> rusqlite::Result<Vec<Acknowledge>> {
         let started = Instant::now();
         let size = writes.len();
         let connection = match &mut self.connection {
@@ -169,8 +173,7 @@ impl Worker {
             purge_files(connection)?;
             self.truncate = false;
         }
-        acknowledgements.into_iter().for_each(|acknowledge| acknowledge());
-        Ok(())
+        Ok(acknowledgements)
     }
 
     fn idle(&mut self) {
