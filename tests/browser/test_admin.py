@@ -103,7 +103,7 @@ class AdminTest(unittest.TestCase):
         self.assertRegex(self.text("answer-time"), r"[\d.]+ %\nof answers within 500 ms")
         self.assertFalse(self.find("first").is_displayed())
         self.until(lambda: str(saved) in self.text("predictors"), "the keystrokes saved, by predictor")
-        self.assertRegex(self.text("predictors"), r"(?m)^gpt2 \d")
+        self.assertRegex(self.text("predictors"), r"(?m)^gpt2$")
         # The charts' sentences are of the history, not of the live stream.
         self.until(lambda: f"{saved} saved, most by" in self.text("chart-saved"), "a point of the chart")
         self.until(lambda: re.search(r"worst p99 was [\d.]+ ms, the budget is 500 ms", self.text("chart-latency")), "latencies")
@@ -114,7 +114,7 @@ class AdminTest(unittest.TestCase):
         self.focus("#range input:checked")
         self.press(Keys.ARROW_RIGHT)
         self.until(lambda: self.driver.current_url.endswith("#/day"), "the address of the day")
-        self.until(lambda: "First" not in self.text("range") and self.checked() == "day", "the day")
+        self.until(lambda: self.checked() == "day", "the day")
         self.press(Keys.ARROW_RIGHT)
         self.until(lambda: self.checked() == "month", "the month")
         self.driver.refresh()
@@ -243,7 +243,7 @@ class AdminTest(unittest.TestCase):
                     self.driver.save_screenshot(str(SCREENSHOTS / f"admin-{name}-{width}-{scheme}.png"))
 
     def test_every_control_has_a_name_and_tab_reaches_it(self) -> None:
-        self.until(lambda: "sessions" in self.text("holdout-result") or "No typing" in self.text("holdout-result"), "figures")
+        self.until(lambda: self.text("holdout-result"), "figures")
         wanted = self.driver.execute_script(
             """return [...document.querySelectorAll("#overview :is(a, button, input, select, summary, [tabindex='0'])")]
               .filter((node) => node.checkVisibility() && !(node.type === "radio" && !node.checked)).length"""

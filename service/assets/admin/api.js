@@ -32,10 +32,14 @@ function pathOf(tenant, id) {
   return `/tenants/${encodeURIComponent(tenant)}/writers/${encodeURIComponent(id)}`;
 }
 
+/** What is only read is there soon or not at all; an erasure takes as long as it takes. */
+const PATIENCE_MS = 15_000;
+
 /** @returns the body of the answer; null if it has none */
 async function json(method, path, body) {
   const options = body === undefined ? {} : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
-  const response = await fetch(ROOT + path, { method, ...options }).catch(() => {
+  const signal = method === "GET" ? AbortSignal.timeout(PATIENCE_MS) : null;
+  const response = await fetch(ROOT + path, { method, signal, ...options }).catch(() => {
     throw new ServiceError(0, "unreachable", "The service does not answer.");
   });
   if (response.ok) return response.status === 204 ? null : response.json();

@@ -14,8 +14,11 @@ import { listAddress, showWriters } from "./writers.js";
 const PAGES = ["overview", "writers", "writer"];
 
 const known = { status: null, now: null, frame: null };
+/** A request that failed although the stream goes on is tried again soon. */
+const AGAIN_MS = 2000;
 let range = "hour";
 let refreshing = 0;
+let isLive = false;
 /** What the page that is gone to says first. */
 let notice = "";
 
@@ -32,8 +35,9 @@ live.addEventListener("now", ({ detail }) => {
 });
 route(false);
 
-/** Connected anew, it may be another service: a new version brings a new page. */
-async function connected({ connected, since }) {
+/** Says so, and catches up. */
+function connected({ connected, since }) {
+  isLive = connected;
   const state = byId("connection");
   state.dataset.state = connected ? "live" : "lost";
   say(state, connected ? "Live" : "Not connected");
@@ -44,27 +48,28 @@ async function connected({ connected, since }) {
     say(byId("lost"), `The service does not answer since ${format.timeOfDay(since)}. It is asked again every few seconds.${last}`);
     return;
   }
-  const status = await api.status().catch(() => known.status);
-  if (known.status && status.version !== known.status.version) location.reload();
-  known.status = status;
-  showAbout(status);
-  await refresh();
+  refresh();
 }
 
-/** Fetches the range again, and as often as it gets a new point. */
+/** Fetches the range again, and as often as it gets a new point. A new version of the service brings a new page. */
 async function refresh() {
   clearTimeout(refreshing);
   const asked = range;
-  const frame = await api.history(asked).catch(() => null);
+  const [status, frame] = await Promise.all([api.status(), api.history(asked)].map((answer) => answer.catch(() => null)));
   if (asked !== range) return;
+  if (status && known.status && status.version !== known.status.version) location.reload();
+  known.status = status ?? known.status;
   known.frame = frame ?? known.frame;
   show();
   clearTimeout(refreshing);
-  refreshing = setTimeout(refresh, RANGES[range].refresh);
+  if (!isLive || document.hidden) return;
+  refreshing = setTimeout(refresh, status && frame ? RANGES[range].refresh : AGAIN_MS);
 }
 
 function show() {
-  if (known.status && !byId("overview").hidden) showOverview(known);
+  if (!known.status) return;
+  showAbout(known.status);
+  if (!byId("overview").hidden) showOverview(known);
 }
 
 function showAbout({ version, bundle, started_at: started, inference_threads: threads }) {
@@ -114,7 +119,7 @@ function choose(chosen) {
   document.querySelector(`#range input[value="${chosen}"]`).checked = true;
   if (chosen === range && known.frame) return show();
   range = chosen;
-  if (known.status) refresh();
+  if (isLive) refresh();
 }
 
 function rangeButton([name, { label }]) {

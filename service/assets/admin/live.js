@@ -14,12 +14,28 @@ export class Live extends EventTarget {
   #source = null;
   #wait = FIRST_WAIT_MS;
   #silence = 0;
+  #retry = 0;
   #connected = null;
   #seen = new Set();
 
   constructor(url) {
     super();
     this.#url = url;
+    document.addEventListener("visibilitychange", () => this.#attend());
+    this.#attend();
+  }
+
+  /**
+   * Nobody looks at a hidden page, yet it would hold one of the six connections that a browser has for one server; left for another
+   * page, it would do so for as long as the browser keeps it to go back to.
+   */
+  #attend() {
+    this.#source?.close();
+    clearTimeout(this.#silence);
+    clearTimeout(this.#retry);
+    if (document.hidden) return;
+    // What was known may be long past.
+    this.#connected = null;
     this.#connect();
   }
 
@@ -55,7 +71,7 @@ export class Live extends EventTarget {
     this.#source.close();
     clearTimeout(this.#silence);
     this.#tell(false);
-    setTimeout(() => this.#connect(), this.#wait);
+    this.#retry = setTimeout(() => this.#connect(), this.#wait);
     this.#wait = Math.min(2 * this.#wait, LONGEST_WAIT_MS);
   }
 

@@ -10,7 +10,8 @@ const LARGEST_WEIGHT = 2;
 /** Who proposed what was taken. */
 export function showPredictors(table, predictors) {
   const saved = predictors.reduce((sum, { saved_chars: chars }) => sum + Math.max(0, chars), 0);
-  const rows = predictors.toSorted((one, other) => other.saved_chars - one.saved_chars).map((row) => [
+  const asked = predictors.filter((row) => Object.values(row).some((value) => value > 0));
+  const rows = asked.toSorted((one, other) => other.saved_chars - one.saved_chars).map((row) => [
     element("span", { title: PREDICTORS[row.predictor] }, row.predictor),
     withBar(format.count(row.saved_chars), row.saved_chars / saved),
     ...[row.accepted, row.partial, row.rejected, row.used, row.late, row.skipped].map(format.count),
