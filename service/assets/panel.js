@@ -29,7 +29,7 @@ const SILENCES = {
   unknown_script: "None of the models knows this script.",
   repeats_after: "It would only repeat what follows the cursor.",
   no_candidate: "No predictor has anything that fits.",
-  disabled: "Suggestions are switched off.",
+  disabled: "The operator has this session go without, to see what suggestions are worth.",
 };
 
 const byId = (id) => document.getElementById(id);

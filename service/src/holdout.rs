@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_share_is_held_out_and_stays_so() {
-        assert_eq!(held(&Holdout::default()), [], "off by default");
+        assert!(held(&Holdout::default()).is_empty(), "off by default");
         let (few, more) = (held(&at(0.05, 1)), held(&at(0.2, 1)));
         // Three standard deviations of a binomial.
         assert!(
