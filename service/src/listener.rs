@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::door::Door;
 use crate::error::{ApiError, ErrorBody};
+use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 
 /// Clients that are being told; more are hung up on.
@@ -30,14 +31,16 @@ pub struct Public {
     listener: TcpListener,
     door: Door,
     metrics: Arc<Metrics>,
+    ledger: Arc<Ledger>,
     telling: Arc<Semaphore>,
     answer: Arc<str>,
 }
 
 impl Public {
     /// Asks the door about each.
-    pub fn new(listener: TcpListener, door: Door, metrics: Arc<Metrics>) -> Self {
-        Self { listener, door, metrics, telling: Arc::new(Semaphore::new(TOLD)), answer: canned() }
+    pub fn new(listener: TcpListener, door: Door, metrics: Arc<Metrics>, ledger: Arc<Ledger>) -> Self {
+        let telling = Arc::new(Semaphore::new(TOLD));
+        Self { listener, door, metrics, ledger, telling, answer: canned() }
     }
 }
 
@@ -64,6 +67,7 @@ impl Listener for Public {
                 return (socket, address);
             }
             self.metrics.turned_away();
+            self.ledger.turned_away(None);
             if let Ok(permit) = Arc::clone(&self.telling).try_acquire_owned() {
                 tokio::spawn(tell(socket, Arc::clone(&self.answer), permit));
             }
@@ -98,7 +102,7 @@ mod tests {
         let door = Door::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut public = Public::new(listener, door.clone(), Arc::default());
+        let mut public = Public::new(listener, door.clone(), Arc::default(), Arc::default());
         (0..200).for_each(|_| door.note(1.0));
         let accepting = tokio::spawn(async move {
             public.accept().await;

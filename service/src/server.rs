@@ -34,7 +34,8 @@ pub async fn run(listeners: Listeners, app: App, shutdown: impl Future<Output = 
     app.holdout.read(app.writers.store()).await.map_err(io::Error::other)?;
     let (closing, history) = (Arc::new(AtomicBool::new(false)), Arc::new(History::new(app.clone())));
     let (stop, stopped) = watch::channel(());
-    let public = Public::new(listeners.public, app.door.clone(), Arc::clone(&app.metrics));
+    let (metrics, ledger) = (Arc::clone(&app.metrics), Arc::clone(&app.ledger));
+    let public = Public::new(listeners.public, app.door.clone(), metrics, ledger);
     let public = tokio::spawn(serve(public, http::router(app.clone()), stopped.clone()));
     let operators = admin::router(app.clone(), Arc::clone(&history), Arc::clone(&closing));
     let admin = tokio::spawn(serve(listeners.admin, operators, stopped));
