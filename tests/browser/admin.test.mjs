@@ -17,15 +17,56 @@ function check(format, cases) {
 }
 
 test("a share has as many decimals as tell it from none and from all", () => {
-  check(format.share, [[0, "0 %"], [1, "100 %"], [0.418, "42 %"], [0.05, "5 %"], [0.0234, "2.3 %"], [0.0002, "0.02 %"], [0.00001, "< 0.01 %"]]);
-  check(format.share, [[0.9998, "99.98 %"], [0.999999, "> 99.99 %"], [0.97, "97 %"], [null, "–"], [NaN, "–"]]);
+  check(format.share, [
+    [0, "0 %"],
+    [1, "100 %"],
+    [0.418, "42 %"],
+    [0.05, "5 %"],
+    [0.0234, "2.3 %"],
+    [0.0002, "0.02 %"],
+    [0.00001, "< 0.01 %"],
+  ]);
+  check(format.share, [
+    [0.9998, "99.98 %"],
+    [0.999999, "> 99.99 %"],
+    [0.97, "97 %"],
+    [null, "–"],
+    [NaN, "–"],
+  ]);
 });
 
 test("times and sizes carry the unit that fits", () => {
-  check(format.milliseconds, [[0.44, "0.4 ms"], [13.68, "13.7 ms"], [142.4, "142 ms"], [1500, "1,500 ms"], [12_340, "12.3 s"], [null, "–"]]);
-  check(format.bytes, [[0, "0 B"], [1023, "1,023 B"], [1536, "1.5 KiB"], [402 * 2 ** 20, "402 MiB"], [3 * 2 ** 30, "3 GiB"]]);
-  check(format.duration, [[0, "0 s"], [59, "59 s"], [60, "1 min"], [754, "12 min"], [3600, "1 h"], [11_520, "3 h 12 min"], [273_600, "3 d 4 h"]]);
-  check(format.count, [[0, "0"], [1234, "1,234"], [2.5, "2.5"], [12.6, "13"], [undefined, "–"]]);
+  check(format.milliseconds, [
+    [0.44, "0.4 ms"],
+    [13.68, "13.7 ms"],
+    [142.4, "142 ms"],
+    [1500, "1,500 ms"],
+    [12_340, "12.3 s"],
+    [null, "–"],
+  ]);
+  check(format.bytes, [
+    [0, "0 B"],
+    [1023, "1,023 B"],
+    [1536, "1.5 KiB"],
+    [402 * 2 ** 20, "402 MiB"],
+    [3 * 2 ** 30, "3 GiB"],
+  ]);
+  check(format.duration, [
+    [0, "0 s"],
+    [59, "59 s"],
+    [60, "1 min"],
+    [754, "12 min"],
+    [3600, "1 h"],
+    [11_520, "3 h 12 min"],
+    [273_600, "3 d 4 h"],
+  ]);
+  check(format.count, [
+    [0, "0"],
+    [1234, "1,234"],
+    [2.5, "2.5"],
+    [12.6, "13"],
+    [undefined, "–"],
+  ]);
   assert.equal(format.counted(1, "writer"), "1 writer");
   assert.equal(format.counted(2, "writer"), "2 writers");
 });
@@ -55,7 +96,18 @@ test("a mean share weighs each step by its answers", () => {
 });
 
 test("areas stand on one another, and a gap is a gap in all", () => {
-  assert.deepEqual(series.stacked([[1, null, 2], [3, null, null], [-1, null, 1]]), [[1, null, 2], [4, null, 2], [4, null, 3]]);
+  assert.deepEqual(
+    series.stacked([
+      [1, null, 2],
+      [3, null, null],
+      [-1, null, 1],
+    ]),
+    [
+      [1, null, 2],
+      [4, null, 2],
+      [4, null, 3],
+    ],
+  );
   assert.deepEqual(series.stacked([]), []);
 });
 
@@ -69,13 +121,29 @@ test("a young service is shown with some room before it", () => {
 
 test("families of series are ranked, the empty left out", () => {
   const sums = { "silences.number": 2, "silences.no_candidate": 8, "silences.blocked": 0, "silences.disabled": null, answers: 40 };
-  assert.deepEqual(series.ranked(sums, "silences"), [["no_candidate", 8], ["number", 2]]);
-  assert.equal(plain(silenceSentence(sums, SILENCES)), "25 % of answers show nothing, mostly: nothing fits (80 %) and numbers are not guessed (20 %).");
+  assert.deepEqual(series.ranked(sums, "silences"), [
+    ["no_candidate", 8],
+    ["number", 2],
+  ]);
+  assert.equal(
+    plain(silenceSentence(sums, SILENCES)),
+    "25 % of answers show nothing, mostly: nothing fits (80 %) and numbers are not guessed (20 %).",
+  );
   assert.equal(silenceSentence({ answers: 0 }, SILENCES), "No answers yet.");
   assert.equal(silenceSentence({ answers: 3 }, SILENCES), "Every answer showed something.");
 });
 
-const busy = { answers: 10_000, suggestions: 7000, saved_chars: 4200, typed_chars: 10_000, accepted: 350, partial: 80, rejected: 30, late: 0, turned_away: 0 };
+const busy = {
+  answers: 10_000,
+  suggestions: 7000,
+  saved_chars: 4200,
+  typed_chars: 10_000,
+  accepted: 350,
+  partial: 80,
+  rejected: 30,
+  late: 0,
+  turned_away: 0,
+};
 
 test("it helps if characters are saved, and the share is of what was sent", () => {
   const { state, figure, text } = helping(busy, null);
@@ -131,8 +199,30 @@ test("the hold-out speaks once there are enough sessions on either side", () => 
 
 test("every chart draws and describes what it is given: much, gaps, or nothing", () => {
   const status = { budget_ms: 20 };
-  const names = ["answers", "suggestions", "saved_chars", "accepted", "partial", "rejected", "saved.gpt2", "saved.domain", "late", "turned_away", "brownout"];
-  const more = ["busy", "kv_hit", "gpt2_used", "type_through", "latency_p50_ms", "latency_p99_ms", "store_commit_p99_ms", "memory_bytes", "writers_warm"];
+  const names = [
+    "answers",
+    "suggestions",
+    "saved_chars",
+    "accepted",
+    "partial",
+    "rejected",
+    "saved.gpt2",
+    "saved.domain",
+    "late",
+    "turned_away",
+    "brownout",
+  ];
+  const more = [
+    "busy",
+    "kv_hit",
+    "gpt2_used",
+    "type_through",
+    "latency_p50_ms",
+    "latency_p99_ms",
+    "store_commit_p99_ms",
+    "memory_bytes",
+    "writers_warm",
+  ];
   const reasons = ["no_candidate", "low_confidence", "number", "blocked", "disabled", "a_new_one"].map((name) => `silences.${name}`);
   const full = { range: "hour", step_s: 10, at: [10, 20, 30], series: {} };
   for (const name of [...names, ...more, ...reasons]) full.series[name] = [2, null, 4];
@@ -156,7 +246,12 @@ test("lists read as a sentence does", () => {
 });
 
 test("the answers rest on the range, and on all since the start while that is ahead of it", () => {
-  const frame = { range: "hour", step_s: 10, at: [10, 20, 30], series: { answers: [2, 6, null], gpt2_used: [1, 0, null], store_commit_p99_ms: [null, 5, null] } };
+  const frame = {
+    range: "hour",
+    step_s: 10,
+    at: [10, 20, 30],
+    series: { answers: [2, 6, null], gpt2_used: [1, 0, null], store_commit_p99_ms: [null, 5, null] },
+  };
   const now = { since_start: { answers: 9 }, last_minute: { latency_p99_ms: 12 } };
   assert.deepEqual(stretch(now, null, 5), { sums: { answers: 9 }, recent: { latency_p99_ms: 12 }, since: "since the start" });
   assert.equal(stretch(now, frame, 40).sums.answers, 9, "the newest keys are not in the history yet");

@@ -73,7 +73,12 @@ function show() {
 }
 
 function showAbout({ version, bundle, started_at: started, inference_threads: threads }) {
-  const facts = [`Foretype ${version}`, `bundle ${bundle}`, format.counted(threads, "inference thread"), `up since ${format.dayAndTime(started)}`];
+  const facts = [
+    `Foretype ${version}`,
+    `bundle ${bundle}`,
+    format.counted(threads, "inference thread"),
+    `up since ${format.dayAndTime(started)}`,
+  ];
   say(byId("about"), facts.join(" · "));
 }
 

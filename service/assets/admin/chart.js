@@ -37,7 +37,16 @@ export class Chart {
     this.#spec = spec;
     this.#holder = element("div", { class: "plot", tabindex: "0", role: "img", "aria-label": spec.title });
     const title = element("h3", { id: `${spec.id}-title` }, spec.title);
-    this.root = element("figure", { class: "chart", id: `chart-${spec.id}`, "aria-labelledby": title.id }, title, this.#sentence, this.#holder, this.#legend, this.#moment, this.#table);
+    this.root = element(
+      "figure",
+      { class: "chart", id: `chart-${spec.id}`, "aria-labelledby": title.id },
+      title,
+      this.#sentence,
+      this.#holder,
+      this.#legend,
+      this.#moment,
+      this.#table,
+    );
     this.#holder.addEventListener("keydown", (event) => this.#move(event));
     this.#holder.addEventListener("blur", () => this.#point(null));
     this.#table.addEventListener("toggle", () => this.#fillTable());
@@ -89,7 +98,14 @@ export class Chart {
         y: { range: (_, low, high) => [0, this.#top(high)] },
       },
       axes: [
-        { ...axis, size: 22, gap: 4, space: 64, grid: { show: false }, values: (_, at, __, ___, spacing) => at.map((s) => format.tick(s, spacing)) },
+        {
+          ...axis,
+          size: 22,
+          gap: 4,
+          space: 64,
+          grid: { show: false },
+          values: (_, at, __, ___, spacing) => at.map((s) => format.tick(s, spacing)),
+        },
         { ...axis, size: 52, gap: 6, space: 26, incrs: this.#spec.steps, values: (_, values) => values.map(this.#spec.axis) },
       ],
       series: [
@@ -189,7 +205,9 @@ export class Chart {
       rows.push(element("tr", {}, time, ...lines.map(({ values }) => element("td", {}, this.#spec.format(values[step])))));
     }
     const table = element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows));
-    this.#table.append(element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${this.#spec.title}, as a table` }, table));
+    this.#table.append(
+      element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${this.#spec.title}, as a table` }, table),
+    );
   }
 }
 

@@ -53,7 +53,11 @@ export function bytes(size) {
 /** `3 d 4 h`, `12 min`, `8 s`: the two largest units that matter. */
 export function duration(seconds) {
   if (!known(seconds)) return UNKNOWN;
-  const units = [["d", 86_400], ["h", 3600], ["min", 60]];
+  const units = [
+    ["d", 86_400],
+    ["h", 3600],
+    ["min", 60],
+  ];
   for (const [at, [name, size]] of units.entries()) {
     if (seconds < size) continue;
     const [nextName, nextSize] = units[at + 1] ?? ["s", 1];

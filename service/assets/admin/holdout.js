@@ -34,7 +34,10 @@ async function change() {
   const wanted = on.checked ? Number(choice.value) : 0;
   try {
     const { share } = await setHoldout(wanted);
-    say(byId("holdout-notice"), share > 0 ? `${format.share(share)} of new sessions get no suggestions.` : "Every session gets suggestions.");
+    say(
+      byId("holdout-notice"),
+      share > 0 ? `${format.share(share)} of new sessions get no suggestions.` : "Every session gets suggestions.",
+    );
   } catch (error) {
     on.checked = known > 0;
     say(byId("holdout-notice"), `Not changed. ${error.message}`);

@@ -60,7 +60,18 @@ function speak() {
 function row({ at, elapsed_ms: elapsed, budget_ms: budget, reason, predictors = {}, tenant }) {
   const missing = Object.entries(predictors).filter(([, status]) => status === "late" || status === "skipped");
   const told = missing.map(([name, status]) => `${name} ${STATUSES[status]}`).join(", ");
-  const cells = [DEGRADED[reason] ?? reason, format.milliseconds(elapsed), format.milliseconds(budget), told || "all in time", tenant ?? format.UNKNOWN];
+  const cells = [
+    DEGRADED[reason] ?? reason,
+    format.milliseconds(elapsed),
+    format.milliseconds(budget),
+    told || "all in time",
+    tenant ?? format.UNKNOWN,
+  ];
   const time = element("th", { scope: "row", "data-label": HEADS[0] }, format.timeOfDay(at));
-  return element("tr", { "data-reason": reason }, time, ...cells.map((text, index) => element("td", { "data-label": HEADS[index + 1] }, text)));
+  return element(
+    "tr",
+    { "data-reason": reason },
+    time,
+    ...cells.map((text, index) => element("td", { "data-label": HEADS[index + 1] }, text)),
+  );
 }

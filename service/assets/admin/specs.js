@@ -8,7 +8,14 @@ import { silenceSentence } from "./verdicts.js";
 import { GPT2, SILENCES } from "./words.js";
 
 const PREDICTOR_COLOURS = { gpt2: "--c1", personal: "--c2", domain: "--c3", team: "--c4", charlm: "--c6", recall: "--c5", snippet: "--c7" };
-const REASON_COLOURS = { low_confidence: "--c5", no_candidate: "--c3", word_complete: "--c2", rejected_here: "--c6", repeats_after: "--c4", disabled: "--c7" };
+const REASON_COLOURS = {
+  low_confidence: "--c5",
+  no_candidate: "--c3",
+  word_complete: "--c2",
+  rejected_here: "--c6",
+  repeats_after: "--c4",
+  disabled: "--c7",
+};
 /** More reasons than these at once are noise. */
 const REASONS_SHOWN = 4;
 
@@ -16,7 +23,12 @@ const percent = { format: format.share, axis: format.share, least: 0.01 };
 const counts = { format: format.count, axis: format.compact, least: 4 };
 const times = { format: format.milliseconds, axis: (ms) => `${format.compact(ms)}\u00a0ms`, least: 1 };
 /** Ticks at round numbers of bytes: powers of two. */
-const sizes = { format: format.bytes, axis: format.bytes, least: 2 ** 20, steps: Array.from({ length: 24 }, (_, power) => 2 ** (18 + power)) };
+const sizes = {
+  format: format.bytes,
+  axis: format.bytes,
+  least: 2 ** 20,
+  steps: Array.from({ length: 24 }, (_, power) => 2 ** (18 + power)),
+};
 
 /** A share of answers, or of what else is given, as a line. */
 function shareLine(frame, label, name, colour, more = {}, whole = "answers") {
@@ -60,7 +72,10 @@ function silences(frame) {
   const line = (label, values, colour) => ({ label, values: ratio(values, answers), colour });
   const lines = shown.map((name) => line(SILENCES[name] ?? name, column(frame, `silences.${name}`), REASON_COLOURS[name] ?? "--c1"));
   if (rest.length === 0) return lines;
-  const others = sum(rest.map((name) => column(frame, `silences.${name}`)), frame.at.length);
+  const others = sum(
+    rest.map((name) => column(frame, `silences.${name}`)),
+    frame.at.length,
+  );
   return [...lines, line("other reasons", others, "--c8")];
 }
 
@@ -103,7 +118,9 @@ function memorySentence(frame) {
 
 function writersSentence(frame) {
   const most = largest(column(frame, "writers_warm"));
-  return most === null ? "No sample yet." : `${format.counted(newest(column(frame, "writers_warm")), "writer")} in memory now, ${format.count(most)} at most.`;
+  return most === null
+    ? "No sample yet."
+    : `${format.counted(newest(column(frame, "writers_warm")), "writer")} in memory now, ${format.count(most)} at most.`;
 }
 
 function speedSentence(frame) {
@@ -174,7 +191,13 @@ export const CHARTS = {
     },
   ],
   safe: [
-    { id: "store", title: "Until it is on disk", lines: (frame) => [plainLine(frame, "p99", "store_commit_p99_ms", "--c1", { width: 2 })], sentence: storeSentence, ...times },
+    {
+      id: "store",
+      title: "Until it is on disk",
+      lines: (frame) => [plainLine(frame, "p99", "store_commit_p99_ms", "--c1", { width: 2 })],
+      sentence: storeSentence,
+      ...times,
+    },
     {
       id: "learned",
       title: "Messages learned a minute",
@@ -188,14 +211,20 @@ export const CHARTS = {
     {
       id: "memory",
       title: "Memory",
-      lines: (frame) => [plainLine(frame, "whole process", "memory_bytes", "--c1", { width: 2 }), plainLine(frame, "KV caches", "kv_bytes", "--c2")],
+      lines: (frame) => [
+        plainLine(frame, "whole process", "memory_bytes", "--c1", { width: 2 }),
+        plainLine(frame, "KV caches", "kv_bytes", "--c2"),
+      ],
       sentence: memorySentence,
       ...sizes,
     },
     {
       id: "writers-warm",
       title: "Writers",
-      lines: (frame) => [plainLine(frame, "in memory", "writers_warm", "--c1", { width: 2 }), plainLine(frame, "streams open", "streams_open", "--c2")],
+      lines: (frame) => [
+        plainLine(frame, "in memory", "writers_warm", "--c1", { width: 2 }),
+        plainLine(frame, "streams open", "streams_open", "--c2"),
+      ],
       sentence: writersSentence,
       ...counts,
     },
@@ -204,7 +233,10 @@ export const CHARTS = {
     {
       id: "speed",
       title: "Typing speed",
-      lines: (frame) => [plainLine(frame, "with suggestions", "speed", "--c1", { width: 2 }), plainLine(frame, "held out", "speed_heldout", "--c6", { dash: [4, 3] })],
+      lines: (frame) => [
+        plainLine(frame, "with suggestions", "speed", "--c1", { width: 2 }),
+        plainLine(frame, "held out", "speed_heldout", "--c6", { dash: [4, 3] }),
+      ],
       sentence: speedSentence,
       ...counts,
     },

@@ -11,11 +11,13 @@ const LARGEST_WEIGHT = 2;
 export function showPredictors(table, predictors) {
   const saved = predictors.reduce((sum, { saved_chars: chars }) => sum + Math.max(0, chars), 0);
   const asked = predictors.filter((row) => Object.values(row).some((value) => value > 0));
-  const rows = asked.toSorted((one, other) => other.saved_chars - one.saved_chars).map((row) => [
-    element("span", { title: PREDICTORS[row.predictor] }, row.predictor),
-    withBar(format.count(row.saved_chars), row.saved_chars / saved),
-    ...[row.accepted, row.partial, row.rejected, row.used, row.late, row.skipped].map(format.count),
-  ]);
+  const rows = asked
+    .toSorted((one, other) => other.saved_chars - one.saved_chars)
+    .map((row) => [
+      element("span", { title: PREDICTORS[row.predictor] }, row.predictor),
+      withBar(format.count(row.saved_chars), row.saved_chars / saved),
+      ...[row.accepted, row.partial, row.rejected, row.used, row.late, row.skipped].map(format.count),
+    ]);
   fill(table, ["Predictor", "Saved", "Taken", "In part", "Dismissed", "Used", "Late", "Skipped"], rows, "Nobody was asked yet.");
 }
 
@@ -39,7 +41,12 @@ export function showTeams(table, teams, predictors) {
 export function weight(value) {
   if (value === null || value === undefined) return format.UNKNOWN;
   const leaning = Math.log(value) / Math.log(LARGEST_WEIGHT);
-  return element("span", { class: "with-bar" }, value.toFixed(2), meter(Math.abs(leaning), { class: leaning < 0 ? "meter leaning less" : "meter leaning" }));
+  return element(
+    "span",
+    { class: "with-bar" },
+    value.toFixed(2),
+    meter(Math.abs(leaning), { class: leaning < 0 ? "meter leaning less" : "meter leaning" }),
+  );
 }
 
 function withBar(text, part) {

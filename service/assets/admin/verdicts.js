@@ -54,19 +54,27 @@ export function helping(sums, holdout) {
 
   const taken = (sums.accepted ?? 0) + (sums.partial ?? 0);
   const told = part === null ? "" : `${format.count(saved)} of ${format.count(typed)} characters sent. `;
-  const how = taken > 0 || sums.rejected > 0 ? `${format.count(taken)} suggestions taken, ${format.count(sums.rejected)} dismissed.` : "";
+  const how =
+    taken > 0 || sums.rejected > 0 ? `${format.counted(taken, "suggestion")} taken, ${format.count(sums.rejected)} dismissed.` : "";
   const slower = comparison(holdout);
   if (slower?.settled && slower.faster < -0.02) {
     return { state: "bad", answer: "No", figure, unit, text: `${told}Writers type faster without suggestions: see the hold-out.` };
   }
   if (!taken && suggestions < ENOUGH_SUGGESTIONS) {
-    return { state: "idle", answer: "Not known yet", figure, unit, text: `${format.counted(suggestions, "suggestion")} shown, none taken so far.` };
+    return {
+      state: "idle",
+      answer: "Not known yet",
+      figure,
+      unit,
+      text: `${format.counted(suggestions, "suggestion")} shown, none taken so far.`,
+    };
   }
   if (!(saved > 0)) {
     const why = "Nothing shown is taken. Do clients send feedback, with how many characters were taken?";
     return { state: "attention", answer: "Not that one sees", figure, unit, text: why };
   }
-  if (sums.rejected > taken) return { state: "attention", answer: "In part", figure, unit, text: `${told}${how} More is dismissed than taken.` };
+  if (sums.rejected > taken)
+    return { state: "attention", answer: "In part", figure, unit, text: `${told}${how} More is dismissed than taken.` };
   return { state: "good", answer: "Yes", figure, unit, text: told + how };
 }
 
@@ -80,7 +88,8 @@ export function inTime(sums, recent, budget) {
   const parts = [late > 0 ? `${format.count(late)} of ${format.count(answers)} late.` : `none of ${format.count(answers)} late.`];
   if (recent.gpt2_used > 0) parts.push(`${GPT2} has a say in ${format.share(recent.gpt2_used)}.`);
   if (away > 0) parts.push(`${format.counted(away, "request")} turned away: there was more to do than could be done.`);
-  if (recent.brownout > BROWNOUT) parts.push(`${GPT2} is left out of ${format.share(recent.brownout)}: it needs more cores (--inference-threads).`);
+  if (recent.brownout > BROWNOUT)
+    parts.push(`${GPT2} is left out of ${format.share(recent.brownout)}: it needs more cores (--inference-threads).`);
   const p99 = recent.latency_p99_ms ?? null;
   const aside = p99 === null ? "" : `Now 99 of 100 take ${format.milliseconds(p99)} or less.`;
   const told = { figure, unit, text: parts.join(" "), aside };
@@ -94,7 +103,9 @@ export function safe(sums, recent, keysRequired) {
   const commit = recent.store_commit_p99_ms ?? null;
   const waiting = recent.store_queue ?? 0;
   const [figure, unit] =
-    commit === null ? [format.count(waiting), waiting === 1 ? "write waiting for the disk" : "writes waiting for the disk"] : [format.milliseconds(commit), "until a message is on disk"];
+    commit === null
+      ? [format.count(waiting), waiting === 1 ? "write waiting for the disk" : "writes waiting for the disk"]
+      : [format.milliseconds(commit), "until a message is on disk"];
   const kept = [];
   if (sums.learned > 0) kept.push(`${format.counted(sums.learned, "message")} learned, each on disk before it was acknowledged.`);
   const held = sums["silences.private_data"] ?? 0;

@@ -47,7 +47,9 @@ async function list(notice = "") {
     const found = await writers(choice.value, begins, LIMIT);
     if (asked !== newest) return;
     byId("writers-list").replaceChildren(...found.writers.map((writer) => entry(choice.value, writer)));
-    const count = found.more ? `The first ${LIMIT}; type more of the name to see others.` : `${format.counted(found.writers.length, "writer")}.`;
+    const count = found.more
+      ? `The first ${LIMIT}; type more of the name to see others.`
+      : `${format.counted(found.writers.length, "writer")}.`;
     const none = begins ? `No writer's name begins with “${begins}”.` : "Nobody has taught anything yet.";
     const told = found.writers.length > 0 ? count : none;
     say(byId("writers-notice"), notice ? `${notice} ${told}` : told);
@@ -58,7 +60,12 @@ async function list(notice = "") {
 
 function entry(tenant, { writer, warm, last_seq: seq, team }) {
   const facts = [team && `team ${team}`, format.counted(seq ?? 0, "event"), warm ? "in memory" : "on disk"].filter(Boolean);
-  return element("li", {}, element("a", { href: writerAddress(tenant, writer) }, writer), element("span", { class: "note" }, facts.join(" · ")));
+  return element(
+    "li",
+    {},
+    element("a", { href: writerAddress(tenant, writer) }, writer),
+    element("span", { class: "note" }, facts.join(" · ")),
+  );
 }
 
 function fail(error) {
