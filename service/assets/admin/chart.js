@@ -72,10 +72,12 @@ export class Chart {
     this.#fillTable();
   }
 
-  /** Lower areas are painted over higher ones, so those come first. */
+  /** Lower areas are painted over higher ones, so those come first. What is off the scale runs along its upper edge. */
   #data() {
     const { columns } = this.#drawn;
-    return [this.#frame.at, ...(this.#spec.isStacked ? columns.toReversed() : columns)];
+    if (this.#spec.isStacked) return [this.#frame.at, ...columns.toReversed()];
+    const edge = this.#limit ? this.#limit.value * MOST_LIMITS : Infinity;
+    return [this.#frame.at, ...columns.map((values) => values.map((value) => value && Math.min(value, edge)))];
   }
 
   #size() {
@@ -172,6 +174,7 @@ export class Chart {
     if (!steps || !this.#plot) return;
     event.preventDefault();
     const last = this.#frame.at.length - 1;
+    // The first step that the axis reaches.
     const [first] = this.#plot.series[0].idxs ?? [0];
     const from = this.#plot.cursor.idx ?? last + 1;
     this.#point(Math.max(first, Math.min(last, from + steps)));
