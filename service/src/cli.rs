@@ -76,7 +76,7 @@ pub struct Serve {
     #[arg(help_heading = "Listening")]
     pub listen: SocketAddr,
 
-    /// Where health and metrics are; apart from the API, so that it can be kept to operators.
+    /// Where the dashboard (/admin), health and metrics are; apart from the API, so that it can be kept to operators.
     #[arg(long, env = "FORETYPE_ADMIN_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
     #[arg(help_heading = "Listening")]
     pub admin_listen: SocketAddr,

@@ -33,7 +33,7 @@ export class Service {
     for await (const line of createInterface({ input: service.process.stdout })) {
       const [, what, url] = /(open|operators) +(http:\S+)/.exec(line) ?? [];
       if (what === "open") service.url = url;
-      if (what === "operators") service.admin = url;
+      if (what === "operators") service.admin = new URL(url).origin;
       if (service.url && service.admin) return service;
     }
     throw new Error(`${BINARY} did not start`);

@@ -184,9 +184,13 @@ impl History {
     /// When it cannot be read.
     pub async fn past(&self, length: u32, seconds: i64, now: i64) -> Result<Columns, StoreError> {
         let rows = self.app.writers.store().periods(length, now - seconds).await?;
-        let read = |period: &Period| stored::decode(period).map(|step| sample(period.at, &step));
-        let samples: Vec<_> = rows.iter().filter_map(read).collect();
-        // One that runs is not to be seen as if it were over.
-        Ok(Columns::new(length, &samples, now - seconds, now - i64::from(length) + 1))
+        // A month is some megabytes to read, and keystrokes are answered on these threads.
+        let read = move || {
+            let read = |period: &Period| stored::decode(period).map(|step| sample(period.at, &step));
+            let samples: Vec<_> = rows.iter().filter_map(read).collect();
+            // One that runs is not to be seen as if it were over.
+            Columns::new(length, &samples, now - seconds, now - i64::from(length) + 1)
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|_| StoreError::Unavailable)
     }
 }

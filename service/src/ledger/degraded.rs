@@ -49,7 +49,7 @@ impl Reason {
 /// One of them.
 #[derive(Clone, Debug)]
 pub struct Degraded {
-    /// Counts upwards.
+    /// Counts upwards, over restarts too.
     pub id: u64,
     /// Milliseconds since the Unix epoch.
     pub at: i64,
@@ -71,7 +71,6 @@ pub struct Log {
     news: broadcast::Sender<Arc<Degraded>>,
 }
 
-#[derive(Default)]
 struct State {
     last_id: u64,
     of_reason: [OfReason; Reason::COUNT],
@@ -97,7 +96,9 @@ impl OfReason {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { state: Mutex::default(), news: broadcast::Sender::new(BEHIND) }
+        // There are fewer than one a millisecond: who listened to the process before this one misses nothing.
+        let state = State { last_id: clock::now_ms().unsigned_abs(), of_reason: Default::default() };
+        Self { state: Mutex::new(state), news: broadcast::Sender::new(BEHIND) }
     }
 }
 
@@ -154,7 +155,7 @@ mod tests {
         }
         let (kept, _) = log.listen();
         assert_eq!(kept.len(), 1 + KEPT);
-        assert_eq!((kept[0].reason, kept[KEPT].id), (Reason::Late, 1_001));
+        assert_eq!((kept[0].reason, kept[KEPT].id - kept[0].id), (Reason::Late, 1_000));
         assert!(matches!(news.try_recv(), Err(broadcast::error::TryRecvError::Lagged(_))));
     }
 
