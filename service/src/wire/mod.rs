@@ -1,5 +1,5 @@
 //! JSON as it travels, and its conversion by hand into what the service works with. Nothing else in the crate is
-//! serialised for clients.
+//! serialised for clients; what operators see is written out in [`crate::admin`].
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
