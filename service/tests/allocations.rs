@@ -1,5 +1,7 @@
 //! What a keystroke allocates: few and small pieces, and no more the longer the message grows.
 
+#![expect(clippy::print_stdout, reason = "figures to look at")]
+
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;

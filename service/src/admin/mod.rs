@@ -57,8 +57,8 @@ pub fn router(app: App, history: Arc<History>, closing: Arc<AtomicBool>) -> Rout
         .fallback(async || ApiError::NotFound("no such path; see /admin".into()))
         .method_not_allowed_fallback(async || ApiError::Method)
         .with_state(Admin { app, history, now, readers, closing })
-        .layer(from_fn(secure))
         .layer(CatchPanicLayer::custom(move |panic| panicked(&ledger, panic)))
+        .layer(from_fn(secure))
 }
 
 fn dashboard() -> Router<Admin> {
