@@ -133,7 +133,7 @@ async fn who_has_no_key_is_told_so_in_the_protocol_of_the_path() {
     let error = async |path| {
         let reply = keyed.ask(Method::POST, path, None, Some(json!({}))).await;
         assert_eq!(
-            (reply.status, &*reply.headers["x-content-type-options"].to_str().unwrap()),
+            (reply.status, reply.headers["x-content-type-options"].to_str().unwrap()),
             (StatusCode::UNAUTHORIZED, "nosniff")
         );
         reply
