@@ -14,7 +14,7 @@ use crate::error::ApiError;
 use crate::holdout::Holdout;
 use crate::keyring::Keyring;
 use crate::ledger::{Group, Ledger, Offered};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Turned};
 use crate::privacy;
 use crate::store::TeamKey;
 use crate::writer::event::{Content, Judged, Learned, fixed};
@@ -26,6 +26,7 @@ pub(crate) use writers::mean_factors;
 
 mod asked;
 mod import;
+mod now;
 mod writers;
 
 /// Requests worked on at once; more are told to retry, which keeps those that are in within their budget.
@@ -91,6 +92,7 @@ impl App {
         let (answers, stopping) = (Arc::default(), Arc::new(watch::Sender::new(false)));
         let (ledger, holdout) = (Arc::default(), Arc::default());
         let (door, keys, caller) = (Door::default(), Arc::default(), Arc::new(Caller::local()));
+        metrics.serves(&engine.health().bundle, budget);
         Self {
             engine,
             writers,
@@ -155,7 +157,7 @@ impl App {
         let session = self.session(&keystroke);
         let is_open = session.as_ref().is_some_and(|session| self.engine.is_open(session));
         if !is_open && !self.door.admits(session.is_some()) {
-            self.metrics.turned_away();
+            self.metrics.turned_away(Turned::Drafts);
             self.ledger.turned_away(Some(&self.caller.tenant));
             return Err(ApiError::Busy);
         }
@@ -280,7 +282,6 @@ impl App {
             .await;
         let content = Content::Learned(Learned { text, role: lesson.role, losses });
         let seq = self.writers.record(&key, &content, lesson.at, lesson.idempotency_key).await?;
-        self.metrics.learned();
         self.ledger.learned();
         Ok(seq)
     }

@@ -57,6 +57,8 @@ pub enum Command {
     Lsp(Lsp),
     /// Build a bundle from a folder of texts
     Build(build::Args),
+    /// Describe what /metrics says
+    Metrics(Metrics),
 }
 
 /// How logs are written.
@@ -284,6 +286,14 @@ pub struct Lsp {
     /// Models and data, with --embedded.
     #[command(flatten)]
     pub models: Models,
+}
+
+/// `foretype metrics`.
+#[derive(Debug, Args)]
+pub struct Metrics {
+    /// For programs.
+    #[arg(long)]
+    pub json: bool,
 }
 
 fn predictor(name: &str) -> std::result::Result<Predictor, String> {

@@ -125,6 +125,11 @@ impl Door {
         set(&self.0.lag, |lag| lag + (late - lag) * if late > lag { LATER } else { SOONER });
     }
 
+    /// The share of the time that is left for new drafts.
+    pub fn room(&self) -> f32 {
+        (CLOSED - self.busy() - get(&self.0.promised)).max(0.0)
+    }
+
     /// Looks at the threads of this runtime for as long as it is polled.
     pub async fn watch(self) {
         let threads = tokio::runtime::Handle::current().metrics();

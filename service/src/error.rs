@@ -89,6 +89,23 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    /// The codes that clients are told.
+    pub const CODES: [&str; 13] = [
+        "malformed",
+        "unauthorized",
+        "forbidden",
+        "not_found",
+        "method_not_allowed",
+        "upgrade_required",
+        "timeout",
+        "too_large",
+        "unsupported_media_type",
+        "invalid",
+        "busy",
+        "unavailable",
+        "internal",
+    ];
+
     /// A wrong value of `field`.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid { field: field.into(), message: message.into() }

@@ -124,6 +124,11 @@ impl Keyring {
         }
     }
 
+    /// How many keys hold.
+    pub fn count(&self) -> usize {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).by_id.len()
+    }
+
     /// Takes over what was added to the store and what was revoked.
     ///
     /// # Errors

@@ -23,6 +23,7 @@ pub mod ledger;
 pub mod listener;
 pub mod lsp;
 pub mod metrics;
+pub mod panics;
 pub mod predictors;
 pub mod privacy;
 pub mod serve;

@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::door::Door;
 use crate::error::{ApiError, ErrorBody};
 use crate::ledger::Ledger;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Turned};
 
 /// Clients that are being told; more are hung up on.
 const TOLD: usize = 256;
@@ -66,7 +66,7 @@ impl Listener for Public {
                 }
                 return (socket, address);
             }
-            self.metrics.turned_away();
+            self.metrics.turned_away(Turned::Connections);
             self.ledger.turned_away(None);
             if let Ok(permit) = Arc::clone(&self.telling).try_acquire_owned() {
                 tokio::spawn(tell(socket, Arc::clone(&self.answer), permit));

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use foretype::cli::{self, Cli, Command};
 use foretype::config::{self, ConfigError};
-use foretype::{build, keys, lsp, serve, terminal};
+use foretype::{build, keys, lsp, metrics, serve, terminal};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -32,5 +32,6 @@ fn run() -> Result<()> {
         Command::Keys(options) => keys::run(&options.command),
         Command::Lsp(options) => lsp::run(options),
         Command::Build(options) => build::run(options),
+        Command::Metrics(options) => metrics::run(options),
     }
 }

@@ -14,6 +14,7 @@ use crate::cli::{Models, Serve};
 use crate::engine::{self, Engine, Predictor};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
+use crate::panics;
 use crate::server::{self, Listeners};
 use crate::store::{Sqlite, Store};
 use crate::writer::{Settings, Writers};
@@ -42,7 +43,9 @@ pub fn run(serve: &Serve) -> Result<()> {
         let mut app = open_app(&serve.models, settings, Duration::from_millis(serve.budget_ms))?;
         app.shuffle_share = serve.shuffle_share;
         with_keys(serve, &app).await?;
+        panics::count(Arc::clone(&app.metrics));
         app.engine.warm_up().await;
+        app.metrics.started(started.elapsed());
         announce(serve, &listeners, &app, started.elapsed())?;
         server::run(listeners, app, shutdown()).await.context("serving")
     })

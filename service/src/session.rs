@@ -150,10 +150,12 @@ impl Sessions {
 
     /// Whether somebody is typing in it. Asking does not count as using it.
     pub fn is_open(&self, key: &SessionKey) -> bool {
-        self.0.peek(key).is_some_and(|session| {
-            let seen = session.lock().unwrap_or_else(PoisonError::into_inner).seen;
-            seen.is_some_and(|seen| seen.elapsed() < OPEN)
-        })
+        self.0.peek(key).is_some_and(|session| was_seen(&session))
+    }
+
+    /// In how many somebody is typing.
+    pub fn open(&self) -> usize {
+        self.0.iter().filter(|(_, session)| was_seen(session)).count()
     }
 
     /// Remembers that a suggestion is not wanted at its place.
@@ -172,6 +174,11 @@ impl Sessions {
     pub fn forget(&self, tenant: &str, writer: &str) {
         self.0.retain(|key, _| &*key.tenant != tenant || key.writer.as_deref() != Some(writer));
     }
+}
+
+fn was_seen(session: &Mutex<Session>) -> bool {
+    let seen = session.lock().unwrap_or_else(PoisonError::into_inner).seen;
+    seen.is_some_and(|seen| seen.elapsed() < OPEN)
 }
 
 /// Where a suggestion leads: the draft with its first word, hashed. Typing on towards the same word lands at the

@@ -19,6 +19,7 @@ use crate::app::{Answer, App};
 use crate::caller::Scope;
 use crate::engine::Early;
 use crate::error::ApiError;
+use crate::metrics::Turned;
 use crate::wire::{ClientMessage, Edit, FeedbackRequest, Open, Sent, ServerMessage};
 
 /// How long the whole answer is waited for before the fast tier's goes out.
@@ -182,6 +183,9 @@ impl Connection {
                     }
                 }
             };
+            if let Some(ServerMessage::Error { detail, .. }) = &said {
+                self.app.metrics.stream_refused(detail.code);
+            }
             if let Some(said) = said
                 && let Err(end) = send(socket, Message::Text(said.to_text().into())).await
             {
@@ -270,6 +274,7 @@ impl Connection {
         let (app, early, arrived) = (self.app.clone(), self.early.0.clone(), std::time::Instant::now());
         self.current = Some(Box::pin(async move {
             let Ok(_permit) = app.admission.try_acquire() else {
+                app.metrics.turned_away(Turned::Requests);
                 app.ledger.turned_away(Some(&app.caller.tenant));
                 return Some(refusal(Some(seq), None, &ApiError::Busy));
             };

@@ -100,7 +100,7 @@ impl Served {
         let held = async {
             while [self.app.admission.available_permits(), self.app.streams.available_permits()]
                 != self.permits
-                || !self.app.metrics.render(0, 0.0, None).contains("\nforetype_streams_open 0\n")
+                || !self.app.metrics_page().contains("\nforetype_streams_open 0\n")
             {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }

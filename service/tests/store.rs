@@ -278,7 +278,7 @@ async fn conformance(store: &dyn Store) {
     periods_take_the_place_of_the_same_and_old_ones_go(store).await;
     settings_hold_until_they_change(store).await;
     writers_are_listed_by_name(store).await;
-    assert_eq!(store.waiting(), 0, "all that was written is durable");
+    assert_eq!(store.state().waiting, 0, "all that was written is durable");
 }
 
 #[tokio::test]

@@ -101,8 +101,5 @@ async fn ready(State(Admin { app, closing, .. }): State<Admin>) -> impl IntoResp
 }
 
 async fn metrics(State(Admin { app, .. }): State<Admin>) -> impl IntoResponse {
-    (
-        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-        app.metrics.render(app.writers.warm(), app.door.busy(), app.engine.neural()),
-    )
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics_page())
 }

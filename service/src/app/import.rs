@@ -8,6 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{App, Lesson};
 use crate::engine::Effort;
 use crate::error::ApiError;
+use crate::metrics::Turned;
 use crate::writer::WriterId;
 
 /// One import under way.
@@ -34,7 +35,10 @@ pub struct Imported {
 impl App {
     /// Begins an import, if not too many are under way.
     pub fn import(&self, writer: WriterId) -> Result<Import, ApiError> {
-        let permit = self.imports.clone().try_acquire_owned().map_err(|_| ApiError::Busy)?;
+        let Ok(permit) = self.imports.clone().try_acquire_owned() else {
+            self.metrics.turned_away(Turned::Imports);
+            return Err(ApiError::Busy);
+        };
         let (times, told) = (HashMap::new(), Imported::default());
         Ok(Import { app: self.clone(), writer, times, told, _permit: permit })
     }

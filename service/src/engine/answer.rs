@@ -65,6 +65,9 @@ pub enum Status {
 }
 
 impl Status {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Used, Self::Empty, Self::Late, Self::Skipped, Self::Off];
+
     /// The name the API uses.
     pub const fn name(self) -> &'static str {
         match self {
@@ -91,6 +94,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Word, Self::Phrase, Self::Sentence, Self::Snippet];
+
     /// The name the API uses.
     pub const fn name(self) -> &'static str {
         match self {
@@ -188,6 +194,9 @@ pub enum Source {
 }
 
 impl Source {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Models, Self::TypeThrough];
+
     /// The name the API uses.
     pub const fn name(self) -> &'static str {
         match self {
@@ -271,6 +280,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Accepted, Self::Partial, Self::Rejected];
+
     /// The name the API uses.
     pub const fn name(self) -> &'static str {
         match self {

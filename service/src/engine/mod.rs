@@ -35,10 +35,11 @@ pub use shuffle::Shuffle;
 pub(crate) use tables::{Probe, Tables};
 
 pub use crate::ensemble::weights::Losses;
+pub use crate::inference::NeuralState;
 
 use crate::bundle::Bundle;
 use crate::ensemble::weights::Weights;
-use crate::inference::{CacheUse, Counts, Inference};
+use crate::inference::Inference;
 use crate::session::Sessions;
 use crate::writer::{Attention, Blocked, Recent, Shared, Snippets, Unlisted};
 
@@ -111,9 +112,14 @@ impl Engine {
         self.sessions.is_open(session)
     }
 
-    /// What the neural tier did since the start, and what its caches take; `None`: there is none.
-    pub fn neural(&self) -> Option<(Counts, CacheUse)> {
-        self.inference.as_ref().map(|inference| (inference.counts(), inference.cache_use()))
+    /// How many sessions somebody was typing in lately.
+    pub fn open_sessions(&self) -> usize {
+        self.sessions.open()
+    }
+
+    /// How the neural tier does; `None`: there is none.
+    pub fn neural(&self) -> Option<NeuralState> {
+        self.inference.as_ref().map(Inference::state)
     }
 
     /// The threads that run the GPT-2.

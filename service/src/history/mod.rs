@@ -154,9 +154,9 @@ impl History {
     /// All that was counted since the start, by the neural tier too.
     fn totals(&self) -> Totals {
         let mut totals = self.app.ledger.totals();
-        if let Some((counts, _)) = self.app.engine.neural() {
-            totals.set(Count::KvHeld, counts.tokens_held);
-            totals.set(Count::KvRun, counts.tokens_run);
+        if let Some(neural) = self.app.engine.neural() {
+            totals.set(Count::KvHeld, neural.counts.tokens_held);
+            totals.set(Count::KvRun, neural.counts.tokens_run);
         }
         totals
     }

@@ -22,11 +22,11 @@ pub(super) async fn gauges(app: &App) -> Gauges {
     // The system makes these up when they are read, which may take a millisecond with thousands of sockets.
     let system = tokio::task::spawn_blocking(|| (memory_bytes(), open_fds())).await;
     let (memory, fds) = system.unwrap_or((f64::NAN, f64::NAN));
-    let kv_bytes = app.engine.neural().map_or(0, |(_, caches)| caches.bytes);
+    let kv_bytes = app.engine.neural().map_or(0, |neural| neural.caches.bytes);
     Gauge::ALL.map(|gauge| match gauge {
         Gauge::Busy => f64::from(app.door.busy()),
         Gauge::KvBytes => kv_bytes as f64,
-        Gauge::StoreQueue => app.writers.store().waiting() as f64,
+        Gauge::StoreQueue => app.writers.store().state().waiting as f64,
         Gauge::MemoryBytes => memory,
         Gauge::OpenFds => fds,
         Gauge::WritersWarm => app.writers.warm() as f64,

@@ -12,6 +12,7 @@ use axum::response::Response;
 use super::json::{ARRIVAL, BODY_LIMIT};
 use crate::app::App;
 use crate::error::ApiError;
+use crate::metrics::Turned;
 
 /// What tells that a request is not of this machine's own programs and pages. The listener is on loopback, but a page of another
 /// site can reach it through the browser (its origin tells, or, after DNS rebinding, its host name), and a proxy can bring in
@@ -73,6 +74,7 @@ pub(super) async fn admit(
         _ => request,
     };
     let Ok(_permit) = app.admission.try_acquire() else {
+        app.metrics.turned_away(Turned::Requests);
         app.ledger.turned_away(None);
         return Err(ApiError::Busy);
     };

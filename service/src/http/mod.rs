@@ -82,6 +82,7 @@ impl Modify for Keys {
 /// The public side: API, its description, and the page to try it.
 pub fn router(app: App) -> Router {
     let (api, description) = api(app.clone()).split_for_parts();
+    observe::expect(&app, &description);
     let ledger = Arc::clone(&app.ledger);
     Router::new()
         .merge(api)
@@ -89,10 +90,11 @@ pub fn router(app: App) -> Router {
         .merge(page::router())
         .fallback(async || ApiError::NotFound("no such path; see /docs".into()))
         .method_not_allowed_fallback(async || ApiError::Method)
-        .layer(from_fn_with_state(app.clone(), observe::count))
-        .layer(from_fn_with_state(app, guard::loopback))
+        .layer(from_fn_with_state(app.clone(), guard::loopback))
         .layer(CatchPanicLayer::custom(move |panic| panicked(&ledger, panic)))
         .layer(from_fn(spoken::as_spoken))
+        // Outside of these: what was refused and what panicked counts too, with the status that is sent.
+        .layer(from_fn_with_state(app, observe::count))
         .layer(from_fn(secure))
 }
 

@@ -12,6 +12,7 @@ use super::asked::bearer;
 use crate::app::App;
 use crate::caller::Scope;
 use crate::error::{ApiError, ErrorBody};
+use crate::metrics::Turned;
 use crate::stream::{Connection, LONGEST};
 use crate::wire::ServerMessage;
 
@@ -38,7 +39,7 @@ pub(super) async fn stream(
     let upgrade = upgrade.map_err(|_| ApiError::Upgrade)?;
     // Nothing is known of its drafts yet, so that it counts as new.
     if !app.door.admits(false) {
-        app.metrics.turned_away();
+        app.metrics.turned_away(Turned::Drafts);
         app.ledger.turned_away(None);
         return Err(ApiError::Busy);
     }
@@ -48,6 +49,7 @@ pub(super) async fn stream(
         app.caller.may(Scope::Complete)?;
     }
     let Ok(place) = Arc::clone(&app.streams).try_acquire_owned() else {
+        app.metrics.turned_away(Turned::Streams);
         app.ledger.turned_away(Some(&app.caller.tenant));
         return Err(ApiError::Busy);
     };

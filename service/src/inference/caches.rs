@@ -24,6 +24,7 @@ struct State {
     bytes: usize,
     out: Vec<Out>,
     clock: u64,
+    evictions: u64,
 }
 
 struct Kept {
@@ -47,6 +48,10 @@ pub struct CacheUse {
     pub sessions: usize,
     /// Bytes their caches take.
     pub bytes: usize,
+    /// Bytes they may take.
+    pub limit: usize,
+    /// Caches that were dropped to make room, since the start.
+    pub evictions: u64,
 }
 
 impl Caches {
@@ -90,7 +95,8 @@ impl Caches {
     /// What is kept.
     pub(super) fn used(&self) -> CacheUse {
         let state = self.lock();
-        CacheUse { sessions: state.kept.len(), bytes: state.bytes }
+        let State { kept, bytes, evictions, .. } = &*state;
+        CacheUse { sessions: kept.len(), bytes: *bytes, limit: self.bytes, evictions: *evictions }
     }
 
     /// Takes a cache back, at the cost of those unused longest.
@@ -110,6 +116,7 @@ impl Caches {
         {
             evicted.extend(state.remove(&oldest));
         }
+        state.evictions += evicted.len() as u64;
         // Giving memory back is no work for a lock.
         drop(state);
         drop(evicted);

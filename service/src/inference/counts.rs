@@ -19,6 +19,8 @@ pub struct Counts {
     pub expired: u64,
     /// Panics of a thread, each of which took one answer.
     pub panics: u64,
+    /// Runs of ONNX Runtime that failed.
+    pub failures: u64,
     /// Tokens of context that caches held.
     pub tokens_held: u64,
     /// Tokens that went through the network.
@@ -34,6 +36,7 @@ pub(super) struct Tally {
     superseded: AtomicU64,
     expired: AtomicU64,
     panics: AtomicU64,
+    failures: AtomicU64,
     tokens_held: AtomicU64,
     tokens_run: AtomicU64,
 }
@@ -61,6 +64,10 @@ impl Tally {
         count(&self.panics, 1);
     }
 
+    pub(super) fn failed(&self) {
+        count(&self.failures, 1);
+    }
+
     pub(super) fn counts(&self) -> Counts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
@@ -70,6 +77,7 @@ impl Tally {
             superseded: read(&self.superseded),
             expired: read(&self.expired),
             panics: read(&self.panics),
+            failures: read(&self.failures),
             tokens_held: read(&self.tokens_held),
             tokens_run: read(&self.tokens_run),
         }

@@ -22,6 +22,7 @@ use self::caches::Caches;
 use self::cost::{Costs, Shape};
 pub use self::counts::Counts;
 use self::counts::Tally;
+pub use self::queue::QueueUse;
 use self::queue::{Queue, Refused};
 use self::worker::{Job, Worker};
 use crate::engine::{Deadline, SessionKey};
@@ -90,6 +91,17 @@ pub struct Answered {
     pub waited: Duration,
     /// How long a thread worked on it.
     pub worked: Duration,
+}
+
+/// The neural tier as operators see it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct NeuralState {
+    /// What was done and what was not, since the start.
+    pub counts: Counts,
+    /// What KV caches take.
+    pub caches: CacheUse,
+    /// What waits.
+    pub queue: QueueUse,
 }
 
 /// A handle to the threads; they end when the last one is dropped.
@@ -225,8 +237,9 @@ impl Inference {
         self.threads
     }
 
-    /// What KV caches take.
-    pub fn cache_use(&self) -> CacheUse {
-        self.shared.caches.used()
+    /// How it does.
+    pub fn state(&self) -> NeuralState {
+        let Shared { queue, caches, .. } = &*self.shared;
+        NeuralState { counts: self.counts(), caches: caches.used(), queue: queue.used() }
     }
 }

@@ -49,6 +49,19 @@ struct Urgent<J> {
     job: J,
 }
 
+/// How much there is to do, for operators.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct QueueUse {
+    /// Questions that wait.
+    pub questions: usize,
+    /// Other work that waits.
+    pub patient: usize,
+    /// The share of the time that threads answered questions lately.
+    pub busy: f32,
+    /// How many they are.
+    pub threads: usize,
+}
+
 /// Over how long it is looked back at how busy threads were, seconds.
 const LATELY: f32 = 1.0;
 
@@ -150,7 +163,14 @@ impl<J: Job> Queue<J> {
     /// What a question due at `deadline` would wait for, and the share of the time that threads answered questions lately.
     pub(super) fn pressure(&self, deadline: Deadline) -> (Duration, f32) {
         let state = self.lock();
-        (state.ahead(deadline), (state.busy.now() / state.running.len() as f32).min(1.0))
+        (state.ahead(deadline), state.busy())
+    }
+
+    /// How much there is to do.
+    pub(super) fn used(&self) -> QueueUse {
+        let state = self.lock();
+        let (questions, patient, threads) = (state.urgent.len(), state.patient.len(), state.running.len());
+        QueueUse { questions, patient, busy: state.busy(), threads }
     }
 
     /// Whether nothing waits and no thread is at work.
@@ -223,6 +243,11 @@ impl<J: Job> Queue<J> {
 }
 
 impl<J: Job> State<J> {
+    /// The share of the time that threads answered questions lately.
+    fn busy(&self) -> f32 {
+        (self.busy.now() / self.running.len() as f32).min(1.0)
+    }
+
     /// The expected time until a thread is free for a question that is due at `deadline`.
     fn ahead(&self, deadline: Deadline) -> Duration {
         let now = Instant::now();

@@ -170,6 +170,7 @@ impl Worker {
     fn tell_failure(&mut self) {
         if let Some(failure) = self.model.take_failure() {
             tracing::error!(failure, "ONNX Runtime failed; the answer goes on without it");
+            self.shared.tally.failed();
         }
     }
 }

@@ -7,13 +7,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::tally::{Failure, Tally};
 use super::{IDEMPOTENCY_HOURS, StoreError, schema, statements};
 use crate::clock;
 
@@ -41,22 +41,23 @@ enum Job {
 /// The sending side and the thread.
 pub(super) struct Committer {
     queue: SyncSender<Job>,
-    /// Writes that were sent and are not durable yet.
-    waiting: Arc<AtomicUsize>,
+    tally: Arc<Tally>,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Committer {
     /// Starts the thread on a connection that [`schema::migrate`] has seen.
-    pub(super) fn start(path: PathBuf, connection: Connection, on_commit: OnCommit) -> std::io::Result<Self> {
+    pub(super) fn start(
+        path: PathBuf,
+        connection: Connection,
+        on_commit: OnCommit,
+        tally: Arc<Tally>,
+    ) -> std::io::Result<Self> {
         let (queue, jobs) = sync_channel(QUEUE);
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let of_worker = Arc::clone(&waiting);
-        let connection = Some(connection);
-        let worker =
-            Worker { path, connection, on_commit, waiting: of_worker, truncate: false, tidied: None };
+        let (connection, counts) = (Some(connection), Arc::clone(&tally));
+        let worker = Worker { path, connection, on_commit, tally: counts, truncate: false, tidied: None };
         let thread = thread::Builder::new().name("store".into()).spawn(move || worker.run(&jobs))?;
-        Ok(Self { queue, waiting, thread: std::sync::Mutex::new(Some(thread)) })
+        Ok(Self { queue, tally, thread: std::sync::Mutex::new(Some(thread)) })
     }
 
     pub(super) fn write(&self, write: Write) -> Result<(), StoreError> {
@@ -67,18 +68,16 @@ impl Committer {
         self.send(Job::Purge(write))
     }
 
-    /// Writes that were sent and are not durable yet.
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
-    }
-
     fn send(&self, job: Job) -> Result<(), StoreError> {
         // Before the worker can take it away again.
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.tally.queued();
         self.queue.try_send(job).map_err(|error| {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.tally.done(1);
             match error {
-                TrySendError::Full(_) => StoreError::Busy,
+                TrySendError::Full(_) => {
+                    self.tally.failed(Failure::Busy);
+                    StoreError::Busy
+                }
                 TrySendError::Disconnected(_) => StoreError::Unavailable,
             }
         })
@@ -102,7 +101,7 @@ struct Worker {
     /// `None` after a failure, until it opens again.
     connection: Option<Connection>,
     on_commit: OnCommit,
-    waiting: Arc<AtomicUsize>,
+    tally: Arc<Tally>,
     /// Erased bytes may still be in the WAL.
     truncate: bool,
     /// When idempotency keys were last looked through.
@@ -144,11 +143,12 @@ impl Worker {
         }
         let size = writes.len();
         let committed = self.commit(writes, purge);
-        self.waiting.fetch_sub(size, Ordering::Relaxed);
+        self.tally.done(size);
         match committed {
             Ok(acknowledgements) => acknowledgements.into_iter().for_each(|acknowledge| acknowledge()),
             Err(error) => {
                 tracing::error!(%error, "a write failed; everyone waiting for it is told, and the database is reopened");
+                self.tally.failed(Failure::of(&error));
                 self.connection = None;
             }
         }
@@ -191,7 +191,10 @@ impl Worker {
         };
         match work() {
             Ok(busy) => self.truncate &= busy != 0,
-            Err(error) => tracing::warn!(%error, "housekeeping of the store failed; it is tried again"),
+            Err(error) => {
+                tracing::warn!(%error, "housekeeping of the store failed; it is tried again");
+                self.tally.failed(Failure::of(&error));
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::caller::Caller;
 pub use commit::OnCommit;
 pub use keys::Keys;
 pub use sqlite::{OpenError, Sqlite};
+pub use tally::{Failure, StoreState};
 
 mod commit;
 mod keys;
@@ -19,6 +20,7 @@ mod operators;
 mod schema;
 mod sqlite;
 mod statements;
+mod tally;
 mod teams;
 
 /// How many of a writer's newest events stay for export and rebuilding; of older ones only the snapshot remains.
@@ -283,8 +285,8 @@ pub trait Store: Send + Sync + 'static {
     /// Decides something.
     fn set<'a>(&'a self, name: &'a str, value: String) -> Answer<'a, ()>;
 
-    /// Writes that are not durable yet.
-    fn waiting(&self) -> usize;
+    /// What waits and what failed.
+    fn state(&self) -> StoreState;
 
     /// Finishes what was accepted and closes the files; later calls are [`StoreError::Unavailable`].
     fn close(&self) -> Answer<'_, ()>;

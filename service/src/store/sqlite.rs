@@ -11,9 +11,10 @@ use tokio::sync::oneshot;
 
 use super::commit::{Committer, OnCommit, Write};
 use super::schema::{self, SchemaError};
+use super::tally::{Failure, Tally};
 use super::{
     Answer, Appended, Event, EventKind, ListedWriter, NewEvent, Period, Rewrite, Snapshot, Store, StoreError,
-    Stored, StoredKey, TeamKey, TeamPage, Usage, WriterKey, keys, operators, statements, teams,
+    StoreState, Stored, StoredKey, TeamKey, TeamPage, Usage, WriterKey, keys, operators, statements, teams,
 };
 use crate::clock;
 
@@ -61,6 +62,7 @@ struct Shared {
     readers: Mutex<Vec<Connection>>,
     /// Who ever listed words that are not to be shown.
     blocking: Blocking,
+    tally: Arc<Tally>,
     /// Held while the engine lives, so that two processes never write the same folder.
     _lock: Option<File>,
 }
@@ -83,8 +85,9 @@ impl Sqlite {
         let mut connection = Connection::open(&file).map_err(|error| broken(error.into()))?;
         schema::migrate(&mut connection).map_err(broken)?;
         let who = statements::who_blocks(&connection).map_err(|error| broken(error.into()))?;
-        let committer = Committer::start(file.clone(), connection, on_commit).map_err(unwritable)?;
-        let store = Self::over(file, Some(committer), Some(lock));
+        let tally = Arc::<Tally>::default();
+        let committer = Committer::start(file.clone(), connection, on_commit, Arc::clone(&tally));
+        let store = Self::over(file, Some(committer.map_err(unwritable)?), tally, Some(lock));
         who.iter().for_each(|key| store.shared.blocking.add(key));
         Ok(store)
     }
@@ -93,13 +96,13 @@ impl Sqlite {
     /// [`StoreError::Unavailable`].
     pub fn open_to_read(folder: &Path) -> Option<Self> {
         let file = database(folder);
-        file.exists().then(|| Self::over(file, None, None))
+        file.exists().then(|| Self::over(file, None, Arc::default(), None))
     }
 
-    fn over(file: PathBuf, committer: Option<Committer>, lock: Option<File>) -> Self {
+    fn over(file: PathBuf, committer: Option<Committer>, tally: Arc<Tally>, lock: Option<File>) -> Self {
         let readers = Mutex::new(Vec::new());
         let blocking = Blocking::default();
-        Self { shared: Arc::new(Shared { file, committer, readers, blocking, _lock: lock }) }
+        Self { shared: Arc::new(Shared { file, committer, readers, blocking, tally, _lock: lock }) }
     }
 
     /// Runs `query` on a reading connection, off the async threads.
@@ -114,10 +117,13 @@ impl Sqlite {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 tracing::error!(%error, "a read from the store failed");
+                self.shared.tally.failed(Failure::of(&error));
                 Err(StoreError::Unavailable)
             }
-            Err(error) => {
-                tracing::error!(%error, "a read from the store panicked");
+            // The error has the panic's message, which may hold text.
+            Err(_) => {
+                tracing::error!("a read from the store panicked");
+                self.shared.tally.failed(Failure::Other);
                 Err(StoreError::Unavailable)
             }
         }
@@ -289,8 +295,10 @@ impl Store for Sqlite {
         Box::pin(self.write(false, move |connection| operators::set(connection, &name, &value)))
     }
 
-    fn waiting(&self) -> usize {
-        self.shared.committer.as_ref().map_or(0, Committer::waiting)
+    fn state(&self) -> StoreState {
+        let bytes = |file: &Path| std::fs::metadata(file).map_or(0, |file| file.len());
+        let (database, wal) = (&self.shared.file, self.shared.file.with_extension("sqlite3-wal"));
+        StoreState { database_bytes: bytes(database), wal_bytes: bytes(&wal), ..self.shared.tally.state() }
     }
 
     fn close(&self) -> Answer<'_, ()> {

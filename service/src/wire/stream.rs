@@ -101,6 +101,9 @@ impl ClientMessage {
         }
     }
 
+    /// The names of all.
+    pub const NAMES: [&str; 4] = ["open", "edit", "outcome", "learn"];
+
     /// The name it has on the wire.
     pub fn name(&self) -> &'static str {
         match self {

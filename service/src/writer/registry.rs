@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::event::Content;
 use super::state::WriterState;
+use super::tally::{Tally, WritersState};
 use super::teams::Teams;
 use super::warm::Writer;
 use crate::engine::{Deadline, Engine, Memory};
@@ -49,6 +50,7 @@ pub struct Writers {
     settings: Settings,
     /// Counts requests: the clock of least-recently-used.
     requests: AtomicU64,
+    tally: Tally,
     /// Held by the one task that evicts.
     tidying: Mutex<()>,
 }
@@ -56,10 +58,10 @@ pub struct Writers {
 impl Writers {
     /// Over `store`; new ones start from what `engine` says.
     pub fn new(store: Arc<dyn Store>, settings: Settings, engine: Arc<Engine>) -> Arc<Self> {
-        let (requests, tidying) = (AtomicU64::new(0), Mutex::new(()));
+        let (requests, tally, tidying) = (AtomicU64::new(0), Tally::default(), Mutex::new(()));
         let (of_teams, needed) = (Arc::clone(&engine), settings.team_writers);
         let teams = Teams::new(Arc::clone(&store), Box::new(move || of_teams.new_team(needed)));
-        Arc::new(Self { store, engine, teams, warm: DashMap::new(), settings, requests, tidying })
+        Arc::new(Self { store, engine, teams, warm: DashMap::new(), settings, requests, tally, tidying })
     }
 
     /// Their teams.
@@ -80,6 +82,12 @@ impl Writers {
     /// Whether a writer is in memory.
     pub fn is_warm(&self, key: &WriterKey) -> bool {
         self.warm.get(key).is_some_and(|slot| slot.initialized())
+    }
+
+    /// Who is in memory, and what was learned.
+    pub fn state(&self) -> WritersState {
+        let bytes = self.loaded().iter().map(|writer| writer.bytes()).sum();
+        WritersState { warm: self.warm(), bytes, teams: self.teams.warm(), ..self.tally.state() }
     }
 
     /// The writer, loaded if need be. A writer without events exists too: empty, and only in memory.
@@ -124,7 +132,8 @@ impl Writers {
         let (writers, key) = (Arc::clone(self), key.clone());
         let task = tokio::spawn(async move { writers.append(&key, event).await });
         task.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "a learn task failed");
+            // The error has the panic's message, which may hold text.
+            tracing::error!(panicked = error.is_panic(), "a learn task failed");
             Err(StoreError::Unavailable)
         })
     }
@@ -193,6 +202,9 @@ impl Writers {
                 }
                 Err(StoreError::Busy) => return Err(StoreError::Busy),
             };
+            if learned {
+                self.tally.learned(appended.fresh);
+            }
             let current = !appended.fresh || writer.accept(appended, event);
             if !current || !writer.reached(appended.seq, TURN).await {
                 self.forget(&writer);
@@ -211,6 +223,7 @@ impl Writers {
         let Some(mut stored) = self.store.load(key).await? else {
             return Ok(Arc::new(Writer::new(key.clone(), None, None, blank, 0)));
         };
+        self.tally.loaded();
         let team = stored.team.take().map(|team| TeamKey { tenant: Arc::clone(&key.tenant), team });
         let restore = |snapshot| WriterState::restore(snapshot, self.engine.new_memory());
         let restored = stored.snapshot.as_ref().and_then(restore);
@@ -298,6 +311,7 @@ impl Writers {
                 evicted += 1;
             }
         }
+        self.tally.evicted(evicted);
         evicted
     }
 
