@@ -18,7 +18,7 @@ build: ## compile the release binary and fetch ONNX Runtime's library
 run: build ## build, then serve on http://127.0.0.1:8080 (ARGS="…" for options)
 	target/release/foretype serve $(ARGS)
 
-test: ## the gate: format, lints, tests, documentation, licences, Python, JavaScript, clients, browser
+test: ## the gate: format, lints, tests, documentation, licences, Python, JavaScript, clients, browser, alerts
 	@$(PYTHON) tools/gate.py
 
 # The environment of models/train, torch included; made anew when its requirements change.

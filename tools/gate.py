@@ -150,6 +150,14 @@ def clients() -> None:
     run("node", "--test", *tracked("tests/clients/*.test.mjs"))
 
 
+def monitoring() -> None:
+    missing = [name for name in ("promtool", "prometheus") if shutil.which(name) is None]
+    if missing:
+        raise Skip(f"{' and '.join(missing)} not installed (on Debian: apt install prometheus)")
+    run("cargo", "build", "--quiet", "--package", "foretype")
+    run(sys.executable, "tools/monitoring.py")
+
+
 CHECKS: list[tuple[str, Callable[[], None]]] = [
     ("Rust format", rust_format),
     ("ONNX Runtime library", runtime),
@@ -161,6 +169,7 @@ CHECKS: list[tuple[str, Callable[[], None]]] = [
     ("JavaScript", javascript),
     ("clients", clients),
     ("browser", browser),
+    ("monitoring", monitoring),
     ("dependencies", dependencies),
 ]
 
