@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
+use axum::http::HeaderMap;
 use tokio::sync::{Semaphore, watch};
 
 use crate::answers::{AnswerId, Answers, Given};
@@ -17,6 +18,7 @@ use crate::ledger::{Group, Ledger, Offered};
 use crate::metrics::{Metrics, Turned};
 use crate::privacy;
 use crate::store::TeamKey;
+use crate::traces::{Trace, Traces};
 use crate::writer::event::{Content, Judged, Learned, fixed};
 use crate::writer::{Team, Writer, WriterId, Writers};
 
@@ -65,6 +67,10 @@ pub struct App {
     pub keys: Arc<Keyring>,
     /// Who asks.
     pub caller: Arc<Caller>,
+    /// Traces some requests; `None`: none.
+    pub traces: Option<Arc<Traces>>,
+    /// The trace of the request at hand, if it has one.
+    pub trace: Option<Arc<Trace>>,
     /// The budget of a request that names none.
     pub budget: Duration,
     /// The share of lists that are shuffled below the first place, 0 to 1.
@@ -106,6 +112,8 @@ impl App {
             door,
             keys,
             caller,
+            traces: None,
+            trace: None,
             budget,
             shuffle_share: 0.0,
             stopping,
@@ -115,6 +123,22 @@ impl App {
     /// The same for another caller.
     pub fn asked_by(&self, caller: Arc<Caller>) -> Self {
         Self { caller, ..self.clone() }
+    }
+
+    /// The same for a request that may be traced.
+    pub fn traced(&self, trace: Option<Arc<Trace>>) -> Self {
+        Self { trace, ..self.clone() }
+    }
+
+    /// Begins the trace of a request, if it is to be traced.
+    pub fn begin_trace(&self, headers: Option<&HeaderMap>) -> Option<Arc<Trace>> {
+        self.traces.as_ref()?.begin(headers)
+    }
+
+    fn stage(&self, name: &'static str, from: Instant) {
+        if let Some(trace) = &self.trace {
+            trace.stage(name, from);
+        }
     }
 
     /// Tells open connections to end.
@@ -196,6 +220,9 @@ impl App {
         self.door.answered();
         self.metrics.answered(&answer.completion, answer.elapsed, budget);
         self.ledger.answered(&answer.completion, answer.elapsed, budget, &self.caller.tenant);
+        if let Some(trace) = &self.trace {
+            trace.answered(&answer.completion, answer.elapsed > budget);
+        }
         Ok(answer)
     }
 
@@ -276,12 +303,16 @@ impl App {
         let memory = writer.memory();
         drop(writer);
         // Before it is learned: what each predictor would have thought of it is what the weights learn from.
+        let began = Instant::now();
         let losses = self
             .engine
             .losses(&text, lesson.role, &lesson.context, Some(&memory), team.as_deref(), effort)
             .await;
-        let content = Content::Learned(Learned { text, role: lesson.role, losses });
+        self.stage("losses", began);
+        let (content, began) =
+            (Content::Learned(Learned { text, role: lesson.role, losses }), Instant::now());
         let seq = self.writers.record(&key, &content, lesson.at, lesson.idempotency_key).await?;
+        self.stage("store", began);
         self.ledger.learned();
         Ok(seq)
     }

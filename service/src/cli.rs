@@ -118,6 +118,21 @@ pub struct Serve {
     #[arg(long, env = "FORETYPE_SHUFFLE_SHARE", value_name = "SHARE", default_value_t = 0.0)]
     #[arg(value_parser = share, help_heading = "Limits")]
     pub shuffle_share: f32,
+
+    /// Where traces go: a collector of OpenTelemetry on this machine, such as http://127.0.0.1:4318 (OTLP over HTTP). Default:
+    /// OTEL_EXPORTER_OTLP_ENDPOINT, or nowhere. They say what took how long, never what was typed or by whom.
+    #[arg(long, env = "FORETYPE_TRACE_ENDPOINT", value_name = "URL", help_heading = "Traces")]
+    pub trace_endpoint: Option<String>,
+
+    /// The share of requests that are traced, 0 to 1. Those whose client traces them are in any case.
+    #[arg(long, env = "FORETYPE_TRACE_SHARE", value_name = "SHARE", default_value_t = 0.01)]
+    #[arg(value_parser = of_all, help_heading = "Traces")]
+    pub trace_share: f64,
+}
+
+fn of_all(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "must be between 0 and 1".to_owned())
 }
 
 /// Below a hundredth a single look would count for more than all others.

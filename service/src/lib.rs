@@ -32,5 +32,6 @@ pub mod session;
 pub mod store;
 pub mod stream;
 pub mod terminal;
+pub mod traces;
 pub mod wire;
 pub mod writer;

@@ -17,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::panics;
 use crate::server::{self, Listeners};
 use crate::store::{Sqlite, Store};
+use crate::traces::Traces;
 use crate::writer::{Settings, Writers};
 
 /// Runs until SIGTERM or Ctrl+C.
@@ -42,6 +43,7 @@ pub fn run(serve: &Serve) -> Result<()> {
         };
         let mut app = open_app(&serve.models, settings, Duration::from_millis(serve.budget_ms))?;
         app.shuffle_share = serve.shuffle_share;
+        app.traces = Traces::open(serve.trace_endpoint.as_deref(), serve.trace_share)?.map(Arc::new);
         with_keys(serve, &app).await?;
         panics::count(Arc::clone(&app.metrics));
         app.engine.warm_up().await;

@@ -61,6 +61,10 @@ pub async fn run(listeners: Listeners, app: App, shutdown: impl Future<Output = 
         tracing::warn!("some snapshots were not written in time; the next start folds events instead");
     }
     history.close().await;
+    if let Some(traces) = app.traces.clone() {
+        // It blocks, and what it sends goes over this runtime.
+        drop(tokio::task::spawn_blocking(move || traces.shutdown()).await);
+    }
     app.writers.store().close().await.map_err(io::Error::other)
 }
 

@@ -271,7 +271,8 @@ impl Connection {
         }
         let keystroke = self.opened()?.keystroke(edit)?;
         self.seq = Some(seq);
-        let (app, early, arrived) = (self.app.clone(), self.early.0.clone(), std::time::Instant::now());
+        let app = self.app.traced(self.app.begin_trace(None));
+        let (early, arrived) = (self.early.0.clone(), std::time::Instant::now());
         self.current = Some(Box::pin(async move {
             let Ok(_permit) = app.admission.try_acquire() else {
                 app.metrics.turned_away(Turned::Requests);
@@ -281,7 +282,11 @@ impl Connection {
             // If the one before was not read yet, this one is not missed either: the whole answer follows.
             let mut hear = |answer| drop(early.try_send((seq, answer)));
             let early = Early { after: PATIENCE, hear: &mut hear };
-            Some(match app.complete_in_stages(keystroke, arrived, Some(early)).await {
+            let answer = app.complete_in_stages(keystroke, arrived, Some(early)).await;
+            if let Some(trace) = &app.trace {
+                trace.finish_edit(answer.as_ref().is_err_and(ApiError::is_ours));
+            }
+            Some(match answer {
                 Ok(answer) => ServerMessage::suggestions(seq, true, answer),
                 Err(error) => refusal(Some(seq), None, &error),
             })

@@ -1,6 +1,6 @@
 //! The answer to one keystroke: suggestions or a typed silence, and what became of every predictor.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::request::SessionKey;
 use crate::writer::SLOTS;
@@ -217,8 +217,12 @@ pub struct Completion {
     pub source: Source,
     /// One entry for every predictor, enabled or not.
     pub predictors: [(Predictor, Status); Predictor::ALL.len()],
-    /// What the fast tier took.
+    /// When the engine was asked.
+    pub began: Instant,
+    /// What the fast tier took, the decision included.
     pub fast: Duration,
+    /// What mixture, ranking and filters took; zero where nothing was decided anew.
+    pub decided: Duration,
     /// What the neural tier did; `None`: it is not there, or was not asked.
     pub neural: Option<Neural>,
     /// The explanation, when asked for.

@@ -51,7 +51,7 @@ impl Engine {
         let place = Place::new(&normal, &turns, &request);
         if let Some(reason) = silence::before(&place.cut, &request) {
             self.see(&request);
-            return self.silent(reason, &request, started.elapsed());
+            return self.silent(reason, &request, started);
         }
         self.pass(&request);
         let mut tables = self.fast(&place, &request);
@@ -83,7 +83,9 @@ impl Engine {
         let deciding = Instant::now();
         let (mut completion, offers, expected) = self.decide(&request, &place, &tables, statuses);
         // What an answer takes without the neural tier: its tables, and the decision.
-        completion.fast = fast + deciding.elapsed();
+        completion.decided = deciding.elapsed();
+        completion.fast = fast + completion.decided;
+        completion.began = started;
         completion.neural = neural;
         if let Some(debug) = &mut completion.debug {
             let ms = |duration: Duration| json!(duration.as_secs_f64() * 1e3);
@@ -179,7 +181,9 @@ impl Engine {
             silence,
             source: Source::Models,
             predictors: std::array::from_fn(|m| (Predictor::ALL[m], statuses[m])),
+            began: Instant::now(),
             fast: Duration::ZERO,
+            decided: Duration::ZERO,
             neural: None,
             debug: request.debug.then(|| explain(tables, &ranked)),
             record,
@@ -257,14 +261,16 @@ impl Engine {
         self.sessions.with(key, |session| session.shown = shown);
     }
 
-    fn silent(&self, reason: Silence, request: &Request, fast: Duration) -> Completion {
+    fn silent(&self, reason: Silence, request: &Request, began: Instant) -> Completion {
         let status = |p| if self.is_enabled(p) { Status::Skipped } else { Status::Off };
         Completion {
             suggestions: Vec::new(),
             silence: Some(reason),
             source: Source::Models,
             predictors: Predictor::ALL.map(|p| (p, status(p))),
-            fast,
+            began,
+            fast: began.elapsed(),
+            decided: Duration::ZERO,
             neural: None,
             debug: None,
             record: Record { session: request.session.clone(), landings: Vec::new(), looks: Vec::new() },

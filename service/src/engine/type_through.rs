@@ -1,6 +1,6 @@
 //! The writer typed what the last suggestion said: its rest stays. People hate flicker.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use foretype_markov::segment::Cut;
 use serde_json::json;
@@ -81,7 +81,9 @@ impl Engine {
                 let asked = Predictor::ALL[m] != Predictor::Gpt2 || statuses[m] == Status::Off;
                 (Predictor::ALL[m], if asked { statuses[m] } else { Status::Skipped })
             }),
+            began: started,
             fast: started.elapsed(),
+            decided: Duration::ZERO,
             neural: None,
             debug: request.debug.then(|| json!({ "fast_ms": started.elapsed().as_secs_f64() * 1e3 })),
             record: Record { session: request.session.clone(), landings, looks },

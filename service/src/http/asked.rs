@@ -11,6 +11,7 @@ use axum::response::Response;
 use crate::app::App;
 use crate::caller::{Caller, Scope};
 use crate::error::ApiError;
+use crate::traces::Trace;
 
 /// The service, asked by whoever [`authorise`] let in.
 pub(super) struct Asked(pub(super) App);
@@ -23,7 +24,8 @@ impl FromRequestParts<App> for Asked {
         if caller.is_none() {
             tracing::error!("a path of the API is not behind its check for keys");
         }
-        caller.map(|caller| Self(app.asked_by(caller))).ok_or(ApiError::Internal)
+        let trace = parts.extensions.get::<Arc<Trace>>().cloned();
+        caller.map(|caller| Self(app.asked_by(caller).traced(trace))).ok_or(ApiError::Internal)
     }
 }
 

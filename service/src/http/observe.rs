@@ -1,6 +1,7 @@
 //! Counting and logging of requests, in one place. Neither paths nor bodies are logged: they hold names and text.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -27,13 +28,21 @@ pub(super) fn expect(app: &App, description: &OpenApi) {
 }
 
 /// Counts the request by the pattern of its route.
-pub(super) async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(super) async fn count(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
+    let trace = app.begin_trace(Some(request.headers()));
+    if let Some(trace) = &trace {
+        request.extensions_mut().insert(Arc::clone(trace));
+    }
+    let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let response = next.run(request).await;
     let route = route.as_ref().map_or("other", MatchedPath::as_str);
     let status = response.status();
     app.metrics.requested(route, status.as_u16());
+    if let Some(trace) = trace {
+        trace.finish_request(&method, route, status.as_u16());
+    }
     tracing::debug!(route, status = status.as_u16(), took = ?started.elapsed(), "request");
     response
 }

@@ -44,7 +44,7 @@ families! {
             "Tokens of context that KV caches held, and tokens that were run.",
         )
         .by(&[TOKENS])
-        .reading("`held` is far above `run` as long as caches survive from key to key.");
+        .reading("`held` in their sum is the hit rate: it falls when caches do not survive from key to key.");
         kv_bytes: IntGauge = family("foretype_kv_bytes", Unit::Bytes, "Memory that KV caches take.")
             .reading("Against `foretype_kv_limit_bytes`.");
         kv_limit: IntGauge =
