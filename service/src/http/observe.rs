@@ -48,7 +48,6 @@ pub(super) async fn count(State(app): State<App>, mut request: Request, next: Ne
 }
 
 /// A bug of ours costs one request, not the service.
-#[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
 pub(crate) fn panicked(ledger: &Ledger, _panic: Box<dyn Any + Send>) -> Response {
     ledger.failed();
     // Its message may quote what was typed; `panics` logs the place.

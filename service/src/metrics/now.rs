@@ -1,5 +1,7 @@
 //! What others know at the moment of a scrape.
 
+use std::time::Duration;
+
 use prometheus::{IntCounter, IntGauge};
 
 use super::Metrics;
@@ -14,6 +16,8 @@ pub struct Now {
     pub busy: f32,
     /// See `foretype_door_room_ratio`.
     pub door: f32,
+    /// See `foretype_lag_seconds`.
+    pub lag: Duration,
     /// Requests and keystrokes being worked on.
     pub in_flight: usize,
     /// Drafts that were typed in lately.
@@ -35,6 +39,7 @@ impl Metrics {
         let traffic = &self.traffic;
         traffic.busy.set(f64::from(now.busy));
         traffic.door.set(f64::from(now.door));
+        traffic.lag.set(now.lag.as_secs_f64());
         set(&traffic.in_flight, now.in_flight);
         set(&traffic.sessions, now.sessions);
         set(&traffic.keys, now.keys);

@@ -26,6 +26,8 @@ families! {
         .reading("Above 0.85 no new draft is let in: more cores, or another machine.");
         door: Gauge = family("foretype_door_room_ratio", Unit::Ratio, "Share of the threads' time that is left for new drafts.")
             .reading("At 0 they are turned away; open ones go on. A draft takes some thousandths.");
+        lag: Gauge = family("foretype_lag_seconds", Unit::Seconds, "How late threads come to what is ready, lately.")
+            .reading("Every answer is so much later. Above a millisecond others take the cores, or there are too few.");
         sessions: IntGauge =
             family("foretype_sessions_open", Unit::Of("sessions"), "Drafts that were typed in within 30 seconds.")
                 .reading("How many people type.");
