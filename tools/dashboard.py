@@ -36,6 +36,10 @@ GLANCE = [
     ("Fast tier, p99", "s", "histogram_quantile(0.99, sum by (le) (rate(foretype_fast_tier_seconds_bucket{S}[R])))", (0.00075, 0.001)),
     ("Answers with the GPT-2", "percentunit", 'sum(rate(foretype_predictors_total{S,predictor="gpt2",status="used"}[R])) / sum(rate(foretype_sources_total{S,source="models"}[R]))', None),
     ("Suggestions taken", "percentunit", 'sum(rate(foretype_outcomes_total{S,outcome=~"accepted|partial"}[1h])) / sum(rate(foretype_suggestions_total{S}[1h]))', None),
+    ("Keystrokes saved", "percentunit", "sum(rate(foretype_saved_keystrokes_total{S}[1h])) / sum(rate(foretype_sent_characters_total{S}[1h]))", None),
+    ("Characters a minute", "short", '60 * sum(rate(foretype_typed_characters_total{S,group="others"}[1h])) / sum(rate(foretype_typing_seconds_total{S,group="others"}[1h]))', None),
+    ("Memory", "bytes", "sum(process_resident_memory_bytes{S})", None),
+    ("Cores in use", "short", "sum(rate(process_cpu_seconds_total{S}[R]))", None),
     ("Drafts open", "short", "sum(foretype_sessions_open{S})", None),
     ("Alerts that fire", "short", 'count(ALERTS{alertname=~"Foretype.+",alertstate="firing"}) or vector(0)', (0.5, 1)),
 ]  # fmt: skip
@@ -134,10 +138,12 @@ def panels(metrics: list[Metric]) -> Iterator[Panel]:
     unknown = (BESIDE.keys() | BESIDE.values()) - names
     if unknown:
         sys.exit(f"BESIDE names metrics that are not in the list: {', '.join(sorted(unknown))}")
-    width = COLUMNS // len(GLANCE)
+    per_row = 6
+    width = COLUMNS // per_row
     for at, chosen in enumerate(GLANCE):
-        yield glance(*chosen) | {"gridPos": {"x": at * width, "y": 0, "w": width, "h": 4}}
-    y = 4
+        row, column = divmod(at, per_row)
+        yield glance(*chosen) | {"gridPos": {"x": column * width, "y": row * 4, "w": width, "h": 4}}
+    y = -(-len(GLANCE) // per_row) * 4
     for group in dict.fromkeys(metric["group"] for metric in metrics):
         yield {"type": "row", "title": group, "collapsed": False, "panels": [], "gridPos": {"x": 0, "y": y, "w": COLUMNS, "h": 1}}
         y += 1

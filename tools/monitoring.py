@@ -123,7 +123,7 @@ def addresses(service: subprocess.Popen[str]) -> tuple[str, str]:
     """Where the service says that it is, and where its operators' side is."""
     found: list[str] = []
     for line in service.stdout or []:
-        found += re.findall(r"http://\S+", line)
+        found += re.findall(r"http://[^/\s]+", line)
         if "API" in line:
             return found[0], found[1]
     fail("the service did not start; target/monitoring/service.log says why")

@@ -42,6 +42,10 @@ async fn what_happened_is_counted_and_who_it_was_is_not_told() {
         ("foretype_outcomes_total{outcome=\"accepted\"}", 1.0),
         ("foretype_learned_total{result=\"stored\"}", 1.0),
         ("foretype_learned_total{result=\"known\"}", 1.0),
+        // Three characters with one key.
+        ("foretype_saved_keystrokes_total{predictor=\"domain\"}", 2.0),
+        ("foretype_sent_characters_total", 2.0 * "The zorbex is calibrated.".len() as f64),
+        ("foretype_typing_seconds_total{group=\"held_out\"}", 0.0),
         ("foretype_sessions_open", 1.0),
         ("foretype_writers_warm", 1.0),
         ("foretype_requests_total{route=\"/v1/writers/{writer}\",status=\"200\"}", 1.0),

@@ -13,6 +13,7 @@ impl App {
         Now {
             busy: self.door.busy(),
             door: self.door.room(),
+            totals: self.ledger.totals(),
             lag: self.door.lag(),
             in_flight: CONCURRENCY.saturating_sub(self.admission.available_permits()),
             sessions: self.engine.open_sessions(),

@@ -16,7 +16,7 @@ pub const PROPOSERS: [Predictor; Predictor::ALL.len() + 1] = {
 };
 
 /// What becomes of suggestions.
-pub const OUTCOMES: [Outcome; 3] = [Outcome::Accepted, Outcome::Partial, Outcome::Rejected];
+pub const OUTCOMES: [Outcome; 3] = Outcome::ALL;
 
 /// What becomes of predictors and is counted.
 const STATUSES: [Status; 3] = [Status::Used, Status::Late, Status::Skipped];
@@ -31,9 +31,11 @@ pub enum Group {
 }
 
 impl Group {
-    const ALL: [Self; 2] = [Self::Others, Self::HeldOut];
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Others, Self::HeldOut];
 
-    const fn name(self) -> &'static str {
+    /// The name counts have.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Others => "others",
             Self::HeldOut => "held_out",

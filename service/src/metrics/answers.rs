@@ -1,9 +1,9 @@
 //! How keystrokes are answered, and what becomes of it.
 
-use prometheus::{Histogram, IntCounter, IntCounterVec};
+use prometheus::{CounterVec, Histogram, IntCounter, IntCounterVec};
 
 use super::family::{Counts, Family, Unit, families, family, register};
-use super::labels::{KIND, MEMBER, OUTCOME, PROPOSER, SILENCE, SOURCE, STATUS};
+use super::labels::{GROUP, KIND, MEMBER, OUTCOME, PROPOSER, SILENCE, SOURCE, STATUS};
 use super::seconds;
 
 families! {
@@ -43,6 +43,21 @@ families! {
             family("foretype_predictors_total", Unit::Of("answers"), "What became of each predictor in each answer.")
                 .by(&[MEMBER, STATUS])
                 .reading("`gpt2` `used` against `skipped` and `late`: how much of the GPT-2 the load leaves. It goes first.");
+        saved: IntCounterVec =
+            family("foretype_saved_keystrokes_total", Unit::Of("keystrokes"), "Characters that were taken, less the keys pressed for it.")
+                .by(&[PROPOSER])
+                .reading("Against `foretype_sent_characters_total`: the share of typing that was saved. What all of this is for.");
+        sent: IntCounter =
+            family("foretype_sent_characters_total", Unit::Of("characters"), "Characters in messages that were sent to be learned.")
+                .reading("How much is written. 0: no client sends messages, and nothing is learned.");
+        appeared: IntCounterVec =
+            family("foretype_typed_characters_total", Unit::Of("characters"), "Characters that appeared in drafts with a session, inserted ones included.")
+                .by(&[GROUP])
+                .reading("Over `foretype_typing_seconds_total`: how fast people write with suggestions, and held out from them.");
+        typing: CounterVec =
+            family("foretype_typing_seconds_total", Unit::Seconds, "Time that people spent typing, pauses of more than five seconds left out.")
+                .by(&[GROUP])
+                .reading("As above.");
         outcomes: IntCounterVec = family("foretype_outcomes_total", Unit::Of("outcomes"), "What became of suggestions.")
             .by(&[OUTCOME])
             .reading("`accepted` and `partial` against suggestions shown is the acceptance rate; it falls with whatever goes wrong.");

@@ -2,8 +2,8 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Counter, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry,
+    Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
 };
 
 /// One metric: a name with its labels, and what it is for.
@@ -155,6 +155,18 @@ impl Counts for Counter {
 
     fn new(family: &Family) -> prometheus::Result<Self> {
         Self::with_opts(family.options())
+    }
+}
+
+impl Counts for CounterVec {
+    const KIND: Kind = Kind::Counter;
+
+    fn new(family: &Family) -> prometheus::Result<Self> {
+        let counters = Self::new(family.options(), &family.label_names())?;
+        for values in family.series() {
+            counters.get_metric_with_label_values(&values)?;
+        }
+        Ok(counters)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::family::{Label, Values};
 use crate::engine::{Kind, Outcome, Predictor, Silence, Source, Status};
 use crate::error::ApiError;
+use crate::ledger::{Group, PROPOSERS};
 use crate::store::Failure;
 use crate::stream::End;
 use crate::wire::ClientMessage;
@@ -18,13 +19,13 @@ const fn described(name: &'static str, values: &'static str) -> Label {
 /// Members of the mixture.
 pub(super) const MEMBER: Label = these("predictor", || Predictor::ALL.map(Predictor::name).to_vec());
 /// Members, and who else proposes.
-pub(super) const PROPOSER: Label = these("predictor", || {
-    Predictor::ALL.into_iter().chain([Predictor::Snippet]).map(Predictor::name).collect()
-});
+pub(super) const PROPOSER: Label = these("predictor", || PROPOSERS.map(Predictor::name).to_vec());
 pub(super) const STATUS: Label = these("status", || Status::ALL.map(Status::name).to_vec());
 pub(super) const KIND: Label = these("kind", || Kind::ALL.map(Kind::name).to_vec());
 pub(super) const SILENCE: Label = these("reason", || Silence::ALL.map(Silence::name).to_vec());
 pub(super) const SOURCE: Label = these("source", || Source::ALL.map(Source::name).to_vec());
+/// Sessions that are shown suggestions, and those that are held out.
+pub(super) const GROUP: Label = these("group", || Group::ALL.map(Group::name).to_vec());
 pub(super) const OUTCOME: Label = these("outcome", || Outcome::ALL.map(Outcome::name).to_vec());
 
 /// What became of a question to the neural tier.

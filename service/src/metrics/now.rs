@@ -6,6 +6,7 @@ use prometheus::{IntCounter, IntGauge};
 
 use super::Metrics;
 use crate::engine::NeuralState;
+use crate::ledger::{Count, Group, PROPOSERS, Totals};
 use crate::store::{Failure, StoreState};
 use crate::writer::WritersState;
 
@@ -16,6 +17,8 @@ pub struct Now {
     pub busy: f32,
     /// See `foretype_door_room_ratio`.
     pub door: f32,
+    /// What was typed and saved.
+    pub totals: Totals,
     /// See `foretype_lag_seconds`.
     pub lag: Duration,
     /// Requests and keystrokes being worked on.
@@ -43,10 +46,25 @@ impl Metrics {
         set(&traffic.in_flight, now.in_flight);
         set(&traffic.sessions, now.sessions);
         set(&traffic.keys, now.keys);
+        self.look_at_totals(&now.totals);
         self.look_at_writers(&now.writers);
         self.look_at_store(&now.store);
         if let Some(neural) = &now.neural {
             self.look_at_neural(neural);
+        }
+    }
+
+    fn look_at_totals(&self, now: &Totals) {
+        let answers = &self.answers;
+        for who in PROPOSERS {
+            catch_up(&answers.saved.with_label_values(&[who.name()]), now.count(Count::Saved(who)));
+        }
+        catch_up(&answers.sent, now.count(Count::TypedChars));
+        for group in Group::ALL {
+            let label = [group.name()];
+            catch_up(&answers.appeared.with_label_values(&label), now.count(Count::Appeared(group)));
+            let (typing, ms) = (answers.typing.with_label_values(&label), now.count(Count::Typing(group)));
+            typing.inc_by((ms as f64 / 1e3 - typing.get()).max(0.0));
         }
     }
 
