@@ -6,6 +6,7 @@
   models/train/experiments.py versions --model DIR --kit DIR                an earlier model beside the shipped one
   models/train/experiments.py precisions --model DIR --data DIR --kit DIR       what fp32, int8 and int4 of a model cost
   models/train/experiments.py own --model models/pretrained --kit DIR       fine-tuned on more and more text of a new domain
+  models/train/experiments.py served --model models/pretrained --kit DIR    that domain's own bundle in the whole service
   models/train/experiments.py large --corpus DIR --kit DIR                  GPT-2's own size, 124 M: tuned a little, exported, served
 
 Lines go to `results.jsonl` in --work (default: target/train/experiments); report.py makes tables and plots of them.
@@ -49,6 +50,7 @@ PRECISIONS = {"fp32": ("fp32", False), "int8": ("int8", False), "int4 nearest": 
 SETS, LIMIT = ["support-chat", "finance-meetings"], 30
 # Of a new domain: the set, kilobytes of its writers' histories, and minutes of fine-tuning on the most of them.
 DOMAIN, KILOBYTES, MINUTES = "expert-mail", (10, 30, 100, 260), (1, 3, 10)
+ALL = "gpt2,personal,team,domain,charlm"
 
 
 class Results:
@@ -165,11 +167,13 @@ def checkpoints(given: argparse.Namespace, results: Results) -> None:
 def versions(given: argparse.Namespace, results: Results) -> None:
     """An earlier model in int8 and the GPT-2 of models/bundle."""
     limit = ("--limit", given.limit) if given.limit else ()
-    for run, gpt2 in (("first, int8", results.work / "exported"), ("shipped, int4", ROOT / "models/bundle")):
+    exported = results.work / "exported"
+    for run, model, gpt2 in (("first, int8", given.model, exported), ("shipped, int4", ROOT / "models/pretrained", ROOT / "models/bundle")):
         if results.missing("versions", run):
-            if run.startswith("first"):
-                export(given.model, gpt2, "int8", None)
-            results.add("versions", run, limit=given.limit, keys=keys(gpt2, given.kit, *limit))
+            if gpt2 == exported:
+                export(model, gpt2, "int8", None)
+            measured = script("evaluate", "induction", "--model", model)
+            results.add("versions", run, limit=given.limit, keys=keys(gpt2, given.kit, *limit), **measured)
 
 
 def precisions(given: argparse.Namespace, results: Results) -> None:
@@ -218,6 +222,25 @@ def own(given: argparse.Namespace, results: Results) -> None:
             judge(run, folder / "model", kilobytes=round(written / 1_000), minutes=minutes, seconds=last["seconds"], tokens=last["tokens"])
 
 
+def served(given: argparse.Namespace, results: Results) -> None:
+    """All predictors on the new domain: with the shipped bundle, and with one of the domain's text, made as README.md says."""
+    bundle, gpt2 = ROOT / "models/bundle", ROOT / "models/bundle"
+    for run in ("shipped", "own text"):
+        if results.missing("served", run):
+            if run == "own text":
+                folder = results.work / "served"
+                histories(given.kit, folder / "text", KILOBYTES[-1])
+                script("prepare", "--corpus", folder / "text", "--out", folder / "data", "--tokenizer", given.model)
+                train(folder / "model", "--data", folder / "data", "--init", given.model)
+                bundle, gpt2 = folder / "bundle", folder / "gpt2"
+                export(folder / "model", gpt2, "int4", folder / "data")
+                command = [given.foretype, "build", "--corpus", folder / "text", "--base", ROOT / "models/bundle", "--gpt2", gpt2, "--out", bundle]
+                subprocess.run([str(part) for part in command], check=True)
+            alone = keys(gpt2, given.kit, "--bundle", bundle, "--sets", DOMAIN)
+            saved = keys(gpt2, given.kit, "--bundle", bundle, "--sets", DOMAIN, "--predictors", ALL)
+            results.add("served", run, alone=alone, keys=saved)
+
+
 def large(given: argparse.Namespace, results: Results) -> None:
     """GPT-2's own size with weights of no meaning: tuned for a few steps, exported, timed on one core, served."""
     if results.missing("large", "124M"):
@@ -263,7 +286,7 @@ def main() -> None:
         "model": (Path, "folder of a trained model"),
         "data": (Path, "folder that prepare.py wrote"),
     }
-    for work, needs in ((compare, "corpus kit"), (checkpoints, "model kit"), (versions, "model kit"), (precisions, "model data kit"), (own, "model kit"), (large, "corpus kit")):
+    for work, needs in ((compare, "corpus kit"), (checkpoints, "model kit"), (versions, "model kit"), (precisions, "model data kit"), (own, "model kit"), (served, "model kit"), (large, "corpus kit")):
         verb = verbs.add_parser(work.__name__, help=(work.__doc__ or "").strip())
         verb.set_defaults(work_of=work)
         for name in needs.split():
@@ -275,6 +298,8 @@ def main() -> None:
             verb.add_argument("--tokens", type=int, default=2_500_000, help="tokens of each run (default: 2500000)")
         if work is checkpoints:
             verb.add_argument("--limit", type=int, default=LIMIT, help=f"messages of each stream (default: {LIMIT})")
+        if work is served:
+            verb.add_argument("--foretype", type=Path, default=ROOT / "target/release/foretype", help="default: target/release/foretype")
         if work is versions:
             verb.add_argument("--limit", type=int, help="messages of each stream (default: all)")
     given = options.parse_args()

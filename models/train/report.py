@@ -186,14 +186,14 @@ def rank_correlation(ones: list[float], others: list[float]) -> str:
 
 def versions(rows: Rows, folder: Path) -> str:
     """The shipped model beside the first."""
-    sets = sets_of(rows)
-    lines = [[row["run"], *saved(row, sets)] for row in rows]
+    sets = [name for name in SETS if all(name in row["keys"] for row in rows)]
+    lines = [[row["run"], row["induction"], *saved(row, sets)] for row in rows]
     first, shipped = rows[0]["keys"], rows[-1]["keys"]
     gains = [f"{100 * (shipped[name]['ksr'] - first[name]['ksr']):+.1f}" for name in sets]
     typed = "all messages" if rows[-1]["limit"] is None else f"at most {rows[-1]['limit']} messages of a writer"
     widths = ", ".join(f"{name} {(shipped[name]['ci95'][1] - shipped[name]['ci95'][0]) / 2:.3f}" for name in sets)
     said = f"gpt2 alone in the service as it is, personalised, everything shown, one suggestion; {typed}. Half of the shipped one's 95 % interval: {widths}; both type the same."
-    return "\n\n".join([said, table(["model", *(f"KSR {name}" for name in sets)], [*lines, ["gained, points", *gains]])])
+    return "\n\n".join([said, table(["model", "induction", *(f"KSR {name}" for name in sets)], [*lines, ["gained, points", "", *gains]])])
 
 
 def own(rows: Rows, folder: Path) -> str:
@@ -215,6 +215,15 @@ def own(rows: Rows, folder: Path) -> str:
     return "\n\n".join([figure(folder, "own", "KSR against text and time", draw), table(["KB", "minutes", f"KSR {name}"], lines)])
 
 
+def served(rows: Rows, folder: Path) -> str:
+    """A new domain in the whole service, by the bundle."""
+    (name,) = rows[0]["keys"]
+    lines = [[row["run"], f"{row['alone'][name]['ksr']:.3f}", f"{row['keys'][name]['ksr']:.3f}", f"{row['keys'][name]['net']:.3f}"] for row in rows]
+    low, high = rows[-1]["keys"][name]["ci95"]
+    said = f"{name}, each writer's history taught, everything shown. The 95 % interval of the last KSR is {low:.3f} to {high:.3f}; all type the same."
+    return "\n\n".join([said, table(["bundle", "KSR gpt2 alone", "KSR all predictors", "net of reading"], lines)])
+
+
 def large(rows: Rows, folder: Path) -> str:
     """GPT-2's own size."""
     row = rows[-1]
@@ -234,6 +243,7 @@ SECTIONS = {
     "runs": ("Loss against multiplications: parts of the network (shape A)", runs),
     "exits": ("Early exit (shape A, int4)", exits),
     "own": ("Your own text", own),
+    "served": ("Your own text in the whole service", served),
     "large": ("A larger model", large),
 }
 

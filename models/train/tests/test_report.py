@@ -10,6 +10,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
+import errors
+import evaluate
 import experiments
 import report
 
@@ -46,13 +48,18 @@ class Report(unittest.TestCase):
             model = folder / "b"
             (model / "kept/000007").mkdir(parents=True)
             said("train", "--out", model)
-            given = argparse.Namespace(corpus=folder, kit=folder / "kit", model=model, data=folder, only=None, minutes=6, tokens=1_000_000, limit=9)
+            given = argparse.Namespace(corpus=folder, kit=folder / "kit", model=model, data=folder, only=None, minutes=6, tokens=1_000_000, limit=9, foretype="foretype")
             for turn in range(2):
                 results = experiments.Results(folder / "work")
-                with mock.patch.object(experiments, "script", side_effect=said) as script, mock.patch.object(experiments, "milliseconds", return_value=[0.4, 0.6]):
-                    for verb in (experiments.compare, experiments.checkpoints, experiments.versions, experiments.precisions, experiments.own):
-                        verb(given, results)
+                with (
+                    mock.patch.object(experiments, "script", side_effect=said) as script,
+                    mock.patch.object(experiments, "milliseconds", return_value=[0.4, 0.6]),
+                    mock.patch.object(experiments.subprocess, "run") as built,
+                ):
+                    for name in ("compare", "checkpoints", "versions", "precisions", "own", "served"):
+                        getattr(experiments, name)(given, results)
                 self.assertEqual(script.call_count > 1, turn == 0, script.call_args_list)
+                self.assertEqual(built.call_count, 1 - turn)
             rows = [json.loads(line) for line in results.path.read_text().splitlines()]
             rows.append({"experiment": "large", "run": "124M", "training": {"step": 4}, "megabytes": 108.0, "milliseconds": [6.0, 9.0], "keys": {}})
             for experiment, (_, section) in report.SECTIONS.items():
@@ -104,6 +111,18 @@ class Report(unittest.TestCase):
         # Of ranks 1 2 4 3 with 1 2 3 4, and of steps .10 .05 -.01 with 1 .1 .1.
         self.assertIn("| lower loss | +0.80 | +0.87 |", said)
         self.assertEqual(report.rank_correlation([1.0, 2.0, 3.0], [7.0, 7.0, 7.0]), "–")
+
+    def test_a_set_is_typed_again_while_the_machine_is_too_busy(self) -> None:
+        def row(used: float) -> mock.Mock:
+            return mock.Mock(returncode=0, stdout=json.dumps(KIT | {"set": "support-chat", "k": 1, "used": {"gpt2": used}}))
+
+        with mock.patch.object(evaluate.subprocess, "run", side_effect=[row(0.5), row(0.99)]):
+            self.assertEqual(evaluate.typed([], "support-chat", True)["used"], {"gpt2": 0.99})
+        with mock.patch.object(evaluate.subprocess, "run", return_value=row(0.5)) as run, self.assertRaisesRegex(errors.InputError, "less busy"):
+            evaluate.typed([], "support-chat", True)
+        self.assertEqual(run.call_count, evaluate.TRIES)
+        with mock.patch.object(evaluate.subprocess, "run", return_value=row(0.0)):
+            self.assertEqual(evaluate.typed([], "support-chat", False)["ksr"], 0.5)
 
 
 if __name__ == "__main__":
