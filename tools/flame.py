@@ -50,7 +50,7 @@ def draw(data: Path, title: str, out: Path) -> None:
     """The samples as a picture."""
     stacks = subprocess.run(["perf", "script", "-i", str(data)], capture_output=True, check=True).stdout
     folded = subprocess.run(["inferno-collapse-perf"], input=stacks, capture_output=True, check=True).stdout
-    options = ["--title", title, "--minwidth", "0.4", "--hash"]
+    options = ["--title", title, "--minwidth", "0.4", "--hash", "--inverted", "--truncate-text-right"]
     picture = subprocess.run(["inferno-flamegraph", *options], input=folded, capture_output=True, check=True).stdout
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(picture)

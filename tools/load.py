@@ -2,7 +2,8 @@
 """Measures the release binary under load and prints the table of README.md.
 
   tools/load.py --kit DIR                         the evaluation kit: DIR/data/dev
-  tools/load.py --kit DIR --writers 50 --for 3600 --over rest
+  tools/load.py --kit DIR --writers 100 --for 3600                 an hour
+  tools/load.py --kit DIR --writers 3000 --for 300 --taught 0      far too many
 
 Writers type the kit's messages at the rhythm of people (`loadtests type`), all on this machine, which therefore also pays for
 them. Every row has a service of its own with a fresh data folder. What was measured goes to target/load.jsonl too.
@@ -63,13 +64,14 @@ def row(report: dict) -> list[str]:
         f"{report['fast_within_1_ms']:.3f}",
         f"{report['service']['cores']:.2f}",
         f"{report['service']['resident_mib_most']:.0f}",
-        str(sum(report["errors"].values())),
+        f"{report['unavailable']} / {report['unavailable_open']}",
+        str(sum(report["errors"].values()) - report["unavailable"]),
     ]
 
 
 HEADER = [
     "writers", "net", "server, ms p50 / p99", "first answer seen, ms p50 / p99", "late", "answers with gpt2", "fast tier within 1 ms",
-    "cores", "MiB", "errors",
+    "cores", "MiB", "told to come back / in open drafts", "other errors",
 ]  # fmt: skip
 
 

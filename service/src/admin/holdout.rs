@@ -30,7 +30,7 @@ pub(super) async fn set(
         return Err(ApiError::invalid("share", format!("must be between 0 and {MOST}")));
     }
     app.holdout.set(app.writers.store(), share).await?;
-    tracing::info!(share, "operators changed the share of sessions that are held out");
+    tracing::info!(%share, "operators changed the share of sessions that are held out");
     Ok(told(&app))
 }
 

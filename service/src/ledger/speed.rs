@@ -16,6 +16,9 @@ const SESSIONS: usize = 8_192;
 /// Who does nothing for longer does not type.
 const PAUSE: Duration = Duration::from_secs(5);
 
+/// Nobody presses keys faster: what comes so was held up on its way.
+const FASTEST: Duration = Duration::from_millis(30);
+
 /// What makes a draft longer by more than this at once was pasted, or was there before.
 const PASTED: usize = 250;
 
@@ -70,6 +73,7 @@ fn stretch(last: Last, length: usize, at: Instant) -> Option<Stretch> {
     let (took, more) = (at.saturating_duration_since(last.at), length.saturating_sub(last.length));
     // Of the same length is a draft that is asked about again, or one so long that only its end is sent.
     let typed = length != last.length && took <= PAUSE && more <= PASTED;
+    let took = took.max(FASTEST);
     typed.then_some(Stretch { characters: more as u64, took, is_first: !last.counts })
 }
 
@@ -96,7 +100,8 @@ mod tests {
         assert_eq!(key("a", Group::Others, 16, 700), typed(12, 500, false), "a suggestion");
         assert_eq!(key("a", Group::Others, 15, 900), typed(0, 200, false), "taking back is typing too");
         assert_eq!(key("a", Group::Others, 15, 1_000), None, "asked again");
-        assert_eq!(key("a", Group::Others, 16, 6_001), None, "a pause");
+        assert_eq!(key("a", Group::Others, 14, 1_001), typed(0, 30, false), "held up on its way");
+        assert_eq!(key("a", Group::Others, 16, 6_002), None, "a pause");
         assert_eq!(key("a", Group::Others, 600, 6_100), None, "pasted");
         assert_eq!(key("a", Group::Others, 601, 6_200), typed(1, 100, false));
     }
