@@ -108,7 +108,8 @@ async fn a_request_is_a_span_with_its_stages_and_without_its_text() {
 
     let body = bodies.recv().await.unwrap();
     let raw = String::from_utf8_lossy(&body);
-    for private in ["orbex", "anna", "secret", "calibrated", "lp"] {
+    // What was suggested ("lp") is too short for this: random ids hold it now and then. The tree below has all that is said.
+    for private in ["orbex", "anna", "secret", "calibrated"] {
         assert!(!raw.contains(private), "{private}");
     }
     let (spans, service) = spans(&body);
