@@ -25,7 +25,11 @@ pub struct Running {
 }
 
 pub fn start(data: &Path) -> Running {
-    let mut child = command(&bundle(), data).spawn().unwrap();
+    started(command(&bundle(), data))
+}
+
+pub fn started(mut command: Command) -> Running {
+    let mut child = command.spawn().unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     out.read_line(&mut line).unwrap();
