@@ -22,7 +22,7 @@ families! {
         cpu: Counter = family("process_cpu_seconds_total", Unit::Seconds, "Processor time, of user and system.")
             .reading("Its rate is the cores in use.");
         resident: IntGauge = family("process_resident_memory_bytes", Unit::Bytes, "Memory in RAM, mapped models included.")
-            .reading("About 350 MiB, and what `foretype_kv_bytes` and `foretype_writers_warm_bytes` say.");
+            .reading("About 350 MiB, what `foretype_kv_bytes` and `foretype_writers_warm_bytes` say, and 128 KiB for each WebSocket.");
         virtual_memory: IntGauge = family("process_virtual_memory_bytes", Unit::Bytes, "Address space.")
             .reading("Says little; other programs' dashboards want it.");
         open_fds: IntGauge = family("process_open_fds", Unit::Of("descriptors"), "Open file descriptors.")
