@@ -152,7 +152,7 @@ def along(run: str, rows: Rows, folder: Path) -> str:
     chosen = [[name, f"{row['tokens'] / 1e6:.2f}", f"{mean(row):.4f}", f"{100 * (mean(best) - mean(row)):.2f}"] for name, row in criteria.items()]
     width = max(found["ci95"][1] - found["ci95"][0] for found in best["keys"].values())
     said = (
-        f"`{run}`, its checkpoints in int8: gpt2 alone, everything shown. The 95 % interval of a set is up to {width:.3f} wide; "
+        f"`{run}`, its checkpoints in int8: gpt2 alone, everything shown, at most {best['limit']} messages of a stream. The 95 % interval of a set is up to {width:.3f} wide; "
         "checkpoints differ by less than that would say, as they type the same messages."
     )
     picture = figure(folder, f"checkpoints-{run}", "KSR, induction and loss along training", draw)

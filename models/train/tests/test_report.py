@@ -102,7 +102,7 @@ class Report(unittest.TestCase):
     def test_a_choice_of_a_checkpoint_says_what_it_costs(self) -> None:
         def row(step: int, ksr: float, nats: float, induction: float) -> dict:
             saved = {name: {"ksr": ksr, "ci95": [ksr - 0.01, ksr + 0.01]} for name in ("support-chat", "finance-meetings")}
-            return {"model": "a", "tokens": step * 1_000_000, "nats": nats, "induction": induction, "keys": saved}
+            return {"model": "a", "tokens": step * 1_000_000, "nats": nats, "induction": induction, "limit": 9, "keys": saved}
 
         rows = [row(1, 0.30, 6.0, 0.010), row(2, 0.40, 5.0, 0.012), row(3, 0.45, 4.9, 0.011), row(4, 0.44, 4.8, 0.030)]
         with tempfile.TemporaryDirectory() as name:
