@@ -3,7 +3,7 @@
 //! By libfaketime (Debian: faketime), which shifts the wall clock of a process of its own.
 
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 #![expect(unreachable_pub, dead_code, reason = "the shared module is not a crate")]
 
 #[path = "common/binary.rs"]
