@@ -153,7 +153,7 @@ def along(run: str, rows: Rows, folder: Path) -> str:
     width = max(found["ci95"][1] - found["ci95"][0] for found in best["keys"].values())
     said = (
         f"`{run}`, its checkpoints in int8: gpt2 alone, everything shown, at most {best['limit']} messages of a stream. The 95 % interval of a set is up to {width:.3f} wide; "
-        "checkpoints differ by less than that would say, as they type the same messages."
+        "all type the same messages."
     )
     picture = figure(folder, f"checkpoints-{run}", "KSR, induction and loss along training", draw)
     parts = [said, picture, table(head, lines), table(["chosen by", "M tokens", "mean KSR", "points lost"], chosen)]
