@@ -273,7 +273,7 @@ impl<L: Line> Writer<L> {
         if let Some(asked) = self.asked.take().filter(|asked| !asked.over) {
             self.common.tally().overtaken(asked.due);
         }
-        if Instant::now() < self.not_before {
+        if !self.common.patient && Instant::now() < self.not_before {
             self.common.tally().waits(self.due);
             return;
         }

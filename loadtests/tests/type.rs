@@ -153,9 +153,25 @@ async fn errors_are_counted_by_what_went_wrong() {
     let plan = plan(&url, "--over rest --writers 1 --patient --no-personal");
     let report = run(&plan, &vec![typed("acac").remove(0); 10]).await.unwrap();
 
-    assert_eq!((report.errors.get("503 busy"), report.unavailable), (Some(&10), 10));
+    assert_eq!(report.errors.get("503 busy in an open draft"), Some(&10));
+    assert_eq!((report.unavailable, report.unavailable_open, report.waited), (10, 10, 0));
     assert_eq!((report.drafts, report.answers), (40, 30));
-    assert!(report.to_string().contains("503 busy: 10"), "{report}");
+    assert!(report.to_string().contains("503 busy in an open draft: 10"), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_to_come_back_types_on_without_asking_for_a_second() {
+    let service = Service { fail_every: 4, ..Service::default() };
+    let plan = plan(
+        &start(&service).await,
+        "--over rest --writers 1 --keys-per-second 20 --warm-up 0 --for 3 --no-personal",
+    );
+    let report = run(&plan, &typed("somebody types this in a hurry")).await.unwrap();
+
+    let told = report.unavailable;
+    assert!((1..=3).contains(&told), "once a second: {report:?}");
+    assert!(report.waited > 10 * (told - 1), "{report:?}");
+    assert!(report.drafts < 20 && report.drafts >= 4 * (told - 1), "{report:?}");
 }
 
 #[tokio::test]
