@@ -219,6 +219,13 @@ async fn a_share_of_sessions_is_held_out_and_it_is_remembered() {
     assert_eq!((&holdout["share"], &holdout["sessions"]), (&json!(0.5), &json!(1)), "{holdout}");
     assert!(holdout["chars_per_minute"].as_f64().unwrap() > 100.0, "{holdout}");
     assert_eq!(holdout["others"]["chars_per_minute"], Value::Null);
+    // With another share another comparison begins.
+    for share in [0.4, 0.5] {
+        assert_eq!(operated.hold_out(json!(share)).await.status, StatusCode::OK);
+    }
+    tokio::time::sleep(Duration::from_millis(1_050)).await;
+    let holdout = operated.get("/now").await["holdout"].clone();
+    assert_eq!((&holdout["sessions"], &holdout["chars_per_minute"]), (&json!(0), &Value::Null), "{holdout}");
 
     let operated = operated.restart().await;
     assert_eq!(operated.get("/holdout").await, json!({"share": 0.5}));

@@ -252,8 +252,10 @@ test("the answers rest on the range, and on all since the start while that is ah
     at: [10, 20, 30],
     series: { answers: [2, 6, null], gpt2_used: [1, 0, null], store_commit_p99_ms: [null, 5, null] },
   };
-  const now = { since_start: { answers: 9 }, last_minute: { latency_p99_ms: 12 } };
-  assert.deepEqual(stretch(now, null, 5), { sums: { answers: 9 }, recent: { latency_p99_ms: 12 }, since: "since the start" });
+  const sums = { answers: 9, brownout: 0.1, gpt2_used: 0.5 };
+  const now = { since_start: sums, last_minute: { latency_p99_ms: 12, gpt2_used: 0.9 } };
+  const recent = { latency_p99_ms: 12, brownout: 0.1, gpt2_used: 0.5 };
+  assert.deepEqual(stretch(now, null, 5), { sums, recent, since: "since the start" });
   assert.equal(stretch(now, frame, 40).sums.answers, 9, "the newest keys are not in the history yet");
   const old = stretch(now, frame, 7200);
   assert.deepEqual([old.sums.answers, old.since], [8, "the last hour"]);

@@ -146,7 +146,7 @@ class AdminTest(unittest.TestCase):
         switch = "#holdout-on"
         self.focus(switch)
         self.press(Keys.SPACE)
-        self.until(lambda: self.text("holdout-notice") == "5 % of new sessions get no suggestions.", "the service to agree")
+        self.until(lambda: self.text("holdout-notice") == "5 % of sessions get no suggestions.", "the service to agree")
         self.assertEqual(self.holdout(), 0.05)
         self.driver.refresh()
         self.until(lambda: self.driver.find_element(By.CSS_SELECTOR, switch).is_selected(), "it to be remembered")

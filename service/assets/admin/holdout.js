@@ -36,7 +36,7 @@ async function change() {
     const { share } = await setHoldout(wanted);
     say(
       byId("holdout-notice"),
-      share > 0 ? `${format.share(share)} of new sessions get no suggestions.` : "Every session gets suggestions.",
+      share > 0 ? `${format.share(share)} of sessions get no suggestions.` : "Every session gets suggestions.",
     );
   } catch (error) {
     on.checked = known > 0;

@@ -57,7 +57,7 @@ function showNow({ last_minute: minute, window_s: seconds }, { started_at: start
     ["fast tier p99", format.milliseconds(minute.fast_p99_ms)],
     [`with ${GPT2}`, format.share(minute.gpt2_used)],
     ["busy", format.share(minute.busy)],
-    ["writers", format.count(minute.writers_warm)],
+    ["writers in memory", format.count(minute.writers_warm)],
     ["streams", format.count(minute.streams_open)],
     ["memory", format.bytes(minute.memory_bytes)],
     ["open files", format.count(minute.open_fds)],

@@ -34,7 +34,8 @@ const WAITING = { attention: 100, bad: 1000 };
  */
 export function stretch(now, frame, uptime) {
   const recent = now.last_minute;
-  const all = { sums: now.since_start, recent, since: "since the start" };
+  const whole = Object.fromEntries(SHARES.map((name) => [name, now.since_start[name] ?? null]));
+  const all = { sums: now.since_start, recent: { ...recent, ...whole }, since: "since the start" };
   if (!frame) return all;
   const sums = totals(frame);
   const { last, seconds } = RANGES[frame.range];

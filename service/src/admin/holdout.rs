@@ -29,7 +29,11 @@ pub(super) async fn set(
     if !(0.0..=MOST).contains(&share) {
         return Err(ApiError::invalid("share", format!("must be between 0 and {MOST}")));
     }
+    let before = app.holdout.share();
     app.holdout.set(app.writers.store(), share).await?;
+    if app.holdout.share() != before {
+        app.ledger.compare_anew();
+    }
     tracing::info!(%share, "operators changed the share of sessions that are held out");
     Ok(told(&app))
 }

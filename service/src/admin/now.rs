@@ -17,7 +17,7 @@ use super::number::number;
 use crate::app::{App, mean_factors};
 use crate::clock;
 use crate::engine::{Outcome, Predictor, Status};
-use crate::history::Step;
+use crate::history::{Step, speed};
 use crate::ledger::{Count, Group, OUTCOMES, PROPOSERS, Saved, Who};
 use crate::store::TeamKey;
 
@@ -59,7 +59,7 @@ pub(super) async fn text(admin: &Admin) -> Arc<str> {
         "last_minute": values(&minute),
         "teams": teams,
         "predictors": PROPOSERS.map(|who| predictor(&whole, who)),
-        "holdout": holdout(&admin.app, &whole),
+        "holdout": holdout(&admin.app),
     })
     .to_string()
     .into();
@@ -88,10 +88,11 @@ fn predictor(whole: &Step, who: Predictor) -> Value {
     })
 }
 
-fn holdout(app: &App, whole: &Step) -> Value {
+fn holdout(app: &App) -> Value {
+    let compared = app.ledger.compared();
     let group = |group| {
-        let sessions = whole.totals.count(Count::Sessions(group));
-        json!({"sessions": sessions, "chars_per_minute": number(whole.speed(group))})
+        let sessions = compared.count(Count::Sessions(group));
+        json!({"sessions": sessions, "chars_per_minute": number(speed(&compared, group))})
     };
     let mut held = group(Group::HeldOut);
     held["share"] = number(f64::from(app.holdout.share()));

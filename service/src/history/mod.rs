@@ -14,7 +14,7 @@ use crate::ledger::{Count, Totals};
 use crate::store::{Period, StoreError};
 
 pub use columns::Columns;
-pub use step::{Gauge, Step};
+pub use step::{Gauge, Step, speed};
 
 use columns::{Sample, sample};
 

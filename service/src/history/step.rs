@@ -69,6 +69,12 @@ pub struct Step {
     pub(super) sums: Gauges,
 }
 
+/// Characters a minute of typing.
+pub fn speed(totals: &Totals, group: Group) -> f64 {
+    let count = |count| totals.count(count) as f64;
+    60_000.0 * share(count(Count::Appeared(group)), count(Count::Typing(group)))
+}
+
 impl Step {
     /// With the gauges as they are now.
     pub(super) fn new(totals: Totals, gauges: Gauges) -> Self {
@@ -90,8 +96,7 @@ impl Step {
 
     /// Characters a minute of typing; NaN: nobody typed.
     pub fn speed(&self, group: Group) -> f64 {
-        let count = |count| self.totals.count(count) as f64;
-        60_000.0 * share(count(Count::Appeared(group)), count(Count::Typing(group)))
+        speed(&self.totals, group)
     }
 
     /// Keystrokes saved.

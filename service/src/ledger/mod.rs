@@ -4,8 +4,8 @@
 //! `/metrics` is for machines that keep such numbers themselves. What is here can be subtracted and added, so that a step of ten
 //! seconds, an hour or all the time since the start read the same way.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::answers::Given;
@@ -47,6 +47,8 @@ pub struct Ledger {
     commit: Histogram,
     teams: Teams,
     typists: Typists,
+    /// What was before the share of sessions that are held out was last changed.
+    before_change: Mutex<Option<Totals>>,
 }
 
 impl Default for Ledger {
@@ -60,6 +62,7 @@ impl Default for Ledger {
             commit: Histogram::default(),
             teams: Teams::default(),
             typists: Typists::default(),
+            before_change: Mutex::default(),
         }
     }
 }
@@ -115,6 +118,18 @@ impl Ledger {
         self.add(Count::Judged(offered.predictor, outcome), 1);
         let who = Who { tenant: Arc::clone(&given.tenant), team: given.team.clone() };
         self.teams.judged(who, outcome, saved);
+    }
+
+    /// Another share of sessions is held out from now on: who typed before is not compared with who types after.
+    pub fn compare_anew(&self) {
+        *self.before_change.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.totals());
+    }
+
+    /// What happened since the share was last changed, or since the start.
+    pub fn compared(&self) -> Totals {
+        let before = self.before_change.lock().unwrap_or_else(PoisonError::into_inner);
+        let totals = self.totals();
+        before.as_ref().map_or(totals.clone(), |before| totals.since(before))
     }
 
     /// A message was learned.
