@@ -239,7 +239,7 @@ impl App {
     fn is_held_out(&self, keystroke: &Keystroke) -> bool {
         let writer = keystroke.writer.as_ref().map(WriterId::as_str);
         let holds = |session| self.holdout.holds(&self.caller.tenant, writer, session);
-        keystroke.session.as_deref().is_some_and(holds)
+        keystroke.session.as_deref().filter(|_| keystroke.session_is_named).is_some_and(holds)
     }
 
     /// What is kept of a draft between its keystrokes goes under this name.

@@ -219,6 +219,11 @@ async fn a_share_of_sessions_is_held_out_and_it_is_remembered() {
     assert_eq!((&holdout["share"], &holdout["sessions"]), (&json!(0.5), &json!(1)), "{holdout}");
     assert!(holdout["chars_per_minute"].as_f64().unwrap() > 100.0, "{holdout}");
     assert_eq!(holdout["others"]["chars_per_minute"], Value::Null);
+    for user in 0..12 {
+        let body = json!({"prompt": "I can he", "user": format!("u{user}")}).to_string();
+        let answer = operated.service.post("/v1/completions", body).await.json();
+        assert_ne!(answer["choices"][0]["text"], "", "a plugin's session has no end: {answer}");
+    }
     // With another share another comparison begins.
     for share in [0.4, 0.5] {
         assert_eq!(operated.hold_out(json!(share)).await.status, StatusCode::OK);
@@ -422,6 +427,7 @@ async fn late(app: &App) {
         role: foretype_markov::Role::Author,
         writer: Some(Id::new("ann").unwrap()),
         session: Some("s".into()),
+        session_is_named: true,
         max_suggestions: 1,
         budget: None,
         min_confidence: None,

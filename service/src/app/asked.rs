@@ -22,6 +22,8 @@ pub struct Keystroke {
     pub writer: Option<WriterId>,
     /// The client's session.
     pub session: Option<String>,
+    /// Whether the client named it. One that was made up has no end: who is held out in it is so for good.
+    pub session_is_named: bool,
     /// 1 to 10.
     pub max_suggestions: usize,
     /// `None`: the server's.
