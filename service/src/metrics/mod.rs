@@ -19,6 +19,7 @@ use prometheus::{Encoder, Registry, TextEncoder};
 
 pub use family::{Family, Kind, Label, Unit, Values};
 pub use now::Now;
+pub(crate) use process::Usage;
 pub use reference::{GROUPS, Group, json, markdown, run};
 
 use self::answers::Answers;

@@ -42,18 +42,18 @@ const TICKS: f64 = 100.0;
 
 /// What the kernel says of this process.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Usage {
+pub(crate) struct Usage {
     cpu_seconds: f64,
-    resident_kib: i64,
+    pub(crate) resident_kib: i64,
     virtual_kib: i64,
     threads: i64,
-    open_fds: i64,
+    pub(crate) open_fds: i64,
     max_fds: i64,
 }
 
 impl Usage {
     /// `None`: this system has no `/proc`.
-    fn now() -> Option<Self> {
+    pub(crate) fn now() -> Option<Self> {
         let read = |name: &str| fs::read_to_string(format!("/proc/self/{name}")).ok();
         let mut usage = Self::of(&read("stat")?, &read("status")?, &read("limits")?)?;
         // One is the folder that is being read.
@@ -123,5 +123,13 @@ mod tests {
         let usage = Usage::now().expect("Linux has /proc");
         assert!(usage.resident_kib > 1_000 && usage.virtual_kib > usage.resident_kib, "{usage:?}");
         assert!(usage.threads >= 1 && usage.open_fds >= 3 && usage.max_fds >= usage.open_fds, "{usage:?}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_system_tells() {
+        let file = fs::File::open("/proc/self/status");
+        let usage = Usage::now().unwrap_or_default();
+        assert!(file.is_ok() && usage.open_fds > 0 && usage.resident_kib > 1_000, "{usage:?}");
     }
 }
