@@ -94,6 +94,22 @@ def consistent(listed: list[dict[str, Any]]) -> dict[str, Any]:
     return board
 
 
+def patient() -> None:
+    """Each alert that waits has tests that notice if it did not wait, and if it waited a minute longer."""
+    text = RULES.read_text()
+    waiting = set(re.findall(r"- alert: (\w+)\n(?:(?!      - ).*\n)*?        for: ", text))
+    longer = re.sub(r"(?m)^        for: (\d+)([mh])$", lambda wait: f"        for: {int(wait[1]) * {'m': 1, 'h': 60}[wait[2]] + 1}m", text)
+    for how, rules in {"does not wait": re.sub(r"(?m)^        for: .*\n", "", text), "waits a minute longer": longer}.items():
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "rules.yml").write_text(rules)
+            tests = Path(folder) / "rules_test.yml"
+            tests.write_text((DEPLOY / "prometheus" / "rules_test.yml").read_text())
+            told = subprocess.run(["promtool", "test", "rules", tests], capture_output=True, text=True)
+        noticed = set(re.findall(r"alertname: (\w+)", told.stdout + told.stderr))
+        if missed := waiting - noticed:
+            fail(f"no test notices that an alert {how}: {', '.join(sorted(missed))}")
+
+
 @contextlib.contextmanager
 def running(command: list[str | Path], log: Path) -> Iterator[subprocess.Popen[str]]:
     """A process, ended with the block."""
@@ -200,6 +216,7 @@ def everything_answered(prometheus: str, board: dict[str, Any]) -> None:
 def main() -> None:
     subprocess.run(["promtool", "check", "config", DEPLOY / "prometheus" / "prometheus.yml"], check=True)
     subprocess.run(["promtool", "test", "rules", DEPLOY / "prometheus" / "rules_test.yml"], check=True)
+    patient()
     live(consistent(metrics()))
 
 
