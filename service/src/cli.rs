@@ -227,7 +227,8 @@ pub struct Keys {
 }
 
 const KEYS: &str = "With a first key, every request needs one: `authorization: Bearer KEY`. A running
-service takes over what is added and revoked within a second. Of a key only its SHA-256 is stored.
+service takes over what is added and revoked within a second, if --data is its own; once it had
+a key, it asks for one until it is started anew. Of a key only its SHA-256 is stored.
 
 Examples:
   foretype keys add --writer ann                    for Ann's plugins, which become hers alone
@@ -243,7 +244,7 @@ pub enum KeysCommand {
     Add(AddKey),
     /// Show the keys that hold, not their secrets
     List {
-        /// Folder of what writers taught. Default: the platform's folder for application data.
+        /// The data folder of the service, which it says at its start. Default: the platform's folder for application data.
         #[arg(long, env = "FORETYPE_DATA", value_name = "DIR")]
         data: Option<PathBuf>,
     },
@@ -252,7 +253,7 @@ pub enum KeysCommand {
         /// Its name, as `list` shows it, or the key itself.
         id: String,
 
-        /// Folder of what writers taught. Default: the platform's folder for application data.
+        /// The data folder of the service, which it says at its start. Default: the platform's folder for application data.
         #[arg(long, env = "FORETYPE_DATA", value_name = "DIR")]
         data: Option<PathBuf>,
     },
@@ -278,7 +279,7 @@ pub struct AddKey {
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_values = ["complete", "learn"])]
     pub scope: Vec<Scope>,
 
-    /// Folder of what writers taught. Default: the platform's folder for application data.
+    /// The data folder of the service, which it says at its start. Default: the platform's folder for application data.
     #[arg(long, env = "FORETYPE_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
 }

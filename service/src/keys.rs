@@ -1,6 +1,7 @@
 //! `foretype keys`: who may ask the service.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -11,6 +12,10 @@ use crate::keyring::NewKey;
 use crate::serve::folder_of;
 use crate::store::{Keys, StoredKey};
 use crate::writer::Id;
+
+/// What holds while there are no keys.
+const WITHOUT: &str = "A service that has had one since its start refuses everybody until there is one again, or until it is \
+                       started anew; one that starts without any is for this machine only.";
 
 /// Adds, lists or revokes.
 pub fn run(command: &KeysCommand) -> Result<()> {
@@ -24,7 +29,9 @@ pub fn run(command: &KeysCommand) -> Result<()> {
                 caller: caller(add),
                 created_at: clock::now_ms(),
             };
-            open(add.data.as_ref())?.add(&stored).context("storing the key")?;
+            // Before a service first starts there may be keys already.
+            let mut keys = Keys::create(&folder_of(add.data.as_ref())?)?;
+            keys.add(&stored).context("storing the key")?;
             writeln!(out, "{}", key.text)?;
             writeln!(
                 io::stderr(),
@@ -38,15 +45,19 @@ pub fn run(command: &KeysCommand) -> Result<()> {
         KeysCommand::Revoke { id, data } => {
             // Who has only the key itself at hand may give that.
             let id = id.strip_prefix("ft-").and_then(|key| key.split('-').next()).unwrap_or(id);
-            let revoked = open(data.as_ref())?.revoke(id).context("revoking the key")?;
+            let mut keys = open(data.as_ref())?;
+            let revoked = keys.revoke(id).context("revoking the key")?;
             ensure!(revoked, "there is no key {id}: `foretype keys list` shows those there are");
             writeln!(out, "revoked {id}")?;
+            if keys.list().context("reading the keys")?.is_empty() {
+                writeln!(out, "That was the last. {WITHOUT}")?;
+            }
         }
     }
     Ok(out.flush()?)
 }
 
-fn open(data: Option<&std::path::PathBuf>) -> Result<Keys> {
+fn open(data: Option<&PathBuf>) -> Result<Keys> {
     Ok(Keys::open(&folder_of(data)?)?)
 }
 
@@ -65,7 +76,7 @@ fn caller(add: &AddKey) -> Caller {
 
 fn list(out: &mut impl Write, keys: &[StoredKey]) -> Result<()> {
     if keys.is_empty() {
-        return Ok(writeln!(out, "no keys: the service is for this machine only")?);
+        return Ok(writeln!(out, "No keys. {WITHOUT}")?);
     }
     let any = |id: &Option<Id>| id.as_ref().map_or_else(|| "any".to_owned(), ToString::to_string);
     let rows = keys.iter().map(|key| {

@@ -133,6 +133,22 @@ fn keys(data: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
+#[test]
+fn keys_of_a_folder_without_a_store_are_an_error_and_make_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("elsewhere");
+    for arguments in [&["list"][..], &["revoke", "4f1c0a9be2d7"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_foretype"));
+        command.arg("keys").args(arguments).arg("--data").arg(&data);
+        let message = refusal(command);
+        assert!(message.contains("no store in") && message.contains(&*data.to_string_lossy()), "{message}");
+        assert!(message.contains("--data"), "the way out: {message}");
+        assert!(!data.exists(), "{arguments:?}");
+    }
+    keys(&data, &["add"]);
+    assert_eq!(keys(&data, &["list"]).lines().count(), 2);
+}
+
 /// The status of a completion.
 fn status(address: &str, key: &str) -> String {
     let mut socket = TcpStream::connect(address).unwrap();
@@ -170,9 +186,15 @@ fn keys_are_added_and_revoked_beside_a_running_service() {
     assert!(!listed.contains(&ann) && !listed.contains(&ben), "no secrets: {listed}");
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(status(&address, &ben), "200");
-    keys(data.path(), &["revoke", &ann]);
+    assert!(!keys(data.path(), &["revoke", &ann]).contains("the last"));
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!((status(&address, &ann), status(&address, &ben)), ("401".into(), "200".into()));
+    assert!(
+        keys(data.path(), &["revoke", &ben]).contains("the last. A service that has had one since its start")
+    );
+    assert!(keys(data.path(), &["list"]).starts_with("No keys. A service that has had one since its start"));
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(status(&address, &ben), "401", "the door stays shut");
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -17,11 +17,23 @@ const COUNT: &str =
 pub struct Keys(Connection);
 
 impl Keys {
+    /// Opens the folder of a service.
+    ///
+    /// # Errors
+    /// When there is no store in it, and as [`Keys::create`].
+    pub fn open(folder: &Path) -> std::result::Result<Self, OpenError> {
+        if database(folder).exists() {
+            Self::create(folder)
+        } else {
+            Err(OpenError::Missing { folder: folder.into() })
+        }
+    }
+
     /// Opens the folder, which is made if it is not there.
     ///
     /// # Errors
     /// As [`Sqlite::open`]; a service that runs may keep the folder, unless it is an older release.
-    pub fn open(folder: &Path) -> std::result::Result<Self, OpenError> {
+    pub fn create(folder: &Path) -> std::result::Result<Self, OpenError> {
         if !schema::is_current(&database(folder)) {
             // Makes the tables, or brings them up to date, for which nobody else may be at them.
             drop(Sqlite::open(folder, Box::new(|_, _| {}))?);

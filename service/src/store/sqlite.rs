@@ -32,6 +32,12 @@ pub enum OpenError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// There is nothing to open.
+    #[error("there is no store in {}: name the service's own data folder with --data or FORETYPE_DATA; it says at its start which that is", folder.display())]
+    Missing {
+        /// The data folder.
+        folder: PathBuf,
+    },
     /// Another process serves from it.
     #[error("the data folder {} is in use by another foretype: stop that one, or choose another folder with --data", folder.display())]
     InUse {
