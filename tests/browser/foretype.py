@@ -1,4 +1,4 @@
-"""A running `foretype serve` and a headless Chromium, for the tests beside this file."""
+"""A running `foretype serve`, a headless Chromium, and what tests of a page do with them, for the tests beside this file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ import socket
 import subprocess
 import tempfile
 import time
+import unittest
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "target" / "browser"
@@ -130,3 +135,36 @@ def answers(url: str) -> bool:
             return response.status == 200
     except (urllib.error.URLError, OSError):
         return False
+
+
+class PageTest(unittest.TestCase):
+    """One service and one browser for all tests of a class. The console is to stay without errors."""
+
+    # How long the page may take to show what is waited for.
+    SECONDS = 10
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        cls.service = Service()
+        cls.addClassCleanup(cls.service.stop)
+        cls.driver = browser()
+        cls.addClassCleanup(cls.driver.quit)
+
+    def tearDown(self) -> None:
+        # A violation of the content security policy is an error of the console as well.
+        errors = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
+        self.assertEqual(errors, [], "the console has errors")
+
+    def until(self, condition: Callable[[], object], what: str) -> object:
+        return WebDriverWait(self.driver, self.SECONDS, 0.02).until(lambda _: condition(), f"waited for {what}")
+
+    def find(self, element: str) -> WebElement:
+        return self.driver.find_element(By.ID, element)
+
+    def text(self, element: str) -> str:
+        # Spaces that do not break are spaces to the reader.
+        return self.find(element).text.replace("\u00a0", " ").replace("\u2011", "-")
+
+    def screenshot(self, name: str) -> None:
+        self.assertTrue(self.driver.save_screenshot(str(SCREENSHOTS / f"{name}.png")))

@@ -13,55 +13,35 @@ import time
 import unittest
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 
-from foretype import SCREENSHOTS, Service, browser
+from foretype import PageTest, Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.wait import WebDriverWait
 
 DRAFT = "Thanks for calling, I can he"
-# A point of the hour's charts comes every ten seconds.
-SECONDS = 30
 WIDTHS = (1280, 400)
 PAGES = ("#/", "#/day", "#/writers", "#/writers/default/ann")
 
 
-class AdminTest(unittest.TestCase):
-    """One service with some traffic and one browser for all; a fresh page for each test."""
+class AdminTest(PageTest):
+    """A service with some traffic; a fresh page for each test."""
+
+    # A point of the hour's charts comes every ten seconds.
+    SECONDS = 30
 
     @classmethod
     def setUpClass(cls) -> None:
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        cls.service = Service()
-        cls.addClassCleanup(cls.service.stop)
-        cls.driver = browser()
-        cls.addClassCleanup(cls.driver.quit)
+        super().setUpClass()
         write(cls.service, "ann")
 
     def setUp(self) -> None:
         self.open(self.service)
 
-    def tearDown(self) -> None:
-        # A violation of the content security policy is an error of the console as well.
-        errors = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
-        self.assertEqual(errors, [], "the console has errors")
-
     def open(self, service: Service, page: str = "#/") -> None:
         self.driver.get("about:blank")
         self.driver.get(f"{service.admin}/admin{page}")
         self.until(lambda: self.text("connection") == "Live", "the page to be connected")
-
-    def until(self, condition: Callable[[], object], what: str) -> object:
-        return WebDriverWait(self.driver, SECONDS, 0.05).until(lambda _: condition(), f"waited for {what}")
-
-    def find(self, element: str):
-        return self.driver.find_element(By.ID, element)
-
-    def text(self, element: str) -> str:
-        # Spaces that do not break are spaces to the reader.
-        return self.find(element).text.replace("\u00a0", " ").replace("\u2011", "-")
 
     def value(self, chart: str, label: str) -> str:
         """What a chart's legend says of one line."""
@@ -96,7 +76,7 @@ class AdminTest(unittest.TestCase):
         self.open(fresh)
         self.until(lambda: "Nothing asked yet" in self.text("answer-time"), "the empty state")
         self.assertTrue(self.find("first").is_displayed())
-        self.driver.save_screenshot(str(SCREENSHOTS / "admin-empty.png"))
+        self.screenshot("admin-empty")
         saved = write(fresh, "bea")
         self.until(lambda: re.search(r"\d %\nof keystrokes saved|[1-9]\d*\nkeystrokes saved", self.text("answer-helping")), "the saved")
         self.assertIn("Yes", self.text("answer-helping"))
@@ -159,6 +139,7 @@ class AdminTest(unittest.TestCase):
         self.open(self.service)
         self.until(lambda: self.driver.find_element(By.CSS_SELECTOR, switch).is_selected(), "it to outlive the service")
         self.assertEqual(self.find("holdout-share").get_property("value"), "0.1")
+        self.until(lambda: re.search(r"(?m)^gpt2$", self.text("predictors")), "what was saved before")
         self.driver.get_log("browser")  # the stream that ended with the service
         self.focus(switch)
         self.press(Keys.SPACE)
@@ -193,7 +174,7 @@ class AdminTest(unittest.TestCase):
         with urllib.request.urlopen(self.find("export").get_property("href"), timeout=5) as response:
             self.assertIn("attachment", response.headers["content-disposition"])
             self.assertIn("Zebrafish", response.read().decode())
-        self.driver.save_screenshot(str(SCREENSHOTS / "admin-writer.png"))
+        self.screenshot("admin-writer")
 
         self.find("word").send_keys("zebrafish", Keys.ENTER)
         self.until(lambda: self.text("forget-notice") == "Forgotten. It was in 1 message.", "the word to be gone")
@@ -224,11 +205,26 @@ class AdminTest(unittest.TestCase):
         self.service.end()
         self.until(lambda: self.text("connection") == "Not connected", "the loss")
         self.assertRegex(self.text("lost"), r"does not answer since \d\d:\d\d:\d\d.*known then")
-        self.driver.save_screenshot(str(SCREENSHOTS / "admin-lost.png"))
+        self.screenshot("admin-lost")
         self.service.start()
         self.until(lambda: self.text("connection") == "Live", "it to be back")
         self.assertFalse(self.find("lost").is_displayed())
         self.driver.get_log("browser")  # what could not be reached
+
+    def test_a_dashboard_too_many_says_so_until_another_is_closed(self) -> None:
+        fresh = Service()
+        self.addCleanup(fresh.stop)
+        others = [urllib.request.urlopen(f"{fresh.admin}/admin/api/live", timeout=5) for _ in range(16)]
+        for other in others:
+            self.addCleanup(other.close)
+        self.driver.get(f"{fresh.admin}/admin")
+        self.until(lambda: self.text("connection") == "Refused", "the refusal")
+        self.assertIn("16 dashboards are open", self.text("lost"))
+        self.screenshot("admin-full")
+        self.assertTrue(all("503" in error["message"] for error in self.driver.get_log("browser")))
+        others.pop().close()
+        self.until(lambda: self.text("connection") == "Live", "a place")
+        self.driver.get_log("browser")  # the refusals until then
 
     def test_every_page_fits_both_widths_in_both_schemes(self) -> None:
         for scheme in ("light", "dark"):
@@ -240,7 +236,7 @@ class AdminTest(unittest.TestCase):
                     needed = self.driver.execute_script("return document.documentElement.scrollWidth")
                     self.assertLessEqual(needed, width, f"{page} at {width}")
                     name = re.sub(r"\W+", "-", page).strip("-") or "overview"
-                    self.driver.save_screenshot(str(SCREENSHOTS / f"admin-{name}-{width}-{scheme}.png"))
+                    self.screenshot(f"admin-{name}-{width}-{scheme}")
 
     def test_every_control_has_a_name_and_tab_reaches_it(self) -> None:
         self.until(lambda: self.text("holdout-result"), "figures")

@@ -11,17 +11,14 @@ from __future__ import annotations
 import re
 import time
 import unittest
-from collections.abc import Callable
 from pathlib import Path
 
-from foretype import SCREENSHOTS, Service, browser
+from foretype import PageTest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.wait import WebDriverWait
 
 DRAFT = "Thanks for calling, I can he"
-SECONDS = 10
 COUNT_PENDING = """
 window.pending = 0;
 const {fetch} = window;
@@ -45,34 +42,16 @@ window.isAnswered = () => asked === answered;
 WRAPPING = (Path(__file__).parent / "wrapping.js").read_text()
 
 
-class PageTest(unittest.TestCase):
-    """One service and one browser for all; a fresh page for each test."""
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        cls.service = Service()
-        cls.addClassCleanup(cls.service.stop)
-        cls.driver = browser()
-        cls.addClassCleanup(cls.driver.quit)
+class DraftTest(PageTest):
+    """A fresh page for each test."""
 
     def setUp(self) -> None:
         self.driver.get(self.service.url)
         self.driver.execute_script("localStorage.clear()")
         self.driver.refresh()
         self.driver.execute_script(COUNT_PENDING)
-        self.box = self.driver.find_element(By.ID, "draft")
+        self.box = self.find("draft")
         self.until(lambda: self.text("elapsed") != "–", "the first answer")
-
-    def tearDown(self) -> None:
-        errors = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
-        self.assertEqual(errors, [], "the console has errors")
-
-    def until(self, condition: Callable[[], object], what: str) -> object:
-        return WebDriverWait(self.driver, SECONDS, 0.02).until(lambda _: condition(), f"waited for {what}")
-
-    def text(self, element: str) -> str:
-        return self.driver.find_element(By.ID, element).text
 
     def typed(self) -> str:
         return self.box.get_property("value")
@@ -98,9 +77,6 @@ class PageTest(unittest.TestCase):
     def requests(self, path: str) -> int:
         script = "return performance.getEntriesByType('resource').filter(({name}) => name.endsWith(arguments[0])).length"
         return self.driver.execute_script(script, path)
-
-    def screenshot(self, name: str) -> None:
-        self.assertTrue(self.driver.save_screenshot(str(SCREENSHOTS / f"{name}.png")))
 
     def press(self, *keys: str) -> None:
         chain = ActionChains(self.driver)
@@ -211,7 +187,7 @@ class PageTest(unittest.TestCase):
 
     def test_sending_teaches_the_writer(self) -> None:
         writer = f"ada-{time.time_ns()}"
-        self.driver.find_element(By.ID, "writer").send_keys(writer)
+        self.find("writer").send_keys(writer)
         message = "Quuxification of the ledger is complete."
         self.box.send_keys(message)
         self.press(Keys.CONTROL, Keys.ENTER)
@@ -220,7 +196,7 @@ class PageTest(unittest.TestCase):
         self.assertIn(message, self.text("conversation"))
         self.assertEqual(self.service.get(f"/v1/writers/{writer}")["writer"], writer)
         self.driver.refresh()
-        self.assertEqual(self.driver.find_element(By.ID, "writer").get_property("value"), writer)
+        self.assertEqual(self.find("writer").get_property("value"), writer)
 
     def test_nothing_is_learned_without_a_name(self) -> None:
         self.box.send_keys("Hello.")
@@ -229,12 +205,12 @@ class PageTest(unittest.TestCase):
         self.assertEqual(self.requests("/v1/learn"), 0)
 
     def test_a_customers_line_joins_the_context(self) -> None:
-        self.driver.find_element(By.ID, "customer").send_keys("My card was charged twice.", Keys.ENTER)
+        self.find("customer").send_keys("My card was charged twice.", Keys.ENTER)
         self.assertIn("My card was charged twice.", self.text("conversation"))
         self.box.send_keys("I am sorry ab")
         self.wait_for_ghost()
         self.screenshot("conversation")
-        self.driver.find_element(By.ID, "restart").click()
+        self.find("restart").click()
         self.assertEqual(self.text("conversation"), "")
 
     def test_the_panel_says_who_was_asked(self) -> None:
