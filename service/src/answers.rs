@@ -36,6 +36,8 @@ pub struct Given {
     pub offered: Vec<Offered>,
     /// Keystrokes that its outcomes saved so far.
     pub saved: AtomicU32,
+    /// Whether the client is of the kind that tells what was sent in the end.
+    pub tells: bool,
     /// Whose customer asked.
     pub tenant: Arc<str>,
     /// The team of the writer.
@@ -98,7 +100,7 @@ mod tests {
     fn given(writer: Option<&str>) -> Given {
         let writer = writer.map(|writer| WriterKey { tenant: "default".into(), writer: writer.into() });
         let (record, offered, saved) = (Record::default(), Vec::new(), AtomicU32::new(0));
-        Given { record, offered, saved, tenant: "default".into(), team: None, writer }
+        Given { record, offered, saved, tells: true, tenant: "default".into(), team: None, writer }
     }
 
     fn remember(answers: &Answers, given: Given) -> String {

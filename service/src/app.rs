@@ -10,16 +10,15 @@ use tokio::sync::{Semaphore, watch};
 use crate::answers::{AnswerId, Answers, Given};
 use crate::caller::Caller;
 use crate::door::Door;
-use crate::engine::{Completion, Deadline, Early, Effort, Engine, Predictor, Request, SessionKey, Shuffle};
+use crate::engine::{Completion, Deadline, Early, Engine, Predictor, Request, SessionKey, Shuffle};
 use crate::error::ApiError;
 use crate::holdout::Holdout;
 use crate::keyring::Keyring;
 use crate::ledger::{Group, Ledger, Offered};
 use crate::metrics::{Metrics, Turned};
-use crate::privacy;
-use crate::store::TeamKey;
+use crate::store::{TeamKey, WriterKey};
 use crate::traces::{Trace, Traces};
-use crate::writer::event::{Content, Judged, Learned, fixed};
+use crate::writer::event::{Content, Judged, fixed};
 use crate::writer::{Team, Writer, WriterId, Writers};
 
 pub use asked::{About, AboutTeam, Answer, Keystroke, Lesson, Verdict};
@@ -28,6 +27,7 @@ pub(crate) use writers::mean_factors;
 
 mod asked;
 mod import;
+mod learn;
 mod now;
 mod writers;
 
@@ -185,14 +185,11 @@ impl App {
             self.ledger.turned_away(Some(&self.caller.tenant));
             return Err(ApiError::Busy);
         }
-        if let Some(session) = &session {
-            let group = if self.is_held_out(&keystroke) { Group::HeldOut } else { Group::Others };
-            self.ledger.key(session, group, keystroke.text.chars().count());
-        }
         let budget = keystroke.budget.unwrap_or(self.budget);
         let deadline = Deadline::after(self.door.patience(budget.saturating_sub(arrived.elapsed())));
         let key = keystroke.writer.as_ref().map(|writer| self.caller.record(writer));
-        let learn = keystroke.learn;
+        self.enter(&keystroke, session.as_ref(), key.as_ref());
+        let (learn, tells) = (keystroke.learn, keystroke.is_own);
         let Asked { mut request, stale, team } = self.request(keystroke, deadline).await;
         let id = self.answers.name();
         request.shuffle = (self.shuffle_share > 0.0).then(|| Shuffle::new(self.shuffle_share, id.seed()));
@@ -202,6 +199,7 @@ impl App {
                 record: if learn { record } else { Default::default() },
                 offered: completion.suggestions.iter().map(Offered::new).collect(),
                 saved: AtomicU32::new(0),
+                tells,
                 tenant: Arc::clone(&self.caller.tenant),
                 team: team.as_ref().map(|key| Arc::clone(&key.team)),
                 writer: key.clone().filter(|_| learn),
@@ -235,11 +233,22 @@ impl App {
         Ok(())
     }
 
+    /// Enters a key into the ledger.
+    fn enter(&self, keystroke: &Keystroke, session: Option<&SessionKey>, writer: Option<&WriterKey>) {
+        let group = if self.is_held_out(keystroke) { Group::HeldOut } else { Group::Others };
+        if let Some(session) = session {
+            self.ledger.key(session, group, keystroke.text.chars().count());
+        }
+        if let Some(writer) = writer.filter(|_| keystroke.learn) {
+            self.ledger.typed(writer, group, keystroke.is_own);
+        }
+    }
+
     /// Whether the session is shown nothing.
     fn is_held_out(&self, keystroke: &Keystroke) -> bool {
         let writer = keystroke.writer.as_ref().map(WriterId::as_str);
         let holds = |session| self.holdout.holds(&self.caller.tenant, writer, session);
-        keystroke.session.as_deref().filter(|_| keystroke.session_is_named).is_some_and(holds)
+        keystroke.session.as_deref().filter(|_| keystroke.is_own).is_some_and(holds)
     }
 
     /// What is kept of a draft between its keystrokes goes under this name.
@@ -279,42 +288,6 @@ impl App {
             deadline,
         };
         Asked { request, stale, team }
-    }
-
-    /// Learns a message; resolves with its number once it is durable and applied.
-    pub async fn learn(&self, lesson: Lesson) -> Result<u64, ApiError> {
-        let effort = if self.door.is_shut() { Effort::NONE } else { Effort::SENDING };
-        let characters = lesson.text.chars().count();
-        let seq = self.learn_with(lesson, effort).await?;
-        self.ledger.sent(characters);
-        Ok(seq)
-    }
-
-    async fn learn_with(&self, lesson: Lesson, effort: Effort) -> Result<u64, ApiError> {
-        let text = privacy::filter(&lesson.text).into_owned();
-        let nobody = || ApiError::invalid("writer", "say who wrote it");
-        let key = self.caller.record(&self.caller.own(lesson.writer)?.ok_or_else(nobody)?);
-        let mut writer = self.writers.get(&key).await?;
-        if let (Some(team), None) = (&self.caller.team, writer.team()) {
-            self.writers.assign(&key, Some(team.shared())).await?;
-            writer = self.writers.get(&key).await?;
-        }
-        let team = self.team_of(Some(&writer)).and_then(|team| self.shared_by(&team));
-        let memory = writer.memory();
-        drop(writer);
-        // Before it is learned: what each predictor would have thought of it is what the weights learn from.
-        let began = Instant::now();
-        let losses = self
-            .engine
-            .losses(&text, lesson.role, &lesson.context, Some(&memory), team.as_deref(), effort)
-            .await;
-        self.stage("losses", began);
-        let (content, began) =
-            (Content::Learned(Learned { text, role: lesson.role, losses }), Instant::now());
-        let seq = self.writers.record(&key, &content, lesson.at, lesson.idempotency_key).await?;
-        self.stage("store", began);
-        self.ledger.learned();
-        Ok(seq)
     }
 
     /// The writer's team, or that of the key if they are in none.

@@ -60,8 +60,8 @@ pub enum ApiError {
     Forbidden(&'static str),
     /// No such thing.
     NotFound(Cow<'static, str>),
-    /// The path exists, the method does not.
-    Method,
+    /// The path exists, the method does not; where to read which do.
+    Method(&'static str),
     /// The path is for WebSockets.
     Upgrade,
     /// The body did not arrive in time.
@@ -82,6 +82,8 @@ pub enum ApiError {
     },
     /// More is going on than the service takes.
     Busy,
+    /// More of something is open than the service takes.
+    Crowded(&'static str),
     /// The store is away.
     Unavailable,
     /// A bug of ours.
@@ -157,13 +159,13 @@ impl ApiError {
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
-            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::Upgrade => (StatusCode::UPGRADE_REQUIRED, "upgrade_required"),
             Self::Timeout => (StatusCode::REQUEST_TIMEOUT, "timeout"),
             Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
             Self::Invalid { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
-            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Self::Busy | Self::Crowded(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
@@ -172,9 +174,9 @@ impl ApiError {
     fn message(&self) -> String {
         match self {
             Self::Malformed(what) => format!("the body is not JSON: {what}"),
-            Self::Unauthorized(what) | Self::Forbidden(what) => (*what).into(),
+            Self::Unauthorized(what) | Self::Forbidden(what) | Self::Crowded(what) => (*what).into(),
             Self::NotFound(what) => what.clone().into_owned(),
-            Self::Method => "this path does not take this method; see /docs".into(),
+            Self::Method(see) => format!("this path does not take this method; see {see}"),
             Self::Upgrade => "connect here with a WebSocket; POST /v1/complete answers plain requests".into(),
             Self::Timeout => "the body did not arrive in time; send it again".into(),
             Self::TooLarge { limit } => format!("the body is over {} KiB; send less", limit / 1024),

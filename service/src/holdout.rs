@@ -3,16 +3,20 @@
 //! Which ones is decided by a keyed hash, so that a session stays on its side over restarts, nobody can choose theirs, and of those
 //! held out at a share none is let go at a larger one.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::clock;
 use crate::store::{Store, StoreError};
 
 /// The largest share: more would be no service.
 pub const MOST: f32 = 0.5;
+
+/// The smallest but none: with less, hardly anybody ever is.
+pub const LEAST: f32 = 0.001;
 
 /// Where it is stored.
 const SETTING: &str = "holdout";
@@ -22,6 +26,8 @@ const SETTING: &str = "holdout";
 pub struct Holdout {
     /// Bits of an f32.
     share: AtomicU32,
+    /// When the share was last changed, in milliseconds since the Unix epoch; 0: never.
+    since: AtomicI64,
     key: RwLock<[u8; 32]>,
 }
 
@@ -29,6 +35,9 @@ pub struct Holdout {
 #[derive(Serialize, Deserialize)]
 struct Stored {
     share: f32,
+    /// Earlier releases did not store it.
+    #[serde(default)]
+    since: i64,
     key: [u8; 32],
 }
 
@@ -46,11 +55,11 @@ impl Holdout {
         Ok(())
     }
 
-    /// Changes the share; resolves once that is durable and holds.
+    /// Changes the share; resolves once that is durable and holds. `false`: it is what it was.
     ///
     /// # Errors
     /// When it cannot be stored; the share stays as it was.
-    pub async fn set(&self, store: &dyn Store, share: f32) -> Result<(), StoreError> {
+    pub async fn set(&self, store: &dyn Store, share: f32) -> Result<bool, StoreError> {
         let mut key = *self.key.read().unwrap_or_else(PoisonError::into_inner);
         if key == [0; 32] {
             getrandom::fill(&mut key).map_err(|error| {
@@ -58,11 +67,19 @@ impl Holdout {
                 StoreError::Unavailable
             })?;
         }
-        let stored = Stored { share: share.clamp(0.0, MOST), key };
+        let share = share.clamp(0.0, MOST);
+        let changed = share != self.share();
+        let since = if changed { clock::now_ms() } else { self.since() };
+        let stored = Stored { share, since, key };
         let text = serde_json::to_string(&stored).expect("numbers can be written to memory");
         store.set(SETTING, text).await?;
         self.apply(&stored);
-        Ok(())
+        Ok(changed)
+    }
+
+    /// When the share was last changed, in milliseconds since the Unix epoch; 0: never.
+    pub fn since(&self) -> i64 {
+        self.since.load(Ordering::Relaxed)
     }
 
     /// The share of sessions that are held out, 0 to [`MOST`].
@@ -87,6 +104,7 @@ impl Holdout {
 
     fn apply(&self, stored: &Stored) {
         *self.key.write().unwrap_or_else(PoisonError::into_inner) = stored.key;
+        self.since.store(stored.since, Ordering::Relaxed);
         self.share.store(stored.share.clamp(0.0, MOST).to_bits(), Ordering::Relaxed);
     }
 }
@@ -102,7 +120,7 @@ mod tests {
 
     fn at(share: f32, key: u8) -> Holdout {
         let holdout = Holdout::default();
-        holdout.apply(&Stored { share, key: [key; 32] });
+        holdout.apply(&Stored { share, since: 0, key: [key; 32] });
         holdout
     }
 

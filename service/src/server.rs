@@ -33,6 +33,7 @@ pub struct Listeners {
 pub async fn run(listeners: Listeners, app: App, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     app.holdout.read(app.writers.store()).await.map_err(io::Error::other)?;
     let (closing, history) = (Arc::new(AtomicBool::new(false)), Arc::new(History::new(app.clone())));
+    history.restore().await.map_err(io::Error::other)?;
     let (stop, stopped) = watch::channel(());
     let (metrics, ledger) = (Arc::clone(&app.metrics), Arc::clone(&app.ledger));
     let public = Public::new(listeners.public, app.door.clone(), metrics, ledger);

@@ -5,19 +5,14 @@
 
 mod common;
 
-use std::net::SocketAddr;
+use std::ops::Deref;
 use std::time::Duration;
 
-use common::Service;
-use foretype::app::App;
-use foretype::server::{self, Listeners};
+use common::served::{Served, serve};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, client_async};
@@ -25,31 +20,27 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 /// Nothing here takes so long, even on a busy machine.
 const SOON: Duration = Duration::from_secs(10);
 
-/// A service on a port, and the folder it writes for as long as the test runs.
-struct Served {
-    app: App,
-    address: SocketAddr,
-    /// Permits while nobody asks.
+/// A service on its ports, and its permits while nobody asks.
+struct Guarded {
+    served: Served,
     permits: [usize; 2],
-    stop: oneshot::Sender<()>,
-    running: JoinHandle<std::io::Result<()>>,
-    _folder: TempDir,
 }
 
-async fn serve() -> Served {
-    let folder = tempfile::tempdir().unwrap();
-    let app = Service::over(folder.path()).app;
-    let bind = || TcpListener::bind("127.0.0.1:0");
-    let listeners = Listeners { public: bind().await.unwrap(), admin: bind().await.unwrap() };
-    let address = listeners.public.local_addr().unwrap();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let shutdown = async move { drop(stopped.await) };
-    let running = tokio::spawn(server::run(listeners, app.clone(), shutdown));
-    let permits = [app.admission.available_permits(), app.streams.available_permits()];
-    Served { app, address, permits, stop, running, _folder: folder }
+impl Deref for Guarded {
+    type Target = Served;
+
+    fn deref(&self) -> &Served {
+        &self.served
+    }
 }
 
-impl Served {
+async fn guarded() -> Guarded {
+    let served = serve().await;
+    let permits = [served.app.admission.available_permits(), served.app.streams.available_permits()];
+    Guarded { served, permits }
+}
+
+impl Guarded {
     async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
@@ -107,8 +98,8 @@ impl Served {
         };
         timeout(SOON, held).await.expect("places are given back");
         self.answers().await;
-        self.stop.send(()).unwrap();
-        timeout(SOON, self.running).await.expect("it stops").unwrap().unwrap();
+        self.served.stop.send(()).unwrap();
+        timeout(SOON, self.served.running).await.expect("it stops").unwrap().unwrap();
     }
 }
 
@@ -120,7 +111,7 @@ fn request(method: &str, path: &str, length: usize, body: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_vanishes_mid_request_leaves_nothing_behind() {
-    let served = serve().await;
+    let served = guarded().await;
     let body = r#"{"text":"I can he","writer":"anna","session":"s"}"#;
     let whole = request("POST", "/v1/complete", body.len(), body);
     let lesson = r#"{"writer":"anna","text":"I can help you."}"#;
@@ -146,7 +137,7 @@ async fn who_vanishes_mid_request_leaves_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_sends_slowly_takes_nobodys_place() {
-    let served = serve().await;
+    let served = guarded().await;
     let body = r#"{"text":"I can he"}"#;
     let half = request("POST", "/v1/complete", body.len(), &body[..9]);
     let mut slow = Vec::new();
@@ -170,7 +161,7 @@ async fn who_sends_slowly_takes_nobodys_place() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_read_an_export_holds_up_nobody() {
-    let served = serve().await;
+    let served = guarded().await;
     let text = "The nightly batch was dropped again by the gateway. ".repeat(40);
     let mut lessons = tokio::task::JoinSet::new();
     for _ in 0..1_500 {
@@ -208,7 +199,7 @@ async fn who_does_not_read_an_export_holds_up_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_ends_the_websocket_it_came_over_and_no_other() {
-    let served = serve().await;
+    let served = guarded().await;
     let mut other = served.stream().await;
     other.send(Message::text(r#"{"type":"open","min_confidence":0}"#)).await.unwrap();
     let masked = |head: &[u8], payload: &[u8]| [head, &[0; 4], payload].concat();

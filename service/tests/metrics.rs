@@ -27,12 +27,12 @@ async fn what_happened_is_counted_and_who_it_was_is_not_told() {
     let typed =
         r#"{"text":"Thanks, I can he","writer":"anna","session":"secret-session","min_confidence":0}"#;
     let answer = service.post("/v1/complete", typed).await.json();
+    let outcome = format!(r#"{{"id":{},"outcome":"accepted","index":0,"chars":4}}"#, answer["id"]);
+    assert_eq!(service.post("/v1/feedback", outcome).await.status, 204);
     let lesson = r#"{"writer":"anna","text":"The zorbex is calibrated.","idempotency_key":"k"}"#;
     for _ in 0..2 {
         assert_eq!(service.post("/v1/learn", lesson).await.status, 200);
     }
-    let outcome = format!(r#"{{"id":{},"outcome":"accepted","index":0,"chars":4}}"#, answer["id"]);
-    assert_eq!(service.post("/v1/feedback", outcome).await.status, 204);
     service.get("/v1/writers/anna").await;
     service.get("/v1/writers/anna/zorbex").await;
 
@@ -44,7 +44,10 @@ async fn what_happened_is_counted_and_who_it_was_is_not_told() {
         ("foretype_learned_total{result=\"known\"}", 1.0),
         // Three characters with one key.
         ("foretype_saved_keystrokes_total{predictor=\"domain\"}", 2.0),
-        ("foretype_sent_characters_total", 2.0 * "The zorbex is calibrated.".len() as f64),
+        // The retry sent nothing.
+        ("foretype_sent_characters_total", "The zorbex is calibrated.".len() as f64),
+        ("foretype_sent_saved_keystrokes_total", 2.0),
+        ("foretype_writers_active{within=\"minute\"}", 1.0),
         ("foretype_typing_seconds_total{group=\"held_out\"}", 0.0),
         ("foretype_sessions_open", 1.0),
         ("foretype_writers_warm", 1.0),

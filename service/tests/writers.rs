@@ -55,7 +55,7 @@ async fn concurrent_learns_apply_once_and_in_order() {
     });
     let mut seqs: Vec<u64> = Vec::new();
     for learn in learns.collect::<Vec<_>>() {
-        seqs.push(learn.await.unwrap().unwrap());
+        seqs.push(learn.await.unwrap().unwrap().seq);
     }
     seqs.sort_unstable();
     assert_eq!(seqs, (1..=tasks).collect::<Vec<_>>());
@@ -277,7 +277,7 @@ async fn a_forgotten_word_was_never_learned() {
     assert_eq!(writers.forget_word(&key("nobody"), forgotten).await.unwrap(), 0);
 
     // It may be learned again, and memory goes on from where it is.
-    assert_eq!(writers.record(&key("anna"), &message("zorblatt"), 9, None).await.unwrap(), 7);
+    assert_eq!(writers.record(&key("anna"), &message("zorblatt"), 9, None).await.unwrap().seq, 7);
     let live = model(&writers, "anna").await;
     writers.store().close().await.unwrap();
     drop(writers);
@@ -351,7 +351,7 @@ async fn a_retry_teaches_once() {
     let folder = tempfile::tempdir().unwrap();
     let writers = open(folder.path(), Settings::default());
     for _ in 0..3 {
-        assert_eq!(writers.record(&key("anna"), &message("once"), 0, Some("k".into())).await.unwrap(), 1);
+        assert_eq!(writers.record(&key("anna"), &message("once"), 0, Some("k".into())).await.unwrap().seq, 1);
     }
     assert_eq!(writers.get(&key("anna")).await.unwrap().counts().messages, 1);
 }
@@ -382,7 +382,7 @@ async fn erasure_reaches_memory_and_learning_begins_anew() {
     writers.record(&anna, &message("old words"), 0, None).await.unwrap();
     assert!(writers.erase(&anna).await.unwrap());
     assert_eq!(writers.get(&anna).await.unwrap().counts().messages, 0);
-    assert_eq!(writers.record(&anna, &message("new"), 0, None).await.unwrap(), 1);
+    assert_eq!(writers.record(&anna, &message("new"), 0, None).await.unwrap().seq, 1);
     assert_eq!(writers.get(&anna).await.unwrap().counts().words, 1);
     assert!(!writers.erase(&key("nobody")).await.unwrap());
 }

@@ -137,7 +137,8 @@ const busy = {
   answers: 10_000,
   suggestions: 7000,
   saved_chars: 4200,
-  typed_chars: 10_000,
+  sent_chars: 10_000,
+  sent_saved: 4200,
   accepted: 350,
   partial: 80,
   rejected: 30,
@@ -145,12 +146,34 @@ const busy = {
   turned_away: 0,
 };
 
+/** A hold-out whose interval is that, as the service says it. */
+const heldOut = (difference, sessions = 40) => ({
+  share: 0.1,
+  since: 1_700_000_000_000,
+  enough_sessions: 30,
+  sessions,
+  chars_per_minute: 204,
+  others: { sessions: 812, chars_per_minute: 231 },
+  difference,
+});
+const FASTER = { faster: 0.13, low: 0.05, high: 0.21 };
+const SLOWER = { faster: -0.1, low: -0.16, high: -0.03 };
+const EITHER = { faster: 0.04, low: -0.02, high: 0.11 };
+
 test("it helps if characters are saved, and the share is of what was sent", () => {
   const { state, figure, text } = helping(busy, null);
   assert.equal(state, "good");
   assert.equal(plain(figure), "42 %");
-  assert.match(text, /4,200 of 10,000 characters sent. 430 suggestions taken, 30 dismissed/);
-  assert.equal(plain(helping({ ...busy, typed_chars: 0 }, null).figure), "4.2K", "nothing was sent to be learned: no share");
+  assert.match(text, /^4,200 of 10,000 characters sent\. 430 suggestions taken, 30 dismissed/);
+  const nothingSent = helping({ ...busy, sent_chars: 0, sent_saved: 0 }, null);
+  assert.deepEqual([plain(nothingSent.figure), nothingSent.unit], ["4.2K", "keystrokes saved"], "no share of what nobody tells");
+  assert.match(nothingSent.text, /Of how many is not known/);
+});
+
+test("what plugins save is told beside the share, not in it", () => {
+  const { figure, text } = helping({ ...busy, saved_chars: 9200 }, null);
+  assert.equal(plain(figure), "42 %");
+  assert.match(text, /^4,200 of 10,000 characters sent; 9,200 in all, other drafts and plugins included\./);
 });
 
 test("it does not help if nothing is taken, or people are slower for it", () => {
@@ -158,9 +181,17 @@ test("it does not help if nothing is taken, or people are slower for it", () => 
   assert.equal(helping({ ...busy, saved_chars: 0, accepted: 0, partial: 0, suggestions: 20 }, null).state, "idle");
   assert.equal(helping({ ...busy, saved_chars: 0, accepted: 0, partial: 0 }, null).state, "attention");
   assert.equal(helping({ ...busy, rejected: 1000 }, null).state, "attention");
-  const slower = { share: 0.1, sessions: 40, chars_per_minute: 240, others: { sessions: 300, chars_per_minute: 200 } };
-  assert.equal(helping(busy, slower).state, "bad");
-  assert.equal(helping(busy, { ...slower, sessions: 3 }).state, "good", "three sessions prove nothing");
+  assert.equal(helping(busy, heldOut(SLOWER)).state, "bad");
+});
+
+test("where sessions are held out it helps once chance is ruled out", () => {
+  const faster = helping(busy, heldOut(FASTER));
+  assert.deepEqual([faster.state, faster.answer], ["good", "Yes"]);
+  assert.equal(plain(faster.aside), "Writers type 13 % faster with suggestions (95 % interval: 5 % faster to 21 % faster).");
+  const either = helping(busy, heldOut(EITHER));
+  assert.deepEqual([either.state, either.answer], ["idle", "Not known yet"]);
+  assert.match(plain(either.aside), /not known yet: they are 2 % slower to 11 % faster/);
+  assert.equal(helping(busy, heldOut(null, 3)).answer, "Not known yet", "three sessions prove nothing");
 });
 
 test("it is in time while hardly anything is late", () => {
@@ -186,14 +217,20 @@ test("it is safe while what is taught reaches the disk soon", () => {
   assert.equal(safe({}, { store_queue: 5000 }, true).state, "bad");
 });
 
-test("the hold-out speaks once there are enough sessions on either side", () => {
-  const others = { sessions: 812, chars_per_minute: 231 };
-  const held = { share: 0.05, sessions: 44, chars_per_minute: 204, others };
-  assert.ok(Math.abs(comparison(held).faster - (231 / 204 - 1)) < 1e-9);
-  const told = "Writers with suggestions type 231 characters a minute (812 sessions), without 204 (44 sessions)";
-  assert.equal(plain(holdoutSentence(held)), `${told}: 13 % faster with them.`);
-  assert.match(holdoutSentence({ ...held, sessions: 2 }), /Too few to tell/);
-  assert.match(holdoutSentence({ share: 0, sessions: 0, chars_per_minute: null, others }), /Nobody types without/);
+test("the hold-out says how far chance reaches", () => {
+  const told = /^Since \d+ \w+, [\d:]+ writers with suggestions type 231 characters a minute \(812 sessions\), without 204 \(40 sessions\)\. (.*)$/;
+  const said = (difference) => told.exec(plain(holdoutSentence(heldOut(difference))))[1];
+  assert.deepEqual([FASTER, SLOWER, EITHER, null].map((difference) => comparison(heldOut(difference)).verdict), [
+    "faster",
+    "slower",
+    "unknown",
+    "unknown",
+  ]);
+  assert.equal(said(FASTER), "Writers type 13 % faster with suggestions (95 % interval: 5 % faster to 21 % faster).");
+  assert.equal(said(SLOWER), "Writers type 10 % slower with suggestions (95 % interval: 16 % slower to 3 % slower).");
+  assert.equal(said(EITHER), "Whether writers are faster is not known yet: they are 2 % slower to 11 % faster (95 % interval).");
+  assert.equal(said(null), "Whether writers are faster is not known yet: 30 sessions on either side are wanted.");
+  assert.match(holdoutSentence({ ...heldOut(null), sessions: 0, chars_per_minute: null }), /Nobody types without/);
   assert.equal(holdoutSentence(null), "No typing measured yet.");
 });
 
@@ -221,6 +258,8 @@ test("every chart draws and describes what it is given: much, gaps, or nothing",
     "latency_p99_ms",
     "store_commit_p99_ms",
     "memory_bytes",
+    "writers_minute",
+    "writers_hour",
     "writers_warm",
   ];
   const reasons = ["no_candidate", "low_confidence", "number", "blocked", "disabled", "a_new_one"].map((name) => `silences.${name}`);

@@ -32,6 +32,27 @@ function pathOf(tenant, id) {
   return `/tenants/${encodeURIComponent(tenant)}/writers/${encodeURIComponent(id)}`;
 }
 
+/** A reason that takes longer is no reason. */
+const REASON_MS = 2000;
+
+/** Why a stream is refused by a service that is there, in its words; null: it is not refused, or nobody is there. */
+export async function refused(url) {
+  const asked = new AbortController();
+  const patience = setTimeout(() => asked.abort(), REASON_MS);
+  try {
+    const response = await fetch(url, { signal: asked.signal });
+    if (response.ok) return null;
+    const { error } = await response.json();
+    return error?.message ?? null;
+  } catch {
+    return null;
+  } finally {
+    clearTimeout(patience);
+    // Of a stream no more is wanted than that it may be had.
+    asked.abort();
+  }
+}
+
 /** What is only read is there soon or not at all; an erasure takes as long as it takes. */
 const PATIENCE_MS = 15_000;
 

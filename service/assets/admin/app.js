@@ -36,16 +36,17 @@ live.addEventListener("now", ({ detail }) => {
 route(false);
 
 /** Says so, and catches up. */
-function connected({ connected, since }) {
+function connected({ connected, since, refusal }) {
   isLive = connected;
   const state = byId("connection");
   state.dataset.state = connected ? "live" : "lost";
-  say(state, connected ? "Live" : "Not connected");
+  say(state, connected ? "Live" : refusal ? "Refused" : "Not connected");
   document.body.classList.toggle("stale", !connected);
   byId("lost").hidden = connected;
   if (!connected) {
     const last = known.now ? " What you see is what was known then." : "";
-    say(byId("lost"), `The service does not answer since ${format.timeOfDay(since)}. It is asked again every few seconds.${last}`);
+    const why = refusal ? `The service refuses this page: ${refusal}.` : `The service does not answer since ${format.timeOfDay(since)}.`;
+    say(byId("lost"), `${why} It is asked again every few seconds.${last}`);
     return;
   }
   refresh();

@@ -1,12 +1,15 @@
 // The live stream: what happens now, and whether anybody is there to say so.
 
+import { refused } from "./api.js";
+
 /** A service that says nothing for this long is gone, even if the connection looks open (a laptop that slept). */
 const SILENT_MS = 8000;
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 10_000;
 
 /**
- * Events: `now` (detail: the body of `GET /now`), `degraded` (detail: one answer), `state` (detail: `{connected, since}`).
+ * Events: `now` (detail: the body of `GET /now`), `degraded` (detail: one answer), `state` (detail: `{connected, since, refusal}`; the
+ * refusal is what a service says that is there and takes no more).
  * An EventSource of its own accord gives up for good when a proxy answers in the service's place; this one never does.
  */
 export class Live extends EventTarget {
@@ -15,7 +18,7 @@ export class Live extends EventTarget {
   #wait = FIRST_WAIT_MS;
   #silence = 0;
   #retry = 0;
-  #connected = null;
+  #state = null;
   #seen = new Set();
 
   constructor(url) {
@@ -35,7 +38,7 @@ export class Live extends EventTarget {
     clearTimeout(this.#retry);
     if (document.hidden) return;
     // What was known may be long past.
-    this.#connected = null;
+    this.#state = null;
     this.#connect();
   }
 
@@ -46,7 +49,7 @@ export class Live extends EventTarget {
     source.addEventListener("now", ({ data }) => {
       this.#expect();
       this.#wait = FIRST_WAIT_MS;
-      this.#tell(true);
+      this.#tell("live");
       this.#send("now", JSON.parse(data));
     });
     source.addEventListener("degraded", ({ data, lastEventId }) => {
@@ -67,18 +70,23 @@ export class Live extends EventTarget {
     this.#silence = setTimeout(() => this.#lose(), SILENT_MS);
   }
 
-  #lose() {
-    this.#source.close();
+  async #lose() {
+    const lost = this.#source;
+    lost.close();
     clearTimeout(this.#silence);
-    this.#tell(false);
+    clearTimeout(this.#retry);
+    // An EventSource does not say why it was refused.
+    const refusal = await refused(this.#url);
+    if (lost !== this.#source || document.hidden) return;
+    this.#tell(refusal ?? "lost", refusal);
     this.#retry = setTimeout(() => this.#connect(), this.#wait);
     this.#wait = Math.min(2 * this.#wait, LONGEST_WAIT_MS);
   }
 
-  #tell(connected) {
-    if (connected === this.#connected) return;
-    this.#connected = connected;
-    this.#send("state", { connected, since: Date.now() });
+  #tell(state, refusal = null) {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#send("state", { connected: state === "live", since: Date.now(), refusal });
   }
 
   #send(type, detail) {

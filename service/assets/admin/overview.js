@@ -29,6 +29,7 @@ export function showOverview({ status, now, frame }) {
   showAnswer("safe", safe(sums, recent, status.keys_required), since);
   byId("first").hidden = Boolean(sums.answers || now.since_start.answers);
   showNow(now, status);
+  say(byId("tables-since"), `since ${format.dayAndTime(now.tables_since)}`);
   showPredictors(byId("predictors"), now.predictors);
   showTeams(byId("teams"), now.teams, status.predictors);
 }
@@ -57,7 +58,7 @@ function showNow({ last_minute: minute, window_s: seconds }, { started_at: start
     ["fast tier p99", format.milliseconds(minute.fast_p99_ms)],
     [`with ${GPT2}`, format.share(minute.gpt2_used)],
     ["busy", format.share(minute.busy)],
-    ["writers in memory", format.count(minute.writers_warm)],
+    ["writers typing", format.count(minute.writers_minute)],
     ["streams", format.count(minute.streams_open)],
     ["memory", format.bytes(minute.memory_bytes)],
     ["open files", format.count(minute.open_fds)],

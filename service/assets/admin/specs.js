@@ -117,10 +117,10 @@ function memorySentence(frame) {
 }
 
 function writersSentence(frame) {
-  const most = largest(column(frame, "writers_warm"));
-  return most === null
-    ? "No sample yet."
-    : `${format.counted(newest(column(frame, "writers_warm")), "writer")} in memory now, ${format.count(most)} at most.`;
+  const now = newest(column(frame, "writers_minute"));
+  if (now === null) return "No sample yet.";
+  const most = largest(column(frame, "writers_minute"));
+  return `${format.counted(now, "writer")} typed in the last minute, ${format.count(most)} at most.`;
 }
 
 function speedSentence(frame) {
@@ -219,10 +219,12 @@ export const CHARTS = {
       ...sizes,
     },
     {
-      id: "writers-warm",
+      id: "writers-active",
       title: "Writers",
       lines: (frame) => [
-        plainLine(frame, "in memory", "writers_warm", "--c1", { width: 2 }),
+        plainLine(frame, "typed in a minute", "writers_minute", "--c1", { width: 2 }),
+        plainLine(frame, "in an hour", "writers_hour", "--c3"),
+        plainLine(frame, "in memory", "writers_warm", "--c5", { dash: [4, 3] }),
         plainLine(frame, "streams open", "streams_open", "--c2"),
       ],
       sentence: writersSentence,

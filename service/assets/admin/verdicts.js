@@ -6,8 +6,6 @@ import { GPT2, RANGES, list } from "./words.js";
 
 /** Fewer suggestions than these say nothing about whether they are wanted. */
 const ENOUGH_SUGGESTIONS = 500;
-/** Fewer sessions than these on either side are chance. */
-const ENOUGH_SESSIONS = 30;
 /** People notice one late answer in a hundred; one in a thousand is a warning. */
 const LATE = { attention: 0.001, bad: 0.01 };
 /** GPT-2 is left out where it gains least first; beyond this share it is missed. */
@@ -46,19 +44,19 @@ export function stretch(now, frame, uptime) {
   return { sums, recent: { ...recent, ...shares, store_commit_p99_ms: commit }, since: last };
 }
 
-/** Is it helping? @returns {Verdict} */
+/** Is it helping? Where sessions are held out, that is for the comparison to say. @returns {Verdict} */
 export function helping(sums, holdout) {
-  const { saved_chars: saved = null, typed_chars: typed, suggestions } = sums;
-  const part = typed >= saved ? shareOf(saved, typed) : null;
-  const [figure, unit] = part === null ? [format.compact(saved), "keystrokes saved"] : [format.share(part), "of keystrokes saved"];
+  const { saved_chars: saved = null, sent_chars: sent, sent_saved: part, suggestions } = sums;
+  const share = shareOf(part, sent);
+  const [figure, unit] = share === null ? [format.compact(saved), "keystrokes saved"] : [format.share(share), "of keystrokes saved"];
   if (!sums.answers) return { state: "idle", answer: "Nothing asked yet", figure: format.UNKNOWN, unit: "keystrokes saved", text: "" };
 
   const taken = (sums.accepted ?? 0) + (sums.partial ?? 0);
-  const told = part === null ? "" : `${format.count(saved)} of ${format.count(typed)} characters sent. `;
+  const told = savedSentence(sums);
   const how =
     taken > 0 || sums.rejected > 0 ? `${format.counted(taken, "suggestion")} taken, ${format.count(sums.rejected)} dismissed.` : "";
-  const slower = comparison(holdout);
-  if (slower?.settled && slower.faster < -0.02) {
+  const compared = comparison(holdout);
+  if (compared?.verdict === "slower") {
     return { state: "bad", answer: "No", figure, unit, text: `${told}Writers type faster without suggestions: see the hold-out.` };
   }
   if (!taken && suggestions < ENOUGH_SUGGESTIONS) {
@@ -76,7 +74,16 @@ export function helping(sums, holdout) {
   }
   if (sums.rejected > taken)
     return { state: "attention", answer: "In part", figure, unit, text: `${told}${how} More is dismissed than taken.` };
-  return { state: "good", answer: "Yes", figure, unit, text: told + how };
+  const aside = compared ? fasterSentence(compared, holdout) : "";
+  if (compared?.verdict === "unknown") return { state: "idle", answer: "Not known yet", figure, unit, text: told + how, aside };
+  return { state: "good", answer: "Yes", figure, unit, text: told + how, aside };
+}
+
+/** The share is of text that is known to have been sent; what is saved elsewhere is told beside it. */
+function savedSentence({ saved_chars: saved, sent_chars: sent, sent_saved: part }) {
+  if (!sent) return saved > 0 ? "Of how many is not known: no client tells what was sent. " : "";
+  const all = saved > part ? `; ${format.count(saved)} in all, other drafts and plugins included` : "";
+  return `${format.count(part)} of ${format.count(sent)} characters sent${all}. `;
 }
 
 /** Is it in time? @returns {Verdict} */
@@ -119,30 +126,41 @@ export function safe(sums, recent, keysRequired) {
   return { state: "good", answer: "Yes", ...told };
 }
 
-/** How much faster those with suggestions type, as a share; null while a side is missing. */
+/**
+ * What the hold-out says: whether those who are shown suggestions are faster. It is known once the 95 % interval has zero outside.
+ * @returns {?{verdict: "faster"|"slower"|"unknown", shown: number, without: number, difference: ?object}} null while a side is missing
+ */
 export function comparison(holdout) {
   const without = holdout?.chars_per_minute ?? null;
   const shown = holdout?.others?.chars_per_minute ?? null;
   if (!without || !shown) return null;
-  const settled = Math.min(holdout.sessions, holdout.others.sessions) >= ENOUGH_SESSIONS;
-  return { faster: shown / without - 1, settled, shown, without };
+  const difference = holdout.difference ?? null;
+  const verdict = difference?.low > 0 ? "faster" : difference?.high < 0 ? "slower" : "unknown";
+  return { verdict, shown, without, difference };
 }
 
-/** The hold-out's result in a sentence. */
+/** `5 % faster`, `2 % slower`. */
+const faster = (part) => `${format.share(Math.abs(part))} ${part >= 0 ? "faster" : "slower"}`;
+
+/** Whether writers are faster, in a sentence. */
+function fasterSentence({ verdict, difference }, { enough_sessions: enough }) {
+  if (!difference) return `Whether writers are faster is not known yet: ${format.count(enough)} sessions on either side are wanted.`;
+  const interval = `${faster(difference.low)} to ${faster(difference.high)}`;
+  if (verdict === "unknown") return `Whether writers are faster is not known yet: they are ${interval} (95 % interval).`;
+  return `Writers type ${faster(difference.faster)} with suggestions (95 % interval: ${interval}).`;
+}
+
+/** The hold-out's result in a sentence or two. */
 export function holdoutSentence(holdout) {
   const result = comparison(holdout);
   const sessions = (count) => format.counted(count, "session");
-  if (!result) {
-    const shown = holdout?.others?.chars_per_minute ?? null;
-    if (shown === null) return "No typing measured yet.";
-    return `Writers with suggestions type ${format.count(Math.round(shown))} characters a minute (${sessions(holdout.others.sessions)}). Nobody types without.`;
-  }
-  const { shown, without, faster, settled } = result;
-  const speeds =
-    `Writers with suggestions type ${format.count(Math.round(shown))} characters a minute (${sessions(holdout.others.sessions)}), ` +
-    `without ${format.count(Math.round(without))} (${sessions(holdout.sessions)})`;
-  if (!settled) return `${speeds}. Too few to tell: ${ENOUGH_SESSIONS} sessions on either side are wanted.`;
-  return `${speeds}: ${format.share(Math.abs(faster))} ${faster >= 0 ? "faster" : "slower"} with them.`;
+  const speed = (chars) => format.count(Math.round(chars));
+  const shown = holdout?.others?.chars_per_minute ?? null;
+  if (!result && shown === null) return "No typing measured yet.";
+  const since = `Since ${format.dayAndTime(holdout.since)} writers with suggestions type ${speed(shown)} characters a minute`;
+  const with_ = `${since} (${sessions(holdout.others.sessions)})`;
+  if (!result) return `${with_}. Nobody types without.`;
+  return `${with_}, without ${speed(result.without)} (${sessions(holdout.sessions)}). ${fasterSentence(result, holdout)}`;
 }
 
 /** Why answers were silent, in a sentence. @param {Record<string, string>} words reasons in words */

@@ -21,7 +21,7 @@ export const SILENCES = {
   number: "numbers are not guessed",
   unknown_script: "script not known",
   blocked: "blocked by the writer",
-  disabled: "switched off or held out",
+  disabled: "held out",
 };
 
 /** On one line. */

@@ -8,7 +8,7 @@ use super::Admin;
 use super::number::number;
 use crate::app::App;
 use crate::error::ApiError;
-use crate::holdout::MOST;
+use crate::holdout::{LEAST, MOST};
 use crate::http::Json;
 
 #[derive(Deserialize)]
@@ -26,12 +26,10 @@ pub(super) async fn set(
     State(Admin { app, .. }): State<Admin>,
     Json { value: Share { share }, .. }: Json<Share>,
 ) -> Result<axum::Json<Value>, ApiError> {
-    if !(0.0..=MOST).contains(&share) {
-        return Err(ApiError::invalid("share", format!("must be between 0 and {MOST}")));
+    if share != 0.0 && !(LEAST..=MOST).contains(&share) {
+        return Err(ApiError::invalid("share", format!("must be 0, or between {LEAST} and {MOST}")));
     }
-    let before = app.holdout.share();
-    app.holdout.set(app.writers.store(), share).await?;
-    if app.holdout.share() != before {
+    if app.holdout.set(app.writers.store(), share).await? {
         app.ledger.compare_anew();
     }
     tracing::info!(%share, "operators changed the share of sessions that are held out");

@@ -20,6 +20,8 @@ use crate::ledger::Degraded;
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(2);
+/// Said to one dashboard more than [`super::READERS`].
+const FULL: &str = "16 dashboards are open, and no more may be: close one that nobody looks at";
 /// Events that may wait for a reader, and for how long.
 const READY: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,7 +31,8 @@ pub(super) async fn live(
     State(admin): State<Admin>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
-    let permit = Arc::clone(&admin.readers).try_acquire_owned().map_err(|_| ApiError::Busy)?;
+    let permit = Arc::clone(&admin.readers).try_acquire_owned();
+    let permit = permit.map_err(|_| ApiError::Crowded(FULL))?;
     let heard = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
     let (events, mut ready) = mpsc::channel(READY);
     tokio::spawn(async move {

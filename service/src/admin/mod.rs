@@ -55,7 +55,7 @@ pub fn router(app: App, history: Arc<History>, closing: Arc<AtomicBool>) -> Rout
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .fallback(async || ApiError::NotFound("no such path; see /admin".into()))
-        .method_not_allowed_fallback(async || ApiError::Method)
+        .method_not_allowed_fallback(async || ApiError::Method("/admin"))
         .with_state(Admin { app, history, now, readers, closing })
         .layer(CatchPanicLayer::custom(move |panic| panicked(&ledger, panic)))
         .layer(from_fn(secure))

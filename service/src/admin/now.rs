@@ -1,4 +1,5 @@
-//! `GET /admin/api/now`: the service since its start and in the last minute. Made at most once a second, whoever asks.
+//! `GET /admin/api/now`: the service since its start, in the last minute, and what is told of all time. Made at most once a second,
+//! whoever asks.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,8 +18,8 @@ use super::number::number;
 use crate::app::{App, mean_factors};
 use crate::clock;
 use crate::engine::{Outcome, Predictor, Status};
-use crate::history::{Step, speed};
-use crate::ledger::{Count, Group, OUTCOMES, PROPOSERS, Saved, Who};
+use crate::history::Step;
+use crate::ledger::{Count, ENOUGH_SESSIONS, Group, OUTCOMES, PROPOSERS, Saved, Totals, Who};
 use crate::store::TeamKey;
 
 /// How long one is as good as new.
@@ -52,13 +53,15 @@ pub(super) async fn text(admin: &Admin) -> Arc<str> {
     }
     let (whole, minute, window) = admin.history.now().await;
     let teams = teams(&admin.app, &mut made.members).await;
+    let (since, of_all_time) = admin.app.ledger.of_all_time();
     let text: Arc<str> = json!({
         "at": clock::now_ms() / 1_000,
         "since_start": values(&whole),
         "window_s": window.as_secs(),
         "last_minute": values(&minute),
+        "tables_since": since,
         "teams": teams,
-        "predictors": PROPOSERS.map(|who| predictor(&whole, who)),
+        "predictors": PROPOSERS.map(|who| predictor(&of_all_time, who)),
         "holdout": holdout(&admin.app),
     })
     .to_string()
@@ -71,8 +74,8 @@ fn values(step: &Step) -> Map<String, Value> {
     step.series().into_iter().map(|(name, value)| (name.into_owned(), number(value))).collect()
 }
 
-fn predictor(whole: &Step, who: Predictor) -> Value {
-    let count = |count| whole.totals.count(count);
+fn predictor(of_all_time: &Totals, who: Predictor) -> Value {
+    let count = |count| of_all_time.count(count);
     let judged = |outcome| count(Count::Judged(who, outcome));
     // Snippets are no member of the mixture.
     let member = |status| (who != Predictor::Snippet).then(|| count(Count::Member(who, status)));
@@ -90,13 +93,16 @@ fn predictor(whole: &Step, who: Predictor) -> Value {
 
 fn holdout(app: &App) -> Value {
     let compared = app.ledger.compared();
-    let group = |group| {
-        let sessions = compared.count(Count::Sessions(group));
-        json!({"sessions": sessions, "chars_per_minute": number(speed(&compared, group))})
-    };
+    let group = |group| json!({"sessions": compared.sessions(group), "chars_per_minute": number(compared.speed(group))});
     let mut held = group(Group::HeldOut);
     held["share"] = number(f64::from(app.holdout.share()));
+    held["since"] = compared.begun.into();
     held["others"] = group(Group::Others);
+    held["enough_sessions"] = ENOUGH_SESSIONS.into();
+    held["difference"] = compared.difference().map_or(Value::Null, |difference| {
+        let [faster, low, high] = [difference.faster, difference.low, difference.high].map(number);
+        json!({"faster": faster, "low": low, "high": high})
+    });
     held
 }
 

@@ -22,8 +22,9 @@ pub struct Keystroke {
     pub writer: Option<WriterId>,
     /// The client's session.
     pub session: Option<String>,
-    /// Whether the client named it. One that was made up has no end: who is held out in it is so for good.
-    pub session_is_named: bool,
+    /// Whether it came over our own protocol. Over others no session has an end, so that who is held out in one is so for good, and
+    /// nobody tells what was sent.
+    pub is_own: bool,
     /// 1 to 10.
     pub max_suggestions: usize,
     /// `None`: the server's.

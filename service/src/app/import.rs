@@ -53,10 +53,10 @@ impl Import {
     /// Learns the message of a line, unless an import of the last day did; resolves once it is durable.
     pub async fn learn(&mut self, line: &[u8], lesson: Lesson) -> Result<(), ApiError> {
         let idempotency_key = Some(self.key_of(line));
-        let before = self.app.writers.get(&self.app.caller.key_of(&self.writer)?).await?.seq();
-        let seq = self.app.learn_with(Lesson { idempotency_key, ..lesson }, Effort::IMPORTING).await?;
-        self.told.seq = self.told.seq.max(seq);
-        if seq > before {
+        let lesson = Lesson { idempotency_key, ..lesson };
+        let (_, appended) = self.app.learn_with(lesson, Effort::IMPORTING).await?;
+        self.told.seq = self.told.seq.max(appended.seq);
+        if appended.fresh {
             self.told.learned += 1;
         } else {
             self.told.known += 1;

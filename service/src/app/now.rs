@@ -17,6 +17,7 @@ impl App {
             lag: self.door.lag(),
             in_flight: CONCURRENCY.saturating_sub(self.admission.available_permits()),
             sessions: self.engine.open_sessions(),
+            active: self.ledger.active(),
             keys: self.keys.count(),
             writers: self.writers.state(),
             store: self.writers.store().state(),

@@ -52,7 +52,7 @@ impl App {
     /// Replaces the texts a writer keeps ready; resolves once that is durable.
     pub async fn keep(&self, writer: &WriterId, snippets: Snippets) -> Result<u64, ApiError> {
         let content = Content::Snippets(snippets);
-        Ok(self.writers.record(&self.caller.key_of(writer)?, &content, clock::now_ms(), None).await?)
+        Ok(self.writers.record(&self.caller.key_of(writer)?, &content, clock::now_ms(), None).await?.seq)
     }
 
     /// What a writer is never shown.
@@ -65,7 +65,7 @@ impl App {
     /// Replaces what a writer is never shown; resolves with the event's number once that is durable.
     pub async fn block(&self, writer: &WriterId, blocked: Blocked) -> Result<u64, ApiError> {
         let content = Content::Blocked(blocked);
-        Ok(self.writers.record(&self.caller.key_of(writer)?, &content, clock::now_ms(), None).await?)
+        Ok(self.writers.record(&self.caller.key_of(writer)?, &content, clock::now_ms(), None).await?.seq)
     }
 
     /// Takes a word out of all that a writer taught; resolves with the number of messages that had it, once no byte of it is

@@ -56,7 +56,7 @@ mod tests {
         let answers = |n| {
             let mut totals = Totals::default();
             totals.set(Count::Answers, n);
-            Step::new(totals, [0.0; 7])
+            Step::new(totals, [0.0; 9])
         };
         let samples: Vec<_> =
             [(90, 9), (100, 1), (110, 2), (140, 3), (900, 9)].map(|(at, n)| sample(at, &answers(n))).into();

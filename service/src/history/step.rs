@@ -18,6 +18,10 @@ pub enum Gauge {
     MemoryBytes,
     /// Files and sockets that it has open.
     OpenFds,
+    /// Writers who typed in the last minute.
+    WritersMinute,
+    /// The same in the last hour.
+    WritersHour,
     /// Writers in memory.
     WritersWarm,
     /// WebSockets open.
@@ -26,12 +30,14 @@ pub enum Gauge {
 
 impl Gauge {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Busy,
         Self::KvBytes,
         Self::StoreQueue,
         Self::MemoryBytes,
         Self::OpenFds,
+        Self::WritersMinute,
+        Self::WritersHour,
         Self::WritersWarm,
         Self::StreamsOpen,
     ];
@@ -44,6 +50,8 @@ impl Gauge {
             Self::StoreQueue => "store_queue",
             Self::MemoryBytes => "memory_bytes",
             Self::OpenFds => "open_fds",
+            Self::WritersMinute => "writers_minute",
+            Self::WritersHour => "writers_hour",
             Self::WritersWarm => "writers_warm",
             Self::StreamsOpen => "streams_open",
         }
@@ -69,12 +77,6 @@ pub struct Step {
     pub(super) sums: Gauges,
 }
 
-/// Characters a minute of typing.
-pub fn speed(totals: &Totals, group: Group) -> f64 {
-    let count = |count| totals.count(count) as f64;
-    60_000.0 * share(count(Count::Appeared(group)), count(Count::Typing(group)))
-}
-
 impl Step {
     /// With the gauges as they are now.
     pub(super) fn new(totals: Totals, gauges: Gauges) -> Self {
@@ -96,7 +98,8 @@ impl Step {
 
     /// Characters a minute of typing; NaN: nobody typed.
     pub fn speed(&self, group: Group) -> f64 {
-        speed(&self.totals, group)
+        let count = |count| self.totals.count(count) as f64;
+        60_000.0 * share(count(Count::Appeared(group)), count(Count::Typing(group)))
     }
 
     /// Keystrokes saved.
@@ -113,14 +116,17 @@ impl Step {
     pub fn series(&self) -> Vec<(Cow<'static, str>, f64)> {
         let totals = &self.totals;
         let count = |count: Count| totals.count(count) as f64;
-        let of_answers = |some| share(count(some), count(Count::Answers));
+        // Who is held out asks nobody.
+        let asked = count(Count::Answers) - count(Count::Silent(Silence::Disabled));
+        let of_asked = |some| share(count(some), asked);
         let ms = |percentile: Option<f64>| percentile.unwrap_or(f64::NAN);
         let (held, run) = (count(Count::KvHeld), count(Count::KvRun));
         let plain = [
             ("answers", count(Count::Answers)),
             ("suggestions", count(Count::Suggestions)),
             ("saved_chars", self.saved() as f64),
-            ("typed_chars", count(Count::TypedChars)),
+            ("sent_chars", count(Count::SentChars)),
+            ("sent_saved", count(Count::SentSaved)),
             ("accepted", self.judged(Outcome::Accepted) as f64),
             ("partial", self.judged(Outcome::Partial) as f64),
             ("rejected", self.judged(Outcome::Rejected) as f64),
@@ -130,10 +136,10 @@ impl Step {
             ("fast_p99_ms", ms(totals.fast.percentile(0.99))),
             ("late", count(Count::Late)),
             ("turned_away", count(Count::TurnedAway)),
-            ("brownout", of_answers(Count::Brownout)),
-            ("gpt2_used", of_answers(Count::Member(Predictor::Gpt2, Status::Used))),
+            ("brownout", of_asked(Count::Brownout)),
+            ("gpt2_used", of_asked(Count::Member(Predictor::Gpt2, Status::Used))),
             ("kv_hit", share(held, held + run)),
-            ("type_through", of_answers(Count::TypeThrough)),
+            ("type_through", of_asked(Count::TypeThrough)),
             ("learned", count(Count::Learned)),
             ("store_commit_p99_ms", ms(totals.commit.percentile(0.99))),
             ("speed", self.speed(Group::Others)),

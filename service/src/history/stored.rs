@@ -70,14 +70,14 @@ mod tests {
         totals.set(Count::Judged(Predictor::Gpt2, Outcome::Accepted), 1);
         totals.set(Count::Saved(Predictor::Snippet), 30);
         totals.latency = Durations::from_pairs(&[(40, 5), (321, 2)]);
-        Step::new(totals, [0.25, 4096.0, 1.0, f64::NAN, 12.0, 3.0, 2.0])
+        Step::new(totals, [0.25, 4096.0, 1.0, f64::NAN, 12.0, 5.0, 8.0, 3.0, 2.0])
     }
 
     #[test]
     fn version_1_is_read_as_it_was_written() {
         let period = encode(&step(), 300, 1_700_000_100);
         assert_eq!((period.seconds, period.at, period.format), (300, 1_700_000_100, 1));
-        expect![[r#"{"counts":{"accepted.gpt2":1,"answers":7,"saved.snippet":30,"silences.low_confidence":2},"latency":[[40,5],[321,2]],"fast":[],"commit":[],"readings":1,"gauges":{"busy":0.25,"kv_bytes":4096.0,"memory_bytes":null,"open_fds":12.0,"store_queue":1.0,"streams_open":2.0,"writers_warm":3.0}}"#]]
+        expect![[r#"{"counts":{"accepted.gpt2":1,"answers":7,"saved.snippet":30,"silences.low_confidence":2},"latency":[[40,5],[321,2]],"fast":[],"commit":[],"readings":1,"gauges":{"busy":0.25,"kv_bytes":4096.0,"memory_bytes":null,"open_fds":12.0,"store_queue":1.0,"streams_open":2.0,"writers_hour":8.0,"writers_minute":5.0,"writers_warm":3.0}}"#]]
             .assert_eq(std::str::from_utf8(&period.blob).expect("JSON"));
         let read = decode(&period).expect("its own row");
         assert_eq!(read.totals, step().totals);

@@ -89,7 +89,7 @@ pub fn router(app: App) -> Router {
         .merge(SwaggerUi::new("/docs").url("/openapi.json", description))
         .merge(page::router())
         .fallback(async || ApiError::NotFound("no such path; see /docs".into()))
-        .method_not_allowed_fallback(async || ApiError::Method)
+        .method_not_allowed_fallback(async || ApiError::Method("/docs"))
         .layer(from_fn_with_state(app.clone(), guard::loopback))
         .layer(CatchPanicLayer::custom(move |panic| panicked(&ledger, panic)))
         .layer(from_fn(spoken::as_spoken))

@@ -60,8 +60,10 @@ pub enum Count {
     Brownout,
     /// Messages learned.
     Learned,
-    /// Characters in messages that were sent.
-    TypedChars,
+    /// Characters in messages that were sent and in whose drafts suggestions were asked for.
+    SentChars,
+    /// Keystrokes saved in these messages.
+    SentSaved,
     /// Tokens of context that KV caches held.
     KvHeld,
     /// Tokens that went through the network.
@@ -78,21 +80,18 @@ pub enum Count {
     Appeared(Group),
     /// Milliseconds of typing.
     Typing(Group),
-    /// Sessions in which something was typed.
-    Sessions(Group),
 }
 
-const PLAIN: usize = 10;
+const PLAIN: usize = 11;
 const SILENT: usize = PLAIN;
 const SAVED: usize = SILENT + Silence::ALL.len();
 const JUDGED: usize = SAVED + PROPOSERS.len();
 const MEMBER: usize = JUDGED + PROPOSERS.len() * OUTCOMES.len();
 const APPEARED: usize = MEMBER + Predictor::ALL.len() * STATUSES.len();
 const TYPING: usize = APPEARED + Group::ALL.len();
-const SESSIONS: usize = TYPING + Group::ALL.len();
 
 /// How many there are.
-pub(super) const COUNTS: usize = SESSIONS + Group::ALL.len();
+pub(super) const COUNTS: usize = TYPING + Group::ALL.len();
 
 impl Count {
     /// All of them, each at its place.
@@ -105,7 +104,8 @@ impl Count {
             Self::TypeThrough,
             Self::Brownout,
             Self::Learned,
-            Self::TypedChars,
+            Self::SentChars,
+            Self::SentSaved,
             Self::KvHeld,
             Self::KvRun,
         ];
@@ -120,7 +120,6 @@ impl Count {
             .chain(members)
             .chain(Group::ALL.map(Self::Appeared))
             .chain(Group::ALL.map(Self::Typing))
-            .chain(Group::ALL.map(Self::Sessions))
     }
 
     /// Its place; `None`: it is not counted.
@@ -133,9 +132,10 @@ impl Count {
             Self::TypeThrough => 4,
             Self::Brownout => 5,
             Self::Learned => 6,
-            Self::TypedChars => 7,
-            Self::KvHeld => 8,
-            Self::KvRun => 9,
+            Self::SentChars => 7,
+            Self::SentSaved => 8,
+            Self::KvHeld => 9,
+            Self::KvRun => 10,
             Self::Silent(reason) => SILENT + reason as usize,
             Self::Saved(who) => SAVED + who as usize,
             Self::Judged(who, outcome) => JUDGED + who as usize * OUTCOMES.len() + outcome as usize,
@@ -145,7 +145,6 @@ impl Count {
             }
             Self::Appeared(group) => APPEARED + group as usize,
             Self::Typing(group) => TYPING + group as usize,
-            Self::Sessions(group) => SESSIONS + group as usize,
         })
     }
 
@@ -159,7 +158,8 @@ impl Count {
             Self::TypeThrough => "type_through",
             Self::Brownout => "brownout",
             Self::Learned => "learned",
-            Self::TypedChars => "typed_chars",
+            Self::SentChars => "sent_chars",
+            Self::SentSaved => "sent_saved",
             Self::KvHeld => "kv_held",
             Self::KvRun => "kv_run",
             Self::Silent(reason) => return format!("silences.{}", reason.name()).into(),
@@ -168,7 +168,6 @@ impl Count {
             Self::Member(who, status) => return format!("{}.{}", status.name(), who.name()).into(),
             Self::Appeared(group) => return format!("appeared.{}", group.name()).into(),
             Self::Typing(group) => return format!("typing_ms.{}", group.name()).into(),
-            Self::Sessions(group) => return format!("sessions.{}", group.name()).into(),
         })
     }
 }

@@ -5,13 +5,15 @@
 //! seconds, an hour or all the time since the start read the same way.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::answers::Given;
 use crate::clock;
-use crate::engine::{Completion, Outcome, Predictor, SessionKey, Source, Status};
+use crate::engine::{Completion, Outcome, Predictor, SessionKey, Silence, Source, Status};
+use crate::store::WriterKey;
 
+pub use comparison::{Comparison, Difference, ENOUGH_SESSIONS};
 pub use count::{Count, Group, OUTCOMES, PROPOSERS};
 pub use degraded::{Degraded, Log, Reason};
 pub use durations::Durations;
@@ -23,7 +25,9 @@ use count::COUNTS;
 use durations::Histogram;
 use speed::Typists;
 use teams::Teams;
+use typing::Typing;
 
+mod comparison;
 mod count;
 mod degraded;
 mod durations;
@@ -31,6 +35,7 @@ mod saved;
 mod speed;
 mod teams;
 mod totals;
+mod typing;
 
 /// How much later than its budget an answer may be.
 const GRACE: Duration = Duration::from_millis(1);
@@ -47,14 +52,25 @@ pub struct Ledger {
     commit: Histogram,
     teams: Teams,
     typists: Typists,
-    /// What was before the share of sessions that are held out was last changed.
-    before_change: Mutex<Option<Totals>>,
+    typing: Typing,
+    comparison: Mutex<Comparison>,
+    /// What processes before this one counted.
+    earlier: Mutex<Earlier>,
+}
+
+/// What processes before this one counted over the same store.
+#[derive(Debug)]
+struct Earlier {
+    /// When the first of them began, in milliseconds since the Unix epoch.
+    since: i64,
+    totals: Totals,
 }
 
 impl Default for Ledger {
     fn default() -> Self {
+        let started = clock::now_ms();
         Self {
-            started: clock::now_ms(),
+            started,
             degraded: Log::default(),
             counts: std::array::from_fn(|_| AtomicU64::new(0)),
             latency: Histogram::default(),
@@ -62,7 +78,9 @@ impl Default for Ledger {
             commit: Histogram::default(),
             teams: Teams::default(),
             typists: Typists::default(),
-            before_change: Mutex::default(),
+            typing: Typing::default(),
+            comparison: Mutex::new(Comparison::new(started, 0)),
+            earlier: Mutex::new(Earlier { since: started, totals: Totals::default() }),
         }
     }
 }
@@ -70,10 +88,25 @@ impl Default for Ledger {
 impl Ledger {
     /// A key was pressed in a session; its draft has so many characters now.
     pub fn key(&self, session: &SessionKey, group: Group, length: usize) {
-        let Some(stretch) = self.typists.key(session, group, length, Instant::now()) else { return };
+        let number = lock(&self.comparison).number;
+        let Some(stretch) = self.typists.key(session, group, length, Instant::now(), number) else { return };
         self.add(Count::Appeared(group), stretch.characters);
         self.add(Count::Typing(group), stretch.took.as_millis() as u64);
-        self.add(Count::Sessions(group), u64::from(stretch.is_first));
+        let mut comparison = lock(&self.comparison);
+        // Another may have begun in between.
+        if comparison.number == number {
+            comparison.add(group, stretch.before, stretch.typed());
+        }
+    }
+
+    /// A writer pressed a key. `tells`: the client is of the kind that says what was sent in the end.
+    pub fn typed(&self, writer: &WriterKey, group: Group, tells: bool) {
+        self.typing.key(writer, group, tells, Instant::now());
+    }
+
+    /// Writers who typed in the last minute and in the last hour. At most 65,536 are told apart.
+    pub fn active(&self) -> [usize; 2] {
+        self.typing.active(Instant::now())
     }
 
     /// A keystroke was answered.
@@ -86,8 +119,11 @@ impl Ledger {
             None => self.add(Count::Suggestions, 1),
         }
         self.add(Count::TypeThrough, u64::from(completion.source == Source::TypeThrough));
-        for (predictor, status) in completion.predictors {
-            self.add(Count::Member(predictor, status), 1);
+        // Nobody is skipped where nobody is to be shown anything.
+        if completion.silence != Some(Silence::Disabled) {
+            for (predictor, status) in completion.predictors {
+                self.add(Count::Member(predictor, status), 1);
+            }
         }
         let without = without_gpt2(completion);
         self.add(Count::Brownout, u64::from(without.is_some()));
@@ -116,20 +152,22 @@ impl Ledger {
         let saved = u64::from(saved.saturating_sub(given.saved.fetch_max(saved, Ordering::Relaxed)));
         self.add(Count::Saved(offered.predictor), saved);
         self.add(Count::Judged(offered.predictor, outcome), 1);
+        if let Some(writer) = given.writer.as_ref().filter(|_| given.tells) {
+            self.typing.saved(writer, saved);
+        }
         let who = Who { tenant: Arc::clone(&given.tenant), team: given.team.clone() };
         self.teams.judged(who, outcome, saved);
     }
 
     /// Another share of sessions is held out from now on: who typed before is not compared with who types after.
     pub fn compare_anew(&self) {
-        *self.before_change.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.totals());
+        let mut comparison = lock(&self.comparison);
+        *comparison = Comparison::new(clock::now_ms(), comparison.number + 1);
     }
 
-    /// What happened since the share was last changed, or since the start.
-    pub fn compared(&self) -> Totals {
-        let before = self.before_change.lock().unwrap_or_else(PoisonError::into_inner);
-        let totals = self.totals();
-        before.as_ref().map_or(totals.clone(), |before| totals.since(before))
+    /// How fast people typed since the share was last changed, by side.
+    pub fn compared(&self) -> Comparison {
+        lock(&self.comparison).clone()
     }
 
     /// A message was learned.
@@ -137,9 +175,14 @@ impl Ledger {
         self.add(Count::Learned, 1);
     }
 
-    /// A message of so many characters was sent.
-    pub fn sent(&self, characters: usize) {
-        self.add(Count::TypedChars, characters as u64);
+    /// A writer sent a message of so many characters. It counts if suggestions were asked for in its draft, by a client that tells
+    /// what is sent, and none of them was held out; of a writer who types several drafts at once some messages may be left out.
+    pub fn sent(&self, writer: &WriterKey, characters: usize) {
+        let characters = characters as u64;
+        if let Some(saved) = self.typing.sent(writer, characters) {
+            self.add(Count::SentChars, characters);
+            self.add(Count::SentSaved, saved);
+        }
     }
 
     /// The store committed.
@@ -157,7 +200,30 @@ impl Ledger {
         }
     }
 
-    /// The teams that saved most since the start, at most `most`.
+    /// The same with what processes before this one counted, and since when, in milliseconds since the Unix epoch.
+    pub fn of_all_time(&self) -> (i64, Totals) {
+        let mut totals = self.totals();
+        let earlier = lock(&self.earlier);
+        totals.merge(&earlier.totals);
+        (earlier.since, totals)
+    }
+
+    /// Goes on where the process before this one ended. `comparison`: unless another has begun since.
+    pub fn restore(
+        &self,
+        since: i64,
+        totals: Totals,
+        teams: Vec<(Who, Saved)>,
+        comparison: Option<Comparison>,
+    ) {
+        *lock(&self.earlier) = Earlier { since, totals };
+        self.teams.restore(teams);
+        if let Some(comparison) = comparison {
+            *lock(&self.comparison) = comparison;
+        }
+    }
+
+    /// The teams that saved most of all time, at most `most`.
     pub fn teams(&self, most: usize) -> Vec<(Who, Saved)> {
         self.teams.list(most)
     }
@@ -169,6 +235,11 @@ impl Ledger {
             self.counts[slot].fetch_add(more, Ordering::Relaxed);
         }
     }
+}
+
+/// What a panic leaves behind are numbers all the same.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Why the GPT-2 has no part in an answer of the models, though it is there; `None`: it has, or nobody was asked.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
 
+use super::comparison::Typed;
 use super::count::Group;
 use crate::engine::SessionKey;
 
@@ -23,20 +24,26 @@ const FASTEST: Duration = Duration::from_millis(30);
 const PASTED: usize = 250;
 
 /// What came of a key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Stretch {
     pub(super) characters: u64,
     pub(super) took: Duration,
-    /// The first of its session.
-    pub(super) is_first: bool,
+    /// What was typed in the session before, in the same comparison.
+    pub(super) before: Typed,
+}
+
+impl Stretch {
+    pub(super) fn typed(&self) -> Typed {
+        Typed { characters: self.characters as f64, minutes: self.took.as_secs_f64() / 60.0 }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Last {
     at: Instant,
     length: usize,
-    /// Whether something was typed in the session.
-    counts: bool,
+    /// What was typed in the session, and the number of the comparison it is in.
+    typed: (u32, Typed),
 }
 
 /// The sessions, by a hash of their keys: neither names nor text are kept.
@@ -59,22 +66,25 @@ impl Typists {
         group: Group,
         length: usize,
         at: Instant,
+        comparison: u32,
     ) -> Option<Stretch> {
         let key = self.hasher.hash_one((session, group));
         let last = self.sessions.get(&key);
-        let stretch = last.and_then(|last| stretch(last, length, at));
-        let counts = last.is_some_and(|last| last.counts) || stretch.is_some();
-        self.sessions.insert(key, Last { at, length, counts });
+        let before = last.map(|last| last.typed).filter(|(number, _)| *number == comparison);
+        let before = before.map_or(Typed::default(), |(_, typed)| typed);
+        let stretch = last.and_then(|last| stretch(last, length, at, before));
+        let typed = stretch.map_or(before, |stretch| before.and(stretch.typed()));
+        self.sessions.insert(key, Last { at, length, typed: (comparison, typed) });
         stretch
     }
 }
 
-fn stretch(last: Last, length: usize, at: Instant) -> Option<Stretch> {
+fn stretch(last: Last, length: usize, at: Instant, before: Typed) -> Option<Stretch> {
     let (took, more) = (at.saturating_duration_since(last.at), length.saturating_sub(last.length));
     // Of the same length is a draft that is asked about again, or one so long that only its end is sent.
     let typed = length != last.length && took <= PAUSE && more <= PASTED;
     let took = took.max(FASTEST);
-    typed.then_some(Stretch { characters: more as u64, took, is_first: !last.counts })
+    typed.then_some(Stretch { characters: more as u64, took, before })
 }
 
 #[cfg(test)]
@@ -87,22 +97,29 @@ mod tests {
         let session =
             |name: &str| SessionKey { tenant: "t".into(), writer: Some("w".into()), session: name.into() };
         let start = Instant::now();
-        let key = |name: &str, group, length, ms| {
-            typists.key(&session(name), group, length, start + Duration::from_millis(ms))
+        let key = |name: &str, group, length, ms, comparison| {
+            typists.key(&session(name), group, length, start + Duration::from_millis(ms), comparison)
         };
-        let typed = |characters, ms, is_first| {
-            Some(Stretch { characters, took: Duration::from_millis(ms), is_first })
+        let typed = |characters, ms, before: (u64, u64)| {
+            let of = |(characters, ms)| Stretch {
+                characters,
+                took: Duration::from_millis(ms),
+                before: Typed::default(),
+            };
+            Some(Stretch { before: of(before).typed(), ..of((characters, ms)) })
         };
-        assert_eq!(key("a", Group::Others, 3, 0), None, "nothing is known of how that came");
-        assert_eq!(key("a", Group::Others, 4, 200), typed(1, 200, true));
-        assert_eq!(key("b", Group::Others, 9, 250), None, "another session");
-        assert_eq!(key("a", Group::HeldOut, 9, 250), None, "another group");
-        assert_eq!(key("a", Group::Others, 16, 700), typed(12, 500, false), "a suggestion");
-        assert_eq!(key("a", Group::Others, 15, 900), typed(0, 200, false), "taking back is typing too");
-        assert_eq!(key("a", Group::Others, 15, 1_000), None, "asked again");
-        assert_eq!(key("a", Group::Others, 14, 1_001), typed(0, 30, false), "held up on its way");
-        assert_eq!(key("a", Group::Others, 16, 6_002), None, "a pause");
-        assert_eq!(key("a", Group::Others, 600, 6_100), None, "pasted");
-        assert_eq!(key("a", Group::Others, 601, 6_200), typed(1, 100, false));
+        let (shown, none) = (Group::Others, (0, 0));
+        assert_eq!(key("a", shown, 3, 0, 0), None, "nothing is known of how that came");
+        assert_eq!(key("a", shown, 4, 200, 0), typed(1, 200, none));
+        assert_eq!(key("b", shown, 9, 250, 0), None, "another session");
+        assert_eq!(key("a", Group::HeldOut, 9, 250, 0), None, "another group");
+        assert_eq!(key("a", shown, 16, 700, 0), typed(12, 500, (1, 200)), "a suggestion");
+        assert_eq!(key("a", shown, 15, 900, 1), typed(0, 200, none), "taking back is typing too");
+        assert_eq!(key("a", shown, 15, 1_000, 1), None, "asked again");
+        assert_eq!(key("a", shown, 14, 1_001, 1), typed(0, 30, (0, 200)), "held up on its way");
+        assert_eq!(key("a", shown, 16, 6_002, 1), None, "a pause");
+        assert_eq!(key("a", shown, 600, 6_100, 1), None, "pasted");
+        let before = key("a", shown, 601, 6_200, 1).map(|stretch| stretch.before.minutes * 60_000.0);
+        assert!(before.is_some_and(|ms| (ms - 230.0).abs() < 1e-6), "{before:?}");
     }
 }

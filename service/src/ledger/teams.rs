@@ -26,7 +26,7 @@ pub struct Saved {
     pub outcomes: [u64; 3],
 }
 
-/// The teams since the start.
+/// The teams of all time.
 #[derive(Debug, Default)]
 pub(super) struct Teams(Mutex<HashMap<Who, Saved>>);
 
@@ -40,6 +40,12 @@ impl Teams {
         let team = teams.entry(who).or_default();
         team.characters += saved;
         team.outcomes[outcome as usize] += 1;
+    }
+
+    /// What processes before this one counted; before anything else is.
+    pub(super) fn restore(&self, teams: Vec<(Who, Saved)>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend(teams.into_iter().take(MOST));
     }
 
     /// Those that saved most, at most `most`.

@@ -3,7 +3,7 @@
 use prometheus::{CounterVec, Histogram, IntCounter, IntCounterVec};
 
 use super::family::{Counts, Family, Unit, families, family, register};
-use super::labels::{GROUP, KIND, MEMBER, OUTCOME, PROPOSER, SILENCE, SOURCE, STATUS};
+use super::labels::{BECAME, GROUP, KIND, MEMBER, OUTCOME, PROPOSER, SILENCE, SOURCE};
 use super::seconds;
 
 families! {
@@ -41,15 +41,18 @@ families! {
         .reading("0 unless clients ask for `corrections`.");
         predictors: IntCounterVec =
             family("foretype_predictors_total", Unit::Of("answers"), "What became of each predictor in each answer.")
-                .by(&[MEMBER, STATUS])
-                .reading("`gpt2` `used` against `skipped` and `late`: how much of the GPT-2 the load leaves. It goes first.");
+                .by(&[MEMBER, BECAME])
+                .reading("`gpt2` `used` against `skipped` and `late`: how much of the GPT-2 the load leaves. It goes first. `held_out`: nobody was to be shown anything.");
         saved: IntCounterVec =
             family("foretype_saved_keystrokes_total", Unit::Of("keystrokes"), "Characters that were taken, less the keys pressed for it.")
                 .by(&[PROPOSER])
-                .reading("Against `foretype_sent_characters_total`: the share of typing that was saved. What all of this is for.");
+                .reading("What all of this is for. Of plugins too, which do not tell what was sent: it is no share of anything.");
         sent: IntCounter =
-            family("foretype_sent_characters_total", Unit::Of("characters"), "Characters in messages that were sent to be learned.")
-                .reading("How much is written. 0: no client sends messages, and nothing is learned.");
+            family("foretype_sent_characters_total", Unit::Of("characters"), "Characters in messages that were sent to be learned and in whose drafts suggestions were asked for.")
+                .reading("Each message once, none that was held out. 0: no client sends messages, and no share of keystrokes saved can be told.");
+        sent_saved: IntCounter =
+            family("foretype_sent_saved_keystrokes_total", Unit::Of("keystrokes"), "Keystrokes saved in these messages.")
+                .reading("Over `foretype_sent_characters_total`: the share of typing that is saved, both of the same text.");
         appeared: IntCounterVec =
             family("foretype_typed_characters_total", Unit::Of("characters"), "Characters that appeared in drafts with a session, inserted ones included.")
                 .by(&[GROUP])

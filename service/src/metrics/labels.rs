@@ -12,6 +12,9 @@ const fn these(name: &'static str, values: fn() -> Vec<&'static str>) -> Label {
     Label { name, values: Values::These(values) }
 }
 
+/// See [`BECAME`].
+pub(super) const HELD_OUT: &str = "held_out";
+
 const fn described(name: &'static str, values: &'static str) -> Label {
     Label { name, values: Values::Described(values) }
 }
@@ -20,7 +23,9 @@ const fn described(name: &'static str, values: &'static str) -> Label {
 pub(super) const MEMBER: Label = these("predictor", || Predictor::ALL.map(Predictor::name).to_vec());
 /// Members, and who else proposes.
 pub(super) const PROPOSER: Label = these("predictor", || PROPOSERS.map(Predictor::name).to_vec());
-pub(super) const STATUS: Label = these("status", || Status::ALL.map(Status::name).to_vec());
+/// What became of a member; in an answer that is held out nothing else does.
+pub(super) const BECAME: Label =
+    these("status", || Status::ALL.map(Status::name).into_iter().chain([HELD_OUT]).collect());
 pub(super) const KIND: Label = these("kind", || Kind::ALL.map(Kind::name).to_vec());
 pub(super) const SILENCE: Label = these("reason", || Silence::ALL.map(Silence::name).to_vec());
 pub(super) const SOURCE: Label = these("source", || Source::ALL.map(Source::name).to_vec());
@@ -38,6 +43,9 @@ pub(super) const TOKENS: Label = these("kind", || vec!["held", "run"]);
 pub(super) const RESULT: Label = these("result", || vec!["stored", "known"]);
 pub(super) const FAILURE: Label = these("reason", || Failure::ALL.map(Failure::name).to_vec());
 pub(super) const FILE: Label = these("file", || vec!["database", "wal"]);
+
+/// How far back.
+pub(super) const WITHIN: Label = these("within", || vec!["minute", "hour"]);
 
 pub(super) const ROUTE: Label = described(
     "route",

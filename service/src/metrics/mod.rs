@@ -24,11 +24,12 @@ pub use reference::{GROUPS, Group, json, markdown, run};
 
 use self::answers::Answers;
 use self::family::family;
+use self::labels::HELD_OUT;
 use self::learning::Learning;
 use self::neural::Neural;
 use self::process::Process;
 use self::traffic::Traffic;
-use crate::engine::{Completion, Outcome};
+use crate::engine::{Completion, Outcome, Silence};
 
 /// Upper bounds in seconds, from 50 µs: close together around the targets, 300 µs to 1 ms and 4 to 20 ms.
 const LATENCY: &[f64] = &[
@@ -174,8 +175,10 @@ impl Metrics {
         if elapsed > budget + Duration::from_millis(1) {
             over_budget.inc();
         }
+        let held_out = completion.silence == Some(Silence::Disabled);
         for (predictor, status) in completion.predictors {
-            predictors.with_label_values(&[predictor.name(), status.name()]).inc();
+            let became = if held_out { HELD_OUT } else { status.name() };
+            predictors.with_label_values(&[predictor.name(), became]).inc();
         }
         if let Some(silence) = completion.silence {
             self.answers.silences.with_label_values(&[silence.name()]).inc();

@@ -25,6 +25,8 @@ pub struct Now {
     pub in_flight: usize,
     /// Drafts that were typed in lately.
     pub sessions: usize,
+    /// Writers who typed in the last minute, and in the last hour.
+    pub active: [usize; 2],
     /// API keys that hold.
     pub keys: usize,
     /// Who is in memory.
@@ -46,6 +48,9 @@ impl Metrics {
         set(&traffic.in_flight, now.in_flight);
         set(&traffic.sessions, now.sessions);
         set(&traffic.keys, now.keys);
+        for (within, writers) in ["minute", "hour"].into_iter().zip(now.active) {
+            set(&traffic.active.with_label_values(&[within]), writers);
+        }
         self.look_at_totals(&now.totals);
         self.look_at_writers(&now.writers);
         self.look_at_store(&now.store);
@@ -59,7 +64,8 @@ impl Metrics {
         for who in PROPOSERS {
             catch_up(&answers.saved.with_label_values(&[who.name()]), now.count(Count::Saved(who)));
         }
-        catch_up(&answers.sent, now.count(Count::TypedChars));
+        catch_up(&answers.sent, now.count(Count::SentChars));
+        catch_up(&answers.sent_saved, now.count(Count::SentSaved));
         for group in Group::ALL {
             let label = [group.name()];
             catch_up(&answers.appeared.with_label_values(&label), now.count(Count::Appeared(group)));

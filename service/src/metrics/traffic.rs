@@ -1,9 +1,9 @@
 //! What comes in, and what is turned away.
 
-use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::family::{Counts, Family, Unit, families, family, register};
-use super::labels::{CODE, END, ERROR, MESSAGE, ROUTE, THREAD, TURNED};
+use super::labels::{CODE, END, ERROR, MESSAGE, ROUTE, THREAD, TURNED, WITHIN};
 
 families! {
     /// Requests and connections.
@@ -30,7 +30,10 @@ families! {
             .reading("Every answer is so much later. Above a millisecond others take the cores, or there are too few.");
         sessions: IntGauge =
             family("foretype_sessions_open", Unit::Of("sessions"), "Drafts that were typed in within 30 seconds.")
-                .reading("How many people type.");
+                .reading("How many drafts are written now.");
+        active: IntGaugeVec = family("foretype_writers_active", Unit::Of("writers"), "Writers who typed within so long, each counted once.")
+            .by(&[WITHIN])
+            .reading("Those that requests name; at most 65,536 are told apart.");
         streams: IntGauge = family("foretype_streams_open", Unit::Of("connections"), "WebSockets open.")
             .reading("At 4,096 more are turned away.");
         stream_messages: IntCounterVec = family(
@@ -55,7 +58,7 @@ families! {
                 .by(&[END])
                 .reading("`client` is normal. `slow`, `silent`: networks; `nonsense`: a broken client.");
         keys: IntGauge = family("foretype_api_keys", Unit::Of("keys"), "API keys that hold.")
-            .reading("0: only this machine may ask.");
+            .reading("0 and never one since the start: only this machine may ask. 0 after the last was revoked: nobody may, until there is one or the service starts again.");
         panics: IntCounterVec = family("foretype_panics_total", Unit::Of("panics"), "Threads that ran into a bug of ours.")
             .by(&[THREAD])
             .reading("Stays 0. Each costs one request or answer; the log has the place in the code.");

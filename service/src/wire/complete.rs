@@ -73,7 +73,7 @@ impl CompleteRequest {
             context: newest(self.context),
             writer: self.writer,
             session: name("session", self.session)?,
-            session_is_named: true,
+            is_own: true,
             max_suggestions: max_suggestions as usize,
             budget: budget.map(|ms| Duration::from_secs_f64(ms / 1e3)),
             min_confidence,

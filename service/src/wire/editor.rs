@@ -64,7 +64,7 @@ impl Draft {
             role: foretype_markov::Role::Author,
             writer: writer.as_deref().map(WriterId::of_name),
             session: Some(self.session),
-            session_is_named: false,
+            is_own: false,
             max_suggestions: self.choices,
             budget: self.budget,
             min_confidence: None,

@@ -13,7 +13,7 @@ use super::tally::{Tally, WritersState};
 use super::teams::Teams;
 use super::warm::Writer;
 use crate::engine::{Deadline, Engine, Memory};
-use crate::store::{EventKind, NewEvent, Store, StoreError, Stored, TeamKey, WriterKey};
+use crate::store::{Appended, EventKind, NewEvent, Store, StoreError, Stored, TeamKey, WriterKey};
 
 /// How long an acknowledged event may wait for the ones before it to be applied. They are durable already; only the
 /// tasks that carry them have to wake.
@@ -119,7 +119,7 @@ impl Writers {
         tokio::time::timeout(patience, load).await.ok()?.ok()?.ok()
     }
 
-    /// Appends an event and applies it; resolves with its number once it is durable and every later prediction knows it.
+    /// Appends an event and applies it; resolves with where it landed once it is durable and every later prediction knows it.
     /// Goes on to the end even if the caller stops waiting.
     pub async fn record(
         self: &Arc<Self>,
@@ -127,7 +127,7 @@ impl Writers {
         content: &Content,
         at: i64,
         idempotency_key: Option<String>,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<Appended, StoreError> {
         let event = NewEvent { at, kind: content.kind(), payload: content.encode(), idempotency_key };
         let (writers, key) = (Arc::clone(self), key.clone());
         let task = tokio::spawn(async move { writers.append(&key, event).await });
@@ -185,7 +185,7 @@ impl Writers {
         }
     }
 
-    async fn append(self: &Arc<Self>, key: &WriterKey, event: NewEvent) -> Result<u64, StoreError> {
+    async fn append(self: &Arc<Self>, key: &WriterKey, event: NewEvent) -> Result<Appended, StoreError> {
         let learned = event.kind == EventKind::Learn;
         loop {
             let writer = self.get(key).await?;
@@ -214,7 +214,7 @@ impl Writers {
             if let (Some(team), true) = (writer.team(), learned) {
                 self.teams.taught(&team);
             }
-            return Ok(appended.seq);
+            return Ok(appended);
         }
     }
 

@@ -18,6 +18,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
+pub mod operated;
+pub mod served;
+
 /// The service.
 pub struct Service {
     pub app: App,
