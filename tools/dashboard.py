@@ -34,7 +34,7 @@ GLANCE = [
     ("Late answers", "percentunit", "sum(rate(foretype_over_budget_total{S}[R])) / sum(rate(foretype_complete_seconds_count{S}[R]))", (0.0005, 0.001)),
     ("Answer, p99", "s", "histogram_quantile(0.99, sum by (le) (rate(foretype_complete_seconds_bucket{S}[R])))", (0.0155, 0.021)),
     ("Fast tier, p99", "s", "histogram_quantile(0.99, sum by (le) (rate(foretype_fast_tier_seconds_bucket{S}[R])))", (0.00075, 0.001)),
-    ("Answers with the GPT-2", "percentunit", 'sum(rate(foretype_predictors_total{S,predictor="gpt2",status="used"}[R])) / sum(rate(foretype_sources_total{S,source="models"}[R]))', None),
+    ("Answers with the GPT-2", "percentunit", 'sum(rate(foretype_predictors_total{S,predictor="gpt2",status="used"}[R])) / (sum(rate(foretype_sources_total{S,source="models"}[R])) - sum(rate(foretype_predictors_total{S,predictor="gpt2",status="held_out"}[R])))', None),
     ("Suggestions taken", "percentunit", 'sum(rate(foretype_outcomes_total{S,outcome=~"accepted|partial"}[1h])) / sum(rate(foretype_suggestions_total{S}[1h]))', None),
     ("Keystrokes saved", "percentunit", "sum(rate(foretype_sent_saved_keystrokes_total{S}[1h])) / sum(rate(foretype_sent_characters_total{S}[1h]))", None),
     ("Characters a minute", "short", '60 * sum(rate(foretype_typed_characters_total{S,group="others"}[1h])) / sum(rate(foretype_typing_seconds_total{S,group="others"}[1h]))', None),
