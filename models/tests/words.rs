@@ -280,6 +280,67 @@ proptest! {
     }
 }
 
+/// Whether a word was not said before: those are likelier alone, and take from the others, which phrases leave out.
+fn is_fresh(surface: &str, text: &str) -> bool {
+    let mut said = text.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
+    said.all(|word| word != surface.trim())
+}
+
+const SENTENCES: [&str; 6] = [
+    "Thanks for calling, I can help you with that. Which city would you like to visit?",
+    "The flight leaves at 3.5 past ten, doesn't it? Please confirm the following details: one ticket.",
+    "I think that the economy is likely to grow at a moderate rate in the second half of the year.",
+    "Fix the test that fails when the server is not running, so that it's skipped.",
+    "Is there anything else (about the booking) that you want to know?",
+    "The rate of inflation has been higher than we had expected, and the committee's view is that",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    /// Searches that share passes over token trees against one question for every word, each with a cache of its own.
+    #[test]
+    fn phrases_are_what_greedy_decoding_finds_word_by_word(sentence in 0..SENTENCES.len(), share in 0.0..1.0_f32) {
+        thread_local! { static MODEL: std::cell::RefCell<Gpt2> = std::cell::RefCell::new(load()); }
+        let sentence = SENTENCES[sentence];
+        let at = (sentence.len() as f32 * share) as usize;
+        let (before, prefix) = sentence[..at].split_at(sentence[..at].rfind(' ').unwrap_or(0));
+        let said = |before: &str, prefix: &str, phrase_words| {
+            let ask = Ask { top: 3, max_passes: 300, phrase_words, ..ASK };
+            let answer = |gpt2: &mut Gpt2| gpt2.words(&mut KvCache::default(), &agent(before, prefix), &ask, &|_| false);
+            MODEL.with_borrow_mut(answer)
+        };
+        let found = said(before, prefix, 4);
+        for phrase in &found.phrases {
+            let typed = if phrase.follows { prefix } else { "" };
+            let mut text = [before, typed, &phrase.first].concat();
+            for word in &phrase.words {
+                let alone = said(&text, "", 0);
+                let fresh = |surface: &str| is_fresh(surface, &text);
+                let found = alone.top.iter().find(|other| other.surface == word.surface);
+                if fresh(&word.surface) {
+                    // Eight-bit activations: see `assert_close`, so that of words as likely either may be chosen.
+                    let near = 0.04 + 0.1 * word.prob;
+                    let shares = 0.4 * word.prob - near..word.prob + near;
+                    let best = alone.top.iter().find(|other| fresh(&other.surface)).map_or(0.0, |best| best.prob);
+                    let found = found.map_or(0.0, |found| found.prob);
+                    prop_assert!(shares.contains(&found) && found > best - near, "{text}|{word:?} {alone:?}");
+                } else {
+                    prop_assert!(found.is_some_and(|found| found.prob > word.prob - 0.04), "{text}|{word:?} {alone:?}");
+                }
+                text.push_str(&word.surface);
+            }
+            let ended = phrase.words.last().is_some_and(|word| matches!(word.surface.as_str(), "." | "!" | "?"));
+            let joint: f32 = phrase.words.iter().map(|word| word.prob).product();
+            if phrase.words.len() < 4 && !ended && joint > 0.1 {
+                // It stopped where nothing is likely enough, or the message rather ends.
+                let alone = said(&text, "", 0);
+                let next = alone.top.iter().find(|next| is_fresh(&next.surface, &text)).map_or(0.0, |next| next.prob);
+                prop_assert!(next < 0.15 + 0.05 || next < alone.after_end + 0.05, "{text} {phrase:?} {alone:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn shares_sum_to_one_after_punctuation_taken_back() {
     let mut gpt2 = load();
