@@ -210,6 +210,7 @@ impl<'a> Desk<'a> {
             predictors: setup.predictors.clone(),
             kv_mib: 96,
             inference_threads: 1,
+            int4_kernel: Default::default(),
             thrift_ms: setup.thrift_ms,
         };
         let app = runtime.block_on(async {

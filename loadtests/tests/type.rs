@@ -221,6 +221,7 @@ fn open() -> (Router, TempDir) {
         predictors: predictors(),
         kv_mib: 1,
         inference_threads: 1,
+        int4_kernel: Default::default(),
         thrift_ms: None,
     };
     let app = foretype::serve::open_app(&models, Settings::default(), Duration::from_millis(20)).unwrap();

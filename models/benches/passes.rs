@@ -4,7 +4,7 @@
 //! trees of 2 to 16 tokens, and six candidate words scored one by one and in one pass.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use foretype_models::{Gpt2, KvCache, Options, Prompt, Role, load_runtime};
+use foretype_models::{Gpt2, Kernel, KvCache, Options, Prompt, Role, load_runtime};
 
 const TURNS: [(Role, &str); 3] = [
     (
@@ -28,10 +28,12 @@ fn prompt(before: &str) -> Prompt<'_> {
 }
 
 /// A model, a cache that holds the context, and its tokens.
-fn ready() -> (Gpt2, KvCache, Vec<u32>) {
+fn ready(kernel: Kernel) -> (Gpt2, KvCache, Vec<u32>) {
     load_runtime(None).expect("`make build` fetches ONNX Runtime");
     let bundle = concat!(env!("CARGO_MANIFEST_DIR"), "/bundle");
-    let mut gpt2 = Gpt2::load(bundle.as_ref(), Options::default()).expect("the bundle is in the checkout");
+    let mut options = Options::default();
+    options.kernel = kernel;
+    let mut gpt2 = Gpt2::load(bundle.as_ref(), options).expect("the bundle is in the checkout");
     let mut cache = KvCache::default();
     let context = gpt2.tokens(&mut cache, &prompt(BEFORE));
     gpt2.prefill(&mut cache, &prompt(BEFORE), &|_| false);
@@ -48,31 +50,40 @@ fn tree(context: &[u32], count: usize, round: u32) -> Vec<Vec<u32>> {
     paths.split_off(1)
 }
 
+/// Who computes products with 4-bit weights.
+const KERNELS: [Kernel; 2] = [Kernel::Own, Kernel::Runtime];
+
 fn passes(criterion: &mut Criterion) {
-    let (mut gpt2, mut cache, context) = ready();
+    let mut models = KERNELS.map(|kernel| (kernel.name(), ready(kernel)));
     let mut round = 0;
     let mut group = criterion.benchmark_group("tree pass");
-    for count in [1, 2, 4, 8, 16] {
-        group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
+    for count in [1, 2, 4, 6, 8, 16] {
+        for (name, (gpt2, cache, context)) in &mut models {
+            group.bench_function(BenchmarkId::new(*name, count), |bencher| {
+                bencher.iter(|| {
+                    round += 1;
+                    gpt2.pass(cache, &tree(context, count, round))
+                });
+            });
+        }
+    }
+    group.finish();
+    let mut group = criterion.benchmark_group("prefill of 16");
+    for (name, (gpt2, cache, context)) in &mut models {
+        group.bench_function(*name, |bencher| {
             bencher.iter(|| {
                 round += 1;
-                gpt2.pass(&mut cache, &tree(&context, count, round))
+                let new = (0..16).map(|i| 300 + (round * 16 + i) * 7 % 12_000);
+                let longer: Vec<u32> = context.iter().copied().chain(new).collect();
+                gpt2.pass(cache, &[longer])
             });
         });
     }
     group.finish();
-    criterion.bench_function("prefill of 16", |bencher| {
-        bencher.iter(|| {
-            round += 1;
-            let new = (0..16).map(|i| 300 + (round * 16 + i) * 7 % 12_000);
-            let longer: Vec<u32> = context.iter().copied().chain(new).collect();
-            gpt2.pass(&mut cache, &[longer])
-        });
-    });
 }
 
 fn candidates(criterion: &mut Criterion) {
-    let (mut gpt2, mut cache, _) = ready();
+    let (mut gpt2, mut cache, _) = ready(Kernel::Fastest);
     let paths = CANDIDATES.map(|surface| gpt2.tokens(&mut cache, &prompt(&[BEFORE, surface].concat())));
     let mut group = criterion.benchmark_group("six candidates");
     group.bench_function("one by one", |bencher| {

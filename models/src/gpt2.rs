@@ -7,6 +7,7 @@ use crate::answer::{Answer, prob};
 use crate::cache::KvCache;
 use crate::config::Config;
 use crate::context::{Place, Prompt};
+use crate::kernel::{Kernel, fastest};
 use crate::said::Said;
 use crate::session::Session;
 use crate::step::{Halt, Steps};
@@ -20,11 +21,13 @@ const LONGEST_PREFIX: usize = 64;
 pub struct Options {
     /// Threads of one session. One is best for a model this small: several sessions use several cores better.
     pub threads: usize,
+    /// Who computes products with 4-bit weights.
+    pub kernel: Kernel,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { threads: 1 }
+        Self { threads: 1, kernel: Kernel::Fastest }
     }
 }
 
@@ -112,9 +115,23 @@ impl Gpt2 {
     /// [`Error::RuntimeNotLoaded`] before [`load_runtime`](crate::load_runtime); [`Error::Bundle`] names the file that is missing or
     /// does not fit the others.
     pub fn load(dir: &Path, options: Options) -> Result<Self, Error> {
+        match options.kernel {
+            Kernel::Own => Self::load_with(dir, options, true),
+            Kernel::Runtime => Self::load_with(dir, options, false),
+            Kernel::Fastest => fastest(dir, options),
+        }
+    }
+
+    /// Whose kernel computes products with 4-bit weights: never [`Kernel::Fastest`].
+    pub fn kernel(&self) -> Kernel {
+        if self.session.is_own() { Kernel::Own } else { Kernel::Runtime }
+    }
+
+    /// Loads the model; with our own kernel if that is wanted and there is something for it to do.
+    pub(crate) fn load_with(dir: &Path, options: Options, own: bool) -> Result<Self, Error> {
         let config = Config::load(&dir.join("gpt2.json"))?;
         let vocabulary = Vocabulary::load(&dir.join("tokenizer.json"), &config)?;
-        let session = Session::load(&dir.join("gpt2.onnx"), &config, &options)?;
+        let session = Session::load(&dir.join("gpt2.onnx"), &config, options.threads, own)?;
         let mut gpt2 = Self { config, vocabulary, session, failure: None };
         // The first run of each width allocates; and a graph that cannot run must fail here, not at a keystroke.
         gpt2.warm_up().map_err(Error::Runtime)?;

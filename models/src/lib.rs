@@ -25,9 +25,11 @@ mod context;
 mod distribution;
 mod error;
 mod gpt2;
+mod kernel;
 #[cfg(test)]
 mod parity;
 mod phrase;
+mod product;
 mod runtime;
 mod said;
 mod search;
@@ -41,4 +43,5 @@ pub use cache::KvCache;
 pub use context::{Prompt, Role};
 pub use error::Error;
 pub use gpt2::{Ask, Continuation, Gpt2, Options, Word, Words};
+pub use kernel::Kernel;
 pub use runtime::{RuntimeVersion, load_runtime};

@@ -18,7 +18,7 @@ use half::slice::HalfFloatSliceExt as _;
 
 use crate::cache::KvCache;
 use crate::config::Config;
-use crate::{Error, Options, runtime};
+use crate::{Error, product, runtime};
 
 /// Tokens that go through the network at once. More would make a keystroke wait longer before it can be cancelled.
 pub(crate) const CHUNK: usize = 16;
@@ -32,6 +32,7 @@ type KeysValues = (Tensor<f32>, Tensor<f32>);
 /// The graph and the tensors that runs change in place.
 pub(crate) struct Session {
     graph: Graph,
+    own: bool,
     binding: IoBinding,
     /// Ids and positions for 1 to [`CHUNK`] tokens: a bound tensor keeps its shape.
     rows: Vec<(Tensor<i64>, Tensor<i64>)>,
@@ -49,23 +50,28 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Loads the graph at `path`.
-    pub(crate) fn load(path: &Path, config: &Config, options: &Options) -> Result<Self, Error> {
+    /// Loads the graph at `path`; with `own`, our kernel computes its products with 4-bit weights, where the processor can.
+    pub(crate) fn load(path: &Path, config: &Config, threads: usize, own: bool) -> Result<Self, Error> {
         let environment = runtime::environment()?;
         let bundle = |reason: String| Error::Bundle { path: path.to_path_buf(), reason };
         if !path.is_file() {
             return Err(bundle("no such file".to_owned()));
         }
-        let graph = Graph::builder(&environment)?
+        let mut file = std::fs::read(path).map_err(|error| bundle(error.to_string()))?;
+        let own = own && product::is_supported() && product::rewrite(&mut file) > 0;
+        let mut builder = Graph::builder(&environment)?
             .with_optimization_level(GraphOptimizationLevel::Level3)?
-            .with_intra_threads(options.threads)?
+            .with_intra_threads(threads)?
             .with_inter_threads(1)?
             // A pattern is kept for every combination of shapes, and the bias has a new one at every length.
             .with_memory_pattern(false)?
             // Spinning threads would take the cores that the rest of the service runs on.
-            .with_config_entry("session.intra_op.allow_spinning", "0")?
-            .commit_from_file(path)
-            .map_err(|error| bundle(error.to_string()))?;
+            .with_config_entry("session.intra_op.allow_spinning", "0")?;
+        if own {
+            builder = builder.with_operators(product::domain()?)?;
+        }
+        let graph = builder.commit_from_memory(&file).map_err(|error| bundle(error.to_string()))?;
+        drop(file);
         let has = |name: &str| graph.inputs().iter().any(|input| input.name() == name);
         for name in (0..config.n_layer).map(|layer| format!("past_k{layer}")) {
             if !has(&name) {
@@ -101,7 +107,24 @@ impl Session {
         }
         let logits = (0..CHUNK).map(|_| None).collect();
         let (loaded, widths, vocabulary) = (0, (0, 0), config.vocab_size);
-        Ok(Self { graph, binding, rows, logits, seqlens, total, vocabulary, keys_and_values, loaded, widths })
+        Ok(Self {
+            graph,
+            own,
+            binding,
+            rows,
+            logits,
+            seqlens,
+            total,
+            vocabulary,
+            keys_and_values,
+            loaded,
+            widths,
+        })
+    }
+
+    /// Whether our kernel computes products with 4-bit weights.
+    pub(crate) fn is_own(&self) -> bool {
+        self.own
     }
 
     /// Numbers that a slot's keys and values are.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use foretype_models::Kernel;
 use tracing_subscriber::EnvFilter;
 
 use crate::build;
@@ -172,6 +173,11 @@ pub struct Models {
     #[arg(long, env = "FORETYPE_INFERENCE_THREADS", value_name = "COUNT", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=64))]
     pub inference_threads: u64,
+
+    /// Who computes the GPT-2's products with 4-bit weights: our kernel (own), ONNX Runtime's (onnxruntime), or whichever is quicker
+    /// on this machine, which takes half a second to find out (fastest).
+    #[arg(long, env = "FORETYPE_INT4_KERNEL", value_name = "WHO", default_value = "fastest")]
+    pub int4_kernel: Kernel,
 
     /// Spend less on the GPT-2: it is asked only where that pays most, as if questions waited at least this many milliseconds. 0:
     /// as often and as deep as there is time.

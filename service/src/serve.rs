@@ -94,6 +94,7 @@ pub fn open_engine(models: &Models) -> Result<Engine> {
         predictors: models.predictors.clone(),
         kv_bytes: usize::try_from(models.kv_mib << 20)?,
         inference_threads: usize::try_from(models.inference_threads)?,
+        kernel: models.int4_kernel,
         thrift: models.thrift_ms.map(Duration::from_millis),
     };
     Ok(Engine::open(&settings)?)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use foretype_markov::{Limits, PersonalModel, Role};
-use foretype_models::{Gpt2, Options};
+use foretype_models::{Gpt2, Kernel, Options};
 
 use super::{Deadline, Engine, Predictor, Request, Turn};
 use crate::bundle::{Bundle, BundleError};
@@ -24,6 +24,8 @@ pub struct Settings {
     pub kv_bytes: usize,
     /// Threads that run the GPT-2, each with a session of ONNX Runtime of its own; at least one.
     pub inference_threads: usize,
+    /// Who computes the GPT-2's products with 4-bit weights.
+    pub kernel: Kernel,
     /// The GPT-2 is asked where that pays, as if questions waited at least so long. `None`: everywhere, whatever it takes.
     pub thrift: Option<Duration>,
 }
@@ -31,7 +33,8 @@ pub struct Settings {
 impl Settings {
     /// The models of a folder with one inference thread, no KV cache but the newest, and the GPT-2 asked everywhere.
     pub fn new(bundle: PathBuf, predictors: Vec<Predictor>) -> Self {
-        Self { bundle, runtime: None, predictors, kv_bytes: 0, inference_threads: 1, thrift: None }
+        let kernel = Kernel::default();
+        Self { bundle, runtime: None, predictors, kv_bytes: 0, inference_threads: 1, kernel, thrift: None }
     }
 }
 
@@ -70,8 +73,12 @@ impl Engine {
         let enabled = Predictor::ALL.map(|p| settings.predictors.contains(&p));
         let inference = if enabled[Predictor::Gpt2 as usize] {
             foretype_models::load_runtime(settings.runtime.as_deref())?;
-            let model = || Gpt2::load(&settings.bundle, Options::default());
-            let models = (0..settings.inference_threads.max(1)).map(|_| model()).collect::<Result<_, _>>()?;
+            let mut options = Options::default();
+            options.kernel = settings.kernel;
+            let threads = 0..settings.inference_threads.max(1);
+            let models: Vec<Gpt2> =
+                threads.map(|_| Gpt2::load(&settings.bundle, options)).collect::<Result<_, _>>()?;
+            tracing::info!(kernel = models[0].kernel().name(), "GPT-2 loaded");
             Some(Inference::start(models, settings.kv_bytes).map_err(OpenError::Thread)?)
         } else {
             None
