@@ -153,7 +153,7 @@ impl<L: Line> Writer<L> {
             Opening { writer: Some(writer), session: self.session(round, "history"), ..self.opening() };
         for text in common.streams[stream].taught(common.taught) {
             while let Err(reason) = self.tell(&opening, text).await {
-                if !reason.starts_with("503") || Instant::now() > self.until + LAST {
+                if !comes_back(&reason) || Instant::now() > self.until + LAST {
                     bail!("the service does not learn the history of a writer: {reason}");
                 }
                 tokio::time::sleep(RETRY).await;
@@ -369,7 +369,7 @@ impl<L: Line> Writer<L> {
 
     /// A key that was due at `due` is not answered.
     fn refused(&mut self, due: Instant, reason: String) {
-        let busy = reason.starts_with("503");
+        let busy = comes_back(&reason);
         if busy {
             self.not_before = Instant::now() + RETRY;
         }
@@ -382,4 +382,9 @@ impl<L: Line> Writer<L> {
             self.refused(Instant::now(), reason);
         }
     }
+}
+
+/// Whether a refusal says when to try again: there is too much to do, or to store.
+fn comes_back(reason: &str) -> bool {
+    reason.starts_with("503") || reason.starts_with("429")
 }

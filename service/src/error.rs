@@ -35,6 +35,14 @@ pub enum BodyRefused {
     Busy(ErrorBody),
 }
 
+/// What a request that stores something can be answered, for the API's description.
+#[derive(IntoResponses)]
+pub enum WriteRefused {
+    /// More waits to be stored than can be taken: nothing of this is; see Retry-After
+    #[response(status = 429)]
+    Full(ErrorBody),
+}
+
 /// What a request about one writer can be answered, for the API's description.
 #[derive(IntoResponses)]
 pub enum WriterRefused {
@@ -84,6 +92,8 @@ pub enum ApiError {
     Busy,
     /// More of something is open than the service takes.
     Crowded(&'static str),
+    /// More waits to be stored than the queue holds.
+    Full,
     /// The store is away.
     Unavailable,
     /// A bug of ours.
@@ -92,7 +102,7 @@ pub enum ApiError {
 
 impl ApiError {
     /// The codes that clients are told.
-    pub const CODES: [&str; 13] = [
+    pub const CODES: [&str; 14] = [
         "malformed",
         "unauthorized",
         "forbidden",
@@ -104,6 +114,7 @@ impl ApiError {
         "unsupported_media_type",
         "invalid",
         "busy",
+        "too_many_requests",
         "unavailable",
         "internal",
     ];
@@ -166,6 +177,7 @@ impl ApiError {
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
             Self::Invalid { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             Self::Busy | Self::Crowded(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Self::Full => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
@@ -183,6 +195,9 @@ impl ApiError {
             Self::MediaType => "send JSON, with the header content-type: application/json".into(),
             Self::Invalid { field, message } => format!("{field}: {message}"),
             Self::Busy => "too much is going on; retry after the time in Retry-After".into(),
+            Self::Full => {
+                "more waits to be stored than can be taken; nothing of this is stored, retry after the time in Retry-After".into()
+            }
             Self::Unavailable => {
                 "what was asked could not be stored or read; retry with the same idempotency_key".into()
             }
@@ -202,7 +217,7 @@ impl std::error::Error for ApiError {}
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Busy => Self::Busy,
+            StoreError::Busy => Self::Full,
             StoreError::Unavailable | StoreError::Erased => Self::Unavailable,
         }
     }
@@ -240,7 +255,7 @@ pub(crate) struct Refusal(pub(crate) Arc<ApiError>);
 
 fn respond(status: StatusCode, body: impl IntoResponse) -> Response {
     let mut response = (status, body).into_response();
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
         response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
     }
     if status == StatusCode::UNAUTHORIZED {

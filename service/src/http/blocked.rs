@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use super::asked::Asked;
 use super::json::Json;
 use super::writers::{Named, checked};
-use crate::error::{ApiError, BodyRefused, WriterRefused};
+use crate::error::{ApiError, BodyRefused, WriteRefused, WriterRefused};
 use crate::wire::{BlockedList, LearnResponse};
 use crate::writer::Blocked;
 
@@ -34,6 +34,7 @@ pub(super) async fn blocked(Asked(app): Asked, writer: Named) -> Result<axum::Js
     responses(
         (status = 200, body = LearnResponse),
         BodyRefused,
+        WriteRefused,
     )
 )]
 pub(super) async fn block(
@@ -52,6 +53,7 @@ pub(super) async fn block(
     responses(
         (status = 204, description = "Nothing is blocked"),
         WriterRefused,
+        WriteRefused,
     )
 )]
 pub(super) async fn unblock(Asked(app): Asked, writer: Named) -> Result<StatusCode, ApiError> {

@@ -3,7 +3,7 @@
 use super::asked::Asked;
 use super::json::Json;
 use super::writers::{Named, checked};
-use crate::error::{ApiError, BodyRefused, ErrorBody};
+use crate::error::{ApiError, BodyRefused, ErrorBody, WriteRefused};
 use crate::wire::{ForgetRequest, ForgetResponse};
 
 /// Forget a word
@@ -19,6 +19,7 @@ use crate::wire::{ForgetRequest, ForgetResponse};
         (status = 200, body = ForgetResponse),
         (status = 404, description = "Nothing is stored", body = ErrorBody),
         BodyRefused,
+        WriteRefused,
     )
 )]
 pub(super) async fn forget(

@@ -4,7 +4,7 @@ use super::asked::Asked;
 use super::json::parse;
 use super::lines::Lines;
 use super::writers::{Named, checked};
-use crate::error::{ApiError, BodyRefused};
+use crate::error::{ApiError, BodyRefused, WriteRefused};
 use crate::wire::{ImportLine, ImportResponse};
 
 /// Bring messages along
@@ -21,6 +21,7 @@ use crate::wire::{ImportLine, ImportResponse};
     responses(
         (status = 200, body = ImportResponse),
         BodyRefused,
+        WriteRefused,
     )
 )]
 pub(super) async fn import(

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 
 use super::asked::Asked;
 use super::json::Json;
-use crate::error::{ApiError, BodyRefused, ErrorBody};
+use crate::error::{ApiError, BodyRefused, ErrorBody, WriteRefused};
 use crate::wire::{FeedbackRequest, LearnRequest, LearnResponse};
 
 /// A message was sent
@@ -17,6 +17,7 @@ use crate::wire::{FeedbackRequest, LearnRequest, LearnResponse};
     responses(
         (status = 200, body = LearnResponse),
         BodyRefused,
+        WriteRefused,
     )
 )]
 pub(super) async fn learn(

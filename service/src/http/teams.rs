@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use super::asked::Asked;
 use super::json::Json;
 use super::writers::{Named, checked};
-use crate::error::{ApiError, BodyRefused, WriterRefused};
+use crate::error::{ApiError, BodyRefused, WriteRefused, WriterRefused};
 use crate::wire::{TeamRequest, TeamResponse};
 
 /// Put a writer into a team
@@ -19,6 +19,7 @@ use crate::wire::{TeamRequest, TeamResponse};
     responses(
         (status = 204, description = "The writer is in it"),
         BodyRefused,
+        WriteRefused,
     )
 )]
 pub(super) async fn join(
@@ -39,6 +40,7 @@ pub(super) async fn join(
     responses(
         (status = 204, description = "The writer is in none"),
         WriterRefused,
+        WriteRefused,
     )
 )]
 pub(super) async fn leave(Asked(app): Asked, writer: Named) -> Result<StatusCode, ApiError> {

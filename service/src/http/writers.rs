@@ -10,7 +10,7 @@ use futures_util::stream::{self, TryStreamExt};
 use super::asked::Asked;
 use super::json::Json;
 use crate::app::App;
-use crate::error::{ApiError, BodyRefused, WriterRefused};
+use crate::error::{ApiError, BodyRefused, WriteRefused, WriterRefused};
 use crate::store::{StoreError, WriterKey};
 use crate::wire::{ExportLine, LearnResponse, SnippetList, WriterResponse};
 use crate::writer::{Id, Snippets, WriterId};
@@ -65,6 +65,7 @@ pub(crate) async fn exported(app: App, writer: &WriterId) -> Result<impl IntoRes
     responses(
         (status = 204, description = "Erased"),
         WriterRefused,
+        WriteRefused,
     )
 )]
 pub(super) async fn erase(Asked(app): Asked, writer: Named) -> Result<StatusCode, ApiError> {
@@ -96,6 +97,7 @@ pub(super) async fn snippets(Asked(app): Asked, writer: Named) -> Result<axum::J
     responses(
         (status = 200, body = LearnResponse),
         BodyRefused,
+        WriteRefused,
     )
 )]
 pub(super) async fn keep(
@@ -114,6 +116,7 @@ pub(super) async fn keep(
     responses(
         (status = 204, description = "There are none"),
         WriterRefused,
+        WriteRefused,
     )
 )]
 pub(super) async fn drop_snippets(Asked(app): Asked, writer: Named) -> Result<StatusCode, ApiError> {
