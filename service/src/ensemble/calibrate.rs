@@ -4,6 +4,10 @@
 //! All writers share the curves. A shift of the log-odds that each writer's own outcomes moved online, after every message, was
 //! tried on five sets of writers, some 1,500 to 2,100 suggestions each: the log-loss of what was shown rose on three by up to 0.001
 //! and stayed on two, the calibration error fell on four by up to 0.005 and rose on the fifth. A scale beside it did no better.
+//!
+//! More than the probability was tried too, on 10,418 positions of held-out writers in five folds by writer: with second best, entropy, what
+//! each member said, length and evidence beside it a logistic curve has 0.3722 nats a suggestion instead of 0.3732, boosted
+//! trees 0.3691, and what is shown at the threshold would save less than a hundredth more.
 
 use serde::{Deserialize, Serialize};
 
