@@ -92,7 +92,8 @@ export class Chart {
     const axis = { stroke: colour("--soft"), font: FONT, ticks: { show: false }, grid: { stroke: colour("--line"), width: 1 } };
     const options = {
       ...this.#size(),
-      padding: [8, 8, 0, 0],
+      // On the right half of the last time stands beyond the end.
+      padding: [8, 18, 0, 0],
       legend: { show: false },
       cursor: { sync: { key: SYNC, setSeries: false }, drag: { x: false, y: false }, points: { size: 6, show: !isStacked } },
       scales: {
@@ -150,7 +151,14 @@ export class Chart {
     ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
     ctx.textAlign = "left";
     ctx.textBaseline = "bottom";
-    ctx.fillText(this.#limit.label, bbox.left + 4 * devicePixelRatio, y - 2 * devicePixelRatio);
+    const place = [this.#limit.label, bbox.left + 4 * devicePixelRatio, y - 2 * devicePixelRatio];
+    // Lines run behind it.
+    ctx.setLineDash([]);
+    ctx.lineWidth = 4 * devicePixelRatio;
+    ctx.lineJoin = "round";
+    ctx.strokeStyle = colour("--ground");
+    ctx.strokeText(...place);
+    ctx.fillText(...place);
     ctx.restore();
   }
 
