@@ -114,7 +114,7 @@ mod tests {
     fn both_kernels_foresee_the_same() {
         let (mut own, mut runtime) = (load(Kernel::Own), load(Kernel::Runtime));
         assert_eq!(runtime.kernel(), Kernel::Runtime);
-        assert_eq!(own.kernel() == Kernel::Own, crate::product::is_supported());
+        assert_eq!(own.kernel() == Kernel::Own, crate::product::Processor::detect().is_some());
         let ids = own.tokens(
             &mut KvCache::default(),
             &Prompt { turns: &[], role: Role::Agent, before: TEXT, prefix: "" },

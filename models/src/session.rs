@@ -58,7 +58,7 @@ impl Session {
             return Err(bundle("no such file".to_owned()));
         }
         let mut file = std::fs::read(path).map_err(|error| bundle(error.to_string()))?;
-        let own = own && product::is_supported() && product::rewrite(&mut file) > 0;
+        let own = own && product::Processor::detect().is_some() && product::rewrite(&mut file) > 0;
         let mut builder = Graph::builder(&environment)?
             .with_optimization_level(GraphOptimizationLevel::Level3)?
             .with_intra_threads(threads)?

@@ -6,7 +6,7 @@ use ort::operator::{
 use ort::value::TensorElementType;
 
 use super::packed::{Packed, Rows};
-use super::{DOMAIN, REPLACED};
+use super::{DOMAIN, Processor, REPLACED};
 
 /// The inputs of `MatMulNBits`: rows, codes, scales, and the bias after two that ours has no use for.
 const CODES: usize = 1;
@@ -22,6 +22,7 @@ struct Product;
 
 /// A node: its weights, packed when the graph is loaded.
 struct Node {
+    processor: Processor,
     weights: Packed,
     /// Rounded rows, by group.
     scratch: Vec<Rows>,
@@ -56,7 +57,9 @@ impl Operator for Product {
             Packed::new(codes, scales, bias.map_or(&[], |bias| bias.1), size("K"), size("block_size"));
         let weights =
             weights.ok_or_else(|| ort::Error::new("4-bit weights of other shapes than their node says"))?;
-        Ok(Node { weights, scratch: Vec::new() })
+        let processor =
+            Processor::detect().ok_or_else(|| ort::Error::new("there is no kernel for this processor"))?;
+        Ok(Node { processor, weights, scratch: Vec::new() })
     }
 }
 
@@ -73,6 +76,7 @@ impl Kernel for Node {
         *last = self.weights.columns as i64;
         let mut out = context.output(0, shape)?.ok_or_else(missing)?;
         let out = out.try_extract_tensor_mut::<f32>()?.1;
-        super::multiply(&self.weights, rows, &mut self.scratch, out)
+        self.processor.multiply(&self.weights, rows, &mut self.scratch, out);
+        Ok(())
     }
 }

@@ -1,17 +1,16 @@
 //! Weights and inputs as the kernel reads them.
 
-/// Columns of a tile: as many as there are sums in a register.
-pub(super) const LANES: usize = 8;
+/// Columns of a tile: as many as there are sums in a register of AVX-512, or in two of AVX2.
+pub(super) const LANES: usize = 16;
 /// Inputs of a line: two groups of four, which one instruction multiplies and adds.
 pub(super) const LINE: usize = 8;
-/// Inputs that are rounded together, and whose products are summed in 16 bits: eight of at most 2 · 15 · 127. Blocks are made of
-/// such steps.
+/// Inputs that are rounded together. Blocks are made of such steps.
 pub(super) const STEP: usize = 4 * LINE;
 
 /// The weights of one tile's columns for [`LINE`] inputs: for each column four in the lower halves of four bytes, the next
 /// four in the upper ones, each plus 8.
 #[derive(Clone, Copy)]
-#[repr(C, align(32))]
+#[repr(C, align(64))]
 pub(super) struct Line(pub(super) [u8; 4 * LANES]);
 
 /// A matrix of 4-bit weights, `[inputs, columns]`.

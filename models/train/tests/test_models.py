@@ -185,7 +185,8 @@ class Pipeline(unittest.TestCase):
         ids = list(range(20))
         before = network.logits(ids)
         network.trim(vocab - 9)
-        self.assertTrue((network.logits(ids) == before[:, : vocab - 9]).all())
+        # A product with fewer columns may be summed in another order, as the processor has it.
+        self.assertLess(float(np.abs(network.logits(ids) - before[:, : vocab - 9]).max()), 1e-4)
         with self.assertRaisesRegex(InputError, f"the tokenizer has {vocab} tokens, the model {vocab - 9}"):
             network.trim(vocab)
 
