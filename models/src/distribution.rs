@@ -35,7 +35,23 @@ impl Distribution {
         whole(self.probs[token as usize])
     }
 
+    /// Tokens likelier than `floor`, and their probabilities, by token id: few of many.
+    pub(crate) fn above(&self, floor: f32) -> impl Iterator<Item = (u32, f32)> {
+        // Positive floats are in the order of their bits, also as signed numbers, which any processor compares many at a time.
+        let least = (floor.to_bits() >> 16) as i16;
+        let most = |probs: &[u16]| probs.iter().fold(0, |most: i16, prob| most.max(*prob as i16));
+        let chunks = self.probs.chunks(CHUNK).zip((0..).step_by(CHUNK));
+        chunks.filter(move |(probs, _)| most(probs) >= least).flat_map(move |(probs, from)| {
+            probs
+                .iter()
+                .zip(from..)
+                .map(|(prob, token)| (token, whole(*prob)))
+                .filter(move |(_, prob)| *prob > floor)
+        })
+    }
+
     /// All probabilities, by token id.
+    #[cfg(test)]
     pub(crate) fn probs(&self) -> impl Iterator<Item = f32> {
         self.probs.iter().map(|prob| whole(*prob))
     }
@@ -73,6 +89,9 @@ fn softmax(logits: &[f32], starts: &[Start]) -> Distribution {
     let probs = probs.into_iter().map(|prob| upper(prob * scale)).collect();
     Distribution { probs, by_start: by_start.map(|mass| mass * scale) }
 }
+
+/// Tokens that are passed over together where none is likely.
+const CHUNK: usize = 64;
 
 /// Sums that run beside each other: one at a time, each addition would wait for the one before.
 const LANES: usize = 16;
@@ -150,6 +169,16 @@ mod tests {
     fn half_a_number_is_a_number_to_three_parts_in_a_thousand() {
         for prob in [0.0, 1e-38, 3.3e-9, 0.125, 0.123_456_7, 0.999_999, 1.0] {
             assert!((whole(upper(prob)) - prob).abs() <= 0.003 * prob, "{prob}");
+        }
+    }
+
+    #[test]
+    fn tokens_above_a_floor_are_those_that_are_likelier() {
+        let logits: Vec<f32> = (0..1_000).map(|i| (i as f32 * 0.37).sin() * 12.0).collect();
+        let distribution = Distribution::new(&logits, &vec![Start::Space; 1_000]);
+        for floor in [0.0, 1e-30, 1e-6, 1e-3, 0.004, 0.02, 1.0] {
+            let all = (0..).zip(distribution.probs()).filter(|(_, prob)| *prob > floor);
+            assert!(distribution.above(floor).eq(all), "{floor}");
         }
     }
 

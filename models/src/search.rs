@@ -35,17 +35,22 @@ pub(crate) const ENDING: f32 = 0.8;
 /// P(next token of the word) where no step was left to find out.
 pub(crate) const CONTINUING: f32 = 0.1;
 
+/// Hundreds are made for each that is opened, so a node holds what leads to it by its parent alone.
 struct Node {
-    path: Vec<u32>,
-    text: Vec<u8>,
+    parent: usize,
+    /// Of a child: the last of its path.
+    token: u32,
     prob: f32,
     /// What the node adds to the mass that agrees with the typed bytes.
     share: f64,
     /// Whether a word that was asked for leads through here.
     asked: bool,
-    children: HashMap<u32, usize>,
+    children: Vec<usize>,
     opened: Option<Arc<Distribution>>,
 }
+
+/// The node of no tokens.
+const ROOT: usize = 0;
 
 /// A word whose probability is asked for: how far along its tokens the search has come.
 struct Goal {
@@ -92,31 +97,31 @@ impl<'a> Search<'a> {
             message_end: 0.0,
         };
         search.nodes.push(Node {
-            path: Vec::new(),
-            text: Vec::new(),
+            parent: ROOT,
+            token: 0,
             prob: 1.0,
             share: 0.0,
             asked: false,
-            children: HashMap::new(),
+            children: Vec::new(),
             opened: None,
         });
         search.whole = if search.query.held.is_empty() {
             root.boundary(search.query.end)
         } else {
             search
-                .agreeing(0, root, search.query.held.as_bytes())
+                .agreeing(ROOT, root, search.query.held.as_bytes())
                 .iter()
                 .map(|&(_, prob, worth)| prob * worth)
                 .sum()
         };
-        search.expand(0, root);
+        search.expand(ROOT, root);
         search
     }
 
     /// Asks for `surface`, which must start with the prefix; its number from now on.
     pub(crate) fn ask(&mut self, surface: &str) -> usize {
         let path = self.vocabulary.encode(&[self.query.held.as_str(), surface].concat());
-        self.goals.push(Goal { surface: surface.as_bytes().to_vec(), path, node: 0, depth: 0 });
+        self.goals.push(Goal { surface: surface.as_bytes().to_vec(), path, node: ROOT, depth: 0 });
         self.follow(self.goals.len() - 1);
         self.goals.len() - 1
     }
@@ -163,7 +168,23 @@ impl<'a> Search<'a> {
 
     /// The context and the path of `node`.
     pub(crate) fn tokens(&self, node: usize) -> Vec<u32> {
-        [self.query.context.as_slice(), &self.nodes[node].path].concat()
+        [self.query.context.as_slice(), &self.path(node)].concat()
+    }
+
+    /// The tokens of `node`.
+    fn path(&self, mut node: usize) -> Vec<u32> {
+        let mut path = Vec::new();
+        while node != ROOT {
+            path.push(self.nodes[node].token);
+            node = self.nodes[node].parent;
+        }
+        path.reverse();
+        path
+    }
+
+    /// What they spell.
+    fn text(&self, path: &[u32]) -> Vec<u8> {
+        path.iter().flat_map(|token| self.vocabulary.bytes(*token)).copied().collect()
     }
 
     /// Sequences to run with `node`: the context and its path, and what the words asked for have behind it. Their
@@ -216,9 +237,7 @@ impl<'a> Search<'a> {
     /// Context and tokens of `surface` and what follows them, if the search came to its end.
     pub(crate) fn reached(&self, surface: &str) -> Option<(Vec<u32>, Arc<Distribution>)> {
         let path = self.vocabulary.encode(&[self.query.held.as_str(), surface].concat());
-        let walk =
-            path.iter().try_fold(0, |node: usize, token| self.nodes[node].children.get(token).copied());
-        let node = walk?;
+        let node = path.iter().try_fold(ROOT, |node, token| self.known_child(node, *token))?;
         Some((self.tokens(node), Arc::clone(self.nodes[node].opened.as_ref()?)))
     }
 
@@ -269,7 +288,7 @@ impl<'a> Search<'a> {
             let (node, next) = (*node, path.get(*depth).copied());
             let (Some(opened), Some(token)) = (&self.nodes[node].opened, next) else { break };
             let prob = self.nodes[node].prob * opened.prob(token);
-            self.goals[goal].node = self.child(node, token, prob, prob, 0.0);
+            self.goals[goal].node = self.child(node, token, prob);
             self.goals[goal].depth += 1;
         }
         let waits = &mut self.nodes[self.goals[goal].node];
@@ -281,23 +300,27 @@ impl<'a> Search<'a> {
     }
 
     /// The child of `parent` along `token`, made if there is none.
-    fn child(&mut self, parent: usize, token: u32, prob: f32, rank: f32, share: f64) -> usize {
-        if let Some(&known) = self.nodes[parent].children.get(&token) {
-            return known;
-        }
-        let path = [self.nodes[parent].path.as_slice(), &[token]].concat();
-        let text = [self.nodes[parent].text.as_slice(), self.vocabulary.bytes(token)].concat();
+    fn child(&mut self, parent: usize, token: u32, prob: f32) -> usize {
+        self.known_child(parent, token).unwrap_or_else(|| self.add_child(parent, token, prob, prob, 0.0))
+    }
+
+    fn known_child(&self, parent: usize, token: u32) -> Option<usize> {
+        self.nodes[parent].children.iter().copied().find(|child| self.nodes[*child].token == token)
+    }
+
+    /// Makes a child of `parent` that there is not yet.
+    fn add_child(&mut self, parent: usize, token: u32, prob: f32, rank: f32, share: f64) -> usize {
         let node = self.nodes.len();
         self.nodes.push(Node {
-            path,
-            text,
+            parent,
+            token,
             prob,
             share,
             asked: false,
-            children: HashMap::new(),
+            children: Vec::new(),
             opened: None,
         });
-        self.nodes[parent].children.insert(token, node);
+        self.nodes[parent].children.push(node);
         self.open.push(Open { rank, node });
         node
     }

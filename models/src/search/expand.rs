@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::boundary::{End, Start, first_inside};
 use crate::distribution::Distribution;
 
-use super::{Node, Search};
+use super::Search;
 
 /// e⁻⁸: what a token that covers only part of the typed bytes is worth until it is opened. Training never tokenised
 /// so, unless the pre-tokeniser cuts there or greedy encoding does.
@@ -19,31 +19,32 @@ impl Search<'_> {
         if self.nodes[node].opened.is_some() {
             return;
         }
-        let length = self.nodes[node].text.len();
-        if length < self.typed.len() {
-            self.expand_typed(node, distribution);
-        } else if length == self.query.held.len() {
-            self.expand_beginning(node, distribution);
+        let path = self.path(node);
+        let text = self.text(&path);
+        if text.len() < self.typed.len() {
+            self.expand_typed(node, &text, distribution);
+        } else if text.len() == self.query.held.len() {
+            self.expand_beginning(node, &text, distribution);
         } else {
-            self.expand_word(node, distribution);
+            self.expand_word(node, &path, &text, distribution);
         }
         self.nodes[node].opened = Some(Arc::clone(distribution));
     }
 
     /// Typed bytes remain: only tokens that agree with them.
-    fn expand_typed(&mut self, node: usize, distribution: &Distribution) {
-        let rest = self.typed[self.nodes[node].text.len()..].to_vec();
+    fn expand_typed(&mut self, node: usize, text: &[u8], distribution: &Distribution) {
+        let rest = self.typed[text.len()..].to_vec();
         let children = self.agreeing(node, distribution, &rest);
         let total: f64 = children.iter().map(|&(_, prob, worth)| f64::from(prob * worth)).sum();
         self.mass += total - self.nodes[node].share;
         let floor = FLOOR_NODE * self.mass as f32;
         for (token, prob, worth) in children {
             let covers = self.vocabulary.bytes(token).len() >= rest.len();
-            if covers && self.cross(node, token, prob) {
+            if covers && self.cross(text, token, prob) {
                 continue;
             }
             if prob * worth > floor || !covers {
-                self.child(node, token, prob, prob * worth, f64::from(prob * worth));
+                self.add_child(node, token, prob, prob * worth, f64::from(prob * worth));
             }
         }
     }
@@ -55,11 +56,11 @@ impl Search<'_> {
         distribution: &Distribution,
         rest: &[u8],
     ) -> Vec<(u32, f32, f32)> {
-        let Node { path, prob, .. } = &self.nodes[node];
+        let (path, prob) = (self.path(node), self.nodes[node].prob);
         let covering = self.vocabulary.starting_with(rest).iter().map(|&token| (token, 1.0));
         let partial = (1..rest.len()).filter_map(|length| {
             let token = self.vocabulary.exactly(&rest[..length])?;
-            let greedy = self.canonical.starts_with(path) && self.canonical.get(path.len()) == Some(&token);
+            let greedy = self.canonical.starts_with(&path) && self.canonical.get(path.len()) == Some(&token);
             Some((token, if greedy || cut_by_pretokeniser(rest, length) { 1.0 } else { PARTIAL }))
         });
         covering
@@ -69,43 +70,50 @@ impl Search<'_> {
     }
 
     /// Nothing of the surface is typed: any token that starts at a boundary.
-    fn expand_beginning(&mut self, node: usize, distribution: &Distribution) {
+    fn expand_beginning(&mut self, node: usize, text: &[u8], distribution: &Distribution) {
         let (prob, end) = (self.nodes[node].prob, self.query.end);
         self.mass += f64::from(prob * distribution.boundary(end)) - self.nodes[node].share;
         if end != End::Empty {
             self.message_end += prob * distribution.end();
         }
-        self.continue_with(node, distribution, |start| start != Start::Special && end.splits(start));
+        self.continue_with(node, text, distribution, |start| start != Start::Special && end.splits(start));
     }
 
     /// All that is typed is spelled: the word may end, or go on.
-    fn expand_word(&mut self, node: usize, distribution: &Distribution) {
-        let Node { path, text, prob, .. } = &self.nodes[node];
+    fn expand_word(&mut self, node: usize, path: &[u32], text: &[u8], distribution: &Distribution) {
+        let prob = self.nodes[node].prob;
         let surface = &text[self.query.held.len()..];
         let end = End::of(surface);
         let ends = distribution.boundary(end);
         if let (true, Ok(spelled)) = (ends > 0.0, std::str::from_utf8(text))
-            && self.vocabulary.encode(spelled) == *path
+            && self.vocabulary.encode(spelled) == path
         {
             *self.ended.entry(surface.to_vec()).or_insert(0.0) += prob * ends;
         }
         let goes_on = |start| !matches!(start, Start::Special | Start::Space) && !end.splits(start);
-        self.continue_with(node, distribution, goes_on);
+        self.continue_with(node, text, distribution, goes_on);
     }
 
-    fn continue_with(&mut self, node: usize, distribution: &Distribution, allowed: impl Fn(Start) -> bool) {
+    fn continue_with(
+        &mut self,
+        node: usize,
+        text: &[u8],
+        distribution: &Distribution,
+        allowed: impl Fn(Start) -> bool,
+    ) {
         let parent = self.nodes[node].prob;
         let floor = FLOOR_NODE * self.mass as f32 / parent.max(f32::MIN_POSITIVE);
         let starts = self.vocabulary.starts();
         for &token in self.vocabulary.crossing() {
             let prob = distribution.prob(token);
             if prob > floor && allowed(starts[token as usize]) {
-                self.cross(node, token, parent * prob);
+                self.cross(text, token, parent * prob);
             }
         }
-        for ((token, prob), &start) in (0..).zip(distribution.probs()).zip(starts) {
-            if prob > floor && allowed(start) && self.is_typed(token, start) && !self.crosses(node, token) {
-                self.child(node, token, parent * prob, parent * prob, 0.0);
+        for (token, prob) in distribution.above(floor) {
+            let start = starts[token as usize];
+            if allowed(start) && self.is_typed(token, start) && !self.crosses(text, token) {
+                self.add_child(node, token, parent * prob, parent * prob, 0.0);
             }
         }
     }
@@ -115,22 +123,22 @@ impl Search<'_> {
         start != Start::Space || self.vocabulary.bytes(token).starts_with(b" ")
     }
 
-    /// If a word ends inside `token` behind `node`, counts the word as ended.
-    fn cross(&mut self, node: usize, token: u32, prob: f32) -> bool {
-        let Some(surface) = self.crossed(node, token) else { return false };
+    /// If a word ends inside `token` behind `text`, counts the word as ended.
+    fn cross(&mut self, text: &[u8], token: u32, prob: f32) -> bool {
+        let Some(surface) = self.crossed(text, token) else { return false };
         *self.ended.entry(surface).or_insert(0.0) += prob;
         true
     }
 
-    fn crosses(&self, node: usize, token: u32) -> bool {
-        self.vocabulary.is_crossing(token) && self.crossed(node, token).is_some()
+    fn crosses(&self, text: &[u8], token: u32) -> bool {
+        self.crossed(text, token).is_some()
     }
 
-    fn crossed(&self, node: usize, token: u32) -> Option<Vec<u8>> {
+    fn crossed(&self, text: &[u8], token: u32) -> Option<Vec<u8>> {
         if !self.vocabulary.is_crossing(token) {
             return None;
         }
-        let text = [self.nodes[node].text.as_slice(), self.vocabulary.bytes(token)].concat();
+        let text = [text, self.vocabulary.bytes(token)].concat();
         let surface = text.get(self.query.held.len()..)?;
         let cut = first_inside(surface, self.query.prefix.len())?;
         Some(surface[..cut].to_vec())

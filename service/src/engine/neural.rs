@@ -31,7 +31,7 @@ impl Engine {
         let Some(thrift) = self.thrift else { return Some(question) };
         let best = table.rows.iter().map(|row| table.mix(&row.probs)).fold(0.0, f32::max);
         let place = (prefix_class(&table.prefix), best);
-        let cost = |max_passes| inference.cost(&question, max_passes);
+        let cost = |max_passes| inference.own_cost(&question, max_passes);
         let wait = inference.wait(deadline).max(thrift);
         let max_passes = self.bundle.ensemble.gate.passes(place, wait, cost)?;
         Some(Question { max_passes, ..question })

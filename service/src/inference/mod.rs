@@ -30,6 +30,9 @@ use crate::engine::{Deadline, SessionKey};
 /// The answer must leave the thread this long before the deadline, to be merged and written in time.
 const MARGIN: Duration = Duration::from_micros(2_000);
 
+/// Questions about a session that what was read for one of them serves, at least: most of a message is typed behind its context.
+const SERVES: usize = 16;
+
 /// As if a question had to wait so long when threads are never idle.
 const BUSY: Duration = Duration::from_millis(3);
 
@@ -184,10 +187,20 @@ impl Inference {
     }
 
     /// What a question is expected to take if it may spend so many passes.
-    pub fn cost(&self, question: &Question, max_passes: usize) -> Duration {
+    fn cost(&self, question: &Question, max_passes: usize) -> Duration {
+        self.shared.costs.of(Shape { unread: self.unread(question), passes: max_passes })
+    }
+
+    /// As much of that as the question answers for: what is read for a session serves its next questions as well.
+    pub fn own_cost(&self, question: &Question, max_passes: usize) -> Duration {
+        let serves = if question.session.is_some() { SERVES } else { 1 };
+        self.shared.costs.of(Shape { unread: self.unread(question) / serves, passes: max_passes })
+    }
+
+    /// Bytes of a question's text that its cache has not seen.
+    fn unread(&self, question: &Question) -> usize {
         let bytes = question.text.bytes() + question.prefix.len();
-        let read = question.session.as_ref().map_or(0, |session| self.shared.caches.read(session));
-        self.shared.costs.of(Shape { unread: bytes.saturating_sub(read), passes: max_passes })
+        bytes.saturating_sub(question.session.as_ref().map_or(0, |session| self.shared.caches.read(session)))
     }
 
     /// How long a question due at `deadline` would wait for a thread, and longer the busier threads were lately: the next ones
