@@ -77,6 +77,7 @@ pub async fn find(plan: &Plan, search: &Search, streams: &[Stream]) -> Result<Ca
     say(format_args!("typing all messages alone"))?;
     let unhurried = Plan { patient: true, writers: 1, budget_ms: Some(UNHURRIED), ..plan.clone() };
     let alone = crowd::run(&unhurried, streams).await?;
+    ensure!(!alone.interrupted, "interrupted before there was anything to compare with");
     let worth: HashMap<_, _> = alone.typed.iter().map(|typed| (typed.message, *typed)).collect();
     say(format_args!("net {:.3}", alone.saved.net))?;
     let mut steps = Vec::new();
@@ -85,6 +86,9 @@ pub async fn find(plan: &Plan, search: &Search, streams: &[Stream]) -> Result<Ca
     while let Some(writers) = climb.next() {
         let plan = Plan { writers, seconds: plan.seconds.or(Some(STEP)), ..plan.clone() };
         let report = crowd::run(&plan, streams).await?;
+        if report.interrupted {
+            break;
+        }
         let (alone, loss) = lost(&report.typed, &worth);
         say(format_args!(
             "{writers} writers: {loss:.1} points lost, p99 {:.1} ms, GPT-2 in {:.0} %",

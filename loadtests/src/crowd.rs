@@ -230,7 +230,8 @@ async fn prepared<L: Line + 'static>(writers: impl Iterator<Item = Writer<L>>) -
     Ok(prepared)
 }
 
-/// Until all are done: what the service takes, once a second, and how far it is.
+/// Until all are done or it is interrupted, when what was measured by then counts: what the service takes, once a second, and how
+/// far it is.
 async fn watch(
     plan: &Plan,
     address: &Address,
@@ -247,8 +248,14 @@ async fn watch(
     let bar = bar.with_style(style).with_prefix(format!("{} writers", plan.writers));
     let mut samples = Samples::default();
     let mut second = tokio::time::interval(Duration::from_secs(1));
+    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
+            _ = &mut interrupted => {
+                typing.shutdown().await;
+                samples.interrupted = true;
+                break;
+            }
             done = typing.join_next() => match done {
                 Some(done) => done??,
                 None => break,

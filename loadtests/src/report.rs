@@ -95,6 +95,7 @@ pub(crate) struct Sample {
 pub(crate) struct Samples {
     pub(crate) service: Vec<Sample>,
     pub(crate) typists: Vec<Sample>,
+    pub(crate) interrupted: bool,
     pub(crate) machine_load: Option<f64>,
 }
 
@@ -130,6 +131,8 @@ pub struct Report {
     pub seed: u64,
     /// Seconds measured.
     pub seconds: f64,
+    /// Whether somebody ended it early.
+    pub interrupted: bool,
     /// Drafts asked about.
     pub drafts: u64,
     /// Whole answers.
@@ -193,6 +196,7 @@ impl Report {
             keys_per_second: plan.keys_per_second,
             seed: plan.seed,
             seconds,
+            interrupted: samples.interrupted,
             drafts: tally.asked,
             answers: tally.answers,
             early: tally.early,
@@ -254,9 +258,10 @@ impl fmt::Display for Report {
         };
         writeln!(
             f,
-            "{} writers over {over}, {:.0} s: {} drafts asked about, {:.1} a second\n",
+            "{} writers over {over}, {:.0} s{}: {} drafts asked about, {:.1} a second\n",
             self.writers,
             self.seconds,
+            if self.interrupted { ", interrupted" } else { "" },
             self.drafts,
             self.drafts as f64 / self.seconds.max(1e-9)
         )?;

@@ -117,6 +117,45 @@ async fn every_key_is_asked_about_and_every_answer_counted() {
     assert!(table.contains("120 drafts") && table.contains("used 100.00 %"), "{table}");
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_interrupted_says_what_was_measured() {
+    let service = Service::default();
+    let url = start(&service).await;
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("report.json");
+    let typing = std::process::Command::new(env!("CARGO_BIN_EXE_loadtests"))
+        .args([
+            "type",
+            "--url",
+            &url,
+            "--over",
+            "rest",
+            "--writers",
+            "5",
+            "--warm-up",
+            "0",
+            "--for",
+            "3600",
+            "--json",
+        ])
+        .arg(&json)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    while service.answered.load(Ordering::Relaxed) < 50 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let kill = std::process::Command::new("kill").args(["-INT", &typing.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let ended = tokio::task::spawn_blocking(|| typing.wait_with_output()).await.unwrap().unwrap();
+    let table = String::from_utf8(ended.stdout).unwrap();
+    assert!(ended.status.success() && table.contains(", interrupted: "), "{table}");
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap();
+    assert!(report["interrupted"] == true && report["answers"].as_u64() > Some(20), "{report}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_gets_no_answer_in_time_goes_on_and_the_older_request_is_dropped() {
     let service = Service { takes: Duration::from_secs(3_600), ..Service::default() };

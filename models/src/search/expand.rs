@@ -120,7 +120,7 @@ impl Search<'_> {
 
     /// Whether a surface may begin or go on with `token`: it has one space before it, and no other white space.
     fn is_typed(&self, token: u32, start: Start) -> bool {
-        start != Start::Space || self.vocabulary.bytes(token).starts_with(b" ")
+        start != Start::Space || self.vocabulary.bytes(token).first() == Some(&b' ')
     }
 
     /// If a word ends inside `token` behind `text`, counts the word as ended.

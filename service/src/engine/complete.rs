@@ -73,7 +73,8 @@ impl Engine {
             (after, say)
         });
         let early = early.as_mut().map(|(after, say)| (*after, say as &mut SayEarly<'_>));
-        let (status, neural) = match self.worthwhile(question, &tables, request.deadline) {
+        let before = self.tries(&request).then(|| tables.clone());
+        let (status, neural) = match self.worthwhile(question, &tables, &request) {
             Some(question) => self.ask(&place, question, &mut tables, &request, early).await,
             None if self.inference.is_some() => (Status::Skipped, None),
             None => (Status::Off, None),
@@ -87,6 +88,9 @@ impl Engine {
         completion.fast = fast + completion.decided;
         completion.began = started;
         completion.neural = neural;
+        if let (Some(before), Status::Used) = (&before, status) {
+            self.learn_gain(&request, &place, (before, &tables), &offers, statuses);
+        }
         if let Some(debug) = &mut completion.debug {
             let ms = |duration: Duration| json!(duration.as_secs_f64() * 1e3);
             debug["fast_ms"] = ms(completion.fast);

@@ -38,6 +38,7 @@ pub use crate::ensemble::weights::Losses;
 pub use crate::inference::NeuralState;
 
 use crate::bundle::Bundle;
+use crate::ensemble::gate::Gained;
 use crate::ensemble::weights::Weights;
 use crate::inference::Inference;
 use crate::session::Sessions;
@@ -50,6 +51,8 @@ pub struct Engine {
     pub(crate) inference: Option<Inference>,
     /// See [`Settings::thrift`].
     thrift: Option<Duration>,
+    /// What asking the neural tier gained anybody lately.
+    gained: Gained,
     enabled: [bool; Predictor::ALL.len()],
     sessions: Sessions,
     /// Has learned nothing.
@@ -67,6 +70,7 @@ impl Engine {
             bundle: Bundle::empty(),
             inference: None,
             thrift: None,
+            gained: Gained::default(),
             enabled,
             sessions: Sessions::default(),
             nobody: PersonalModel::new(Limits::default()),
@@ -83,6 +87,7 @@ impl Engine {
             unlisted: Unlisted::new(self.bundle.spelling.clone()),
             attention: Attention::default(),
             snippets: Snippets::default(),
+            gained: Gained::default(),
             blocked: Arc::new(Blocked::default()),
         }
     }

@@ -6,12 +6,19 @@ use foretype_markov::segment;
 
 use super::place::Place;
 use super::tables::neural_text;
-use super::{Completion, Deadline, Engine, Neural, Request, Status, Tables};
+use super::{Completion, Engine, Neural, Request, Status, Tables, read};
+use crate::ensemble::gate::Gain;
 use crate::ensemble::mixture::prefix_class;
+use crate::ensemble::weights::MEMBERS;
+use crate::ensemble::worth;
 use crate::inference::{Answered, Question};
+use crate::session::{Offer, hashed};
 
 /// The neural tier's share of what is left of a budget: what it finds in the rest is rarely worth being seen so late.
 const SHARE: f32 = 0.7;
+
+/// One place in so many is asked about as deep as can be whatever that costs, to learn what it gains.
+const TRIALS: u64 = 16;
 
 /// Timers fire up to this late.
 const TIMER: Duration = Duration::from_millis(1);
@@ -25,16 +32,49 @@ impl Engine {
         &self,
         question: Question,
         tables: &Tables,
-        deadline: Deadline,
+        request: &Request,
     ) -> Option<Question> {
-        let (inference, table) = (self.inference.as_ref()?, &tables.here);
+        let inference = self.inference.as_ref()?;
         let Some(thrift) = self.thrift else { return Some(question) };
-        let best = table.rows.iter().map(|row| table.mix(&row.probs)).fold(0.0, f32::max);
-        let place = (prefix_class(&table.prefix), best);
+        if is_trial(request) {
+            return Some(question);
+        }
         let cost = |max_passes| inference.own_cost(&question, max_passes);
-        let wait = inference.wait(deadline).max(thrift);
-        let max_passes = self.bundle.ensemble.gate.passes(place, wait, cost)?;
+        let wait = inference.wait(request.deadline).max(thrift);
+        let gain = match request.memory.as_deref().map(read) {
+            Some(memory) => Gain::of(&self.gained, Some(&memory.gained)),
+            None => Gain::of(&self.gained, None),
+        };
+        let max_passes = self.bundle.ensemble.gate.passes(standing(tables), gain, wait, cost)?;
         Some(Question { max_passes, ..question })
+    }
+
+    /// Whether an answer is compared with what it would have been without the neural tier. Where time costs nothing nobody needs
+    /// to know.
+    pub(super) fn tries(&self, request: &Request) -> bool {
+        self.thrift.is_some() && is_trial(request)
+    }
+
+    /// Learns what asking gained at a place: what `decided` shows, against what the tables `before` it would have.
+    pub(super) fn learn_gain(
+        &self,
+        request: &Request,
+        place: &Place<'_>,
+        (before, after): (&Tables, &Tables),
+        decided: &[Offer],
+        statuses: [Status; MEMBERS],
+    ) {
+        let shows = |tables: &Tables| urgency(&self.decide(request, place, tables, statuses).1);
+        let without = shows(before);
+        // More passes than one find what follows the first words.
+        let first = shows(&Tables { phrases: Vec::new(), ..after.clone() });
+        let (class, best) = standing(before);
+        let expected = self.bundle.ensemble.gate.gain(class, best);
+        let (found, deeper) = (first - without, urgency(decided) - first);
+        self.gained.learn(expected, found, deeper);
+        if let Some(memory) = request.memory.as_deref().map(read) {
+            memory.gained.learn(expected, found, deeper);
+        }
     }
 
     /// Asks the neural tier and merges its answer, if both can be done in time.
@@ -83,4 +123,20 @@ impl Engine {
         let taken = [request.text.as_str(), &first.text].concat();
         inference.prepare(neural_text(request, segment::normalise(&taken).trim_end()), session.clone());
     }
+}
+
+/// Always the same places: the same draft is answered in the same way.
+fn is_trial(request: &Request) -> bool {
+    hashed(&request.text).is_multiple_of(TRIALS)
+}
+
+/// What the gate goes by: how much of the word is typed, and how sure the fast tier is.
+fn standing(tables: &Tables) -> (usize, f32) {
+    let table = &tables.here;
+    (prefix_class(&table.prefix), table.rows.iter().map(|row| table.mix(&row.probs)).fold(0.0, f32::max))
+}
+
+/// Expected keystrokes lost if the first offer were not shown.
+fn urgency(offers: &[Offer]) -> f32 {
+    offers.first().map_or(0.0, |offer| worth::urgency(&offer.words, worth::worth(&offer.words)))
 }

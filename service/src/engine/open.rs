@@ -8,6 +8,7 @@ use foretype_models::{Gpt2, Kernel, Options};
 
 use super::{Deadline, Engine, Predictor, Request, Turn};
 use crate::bundle::{Bundle, BundleError};
+use crate::ensemble::gate::Gained;
 use crate::inference::Inference;
 use crate::session::Sessions;
 
@@ -85,7 +86,8 @@ impl Engine {
         };
         let nobody = PersonalModel::new(Limits::default());
         let thrift = settings.thrift;
-        Ok(Self { bundle, inference, thrift, enabled, sessions: Sessions::default(), nobody, fixed: None })
+        let (gained, sessions) = (Gained::default(), Sessions::default());
+        Ok(Self { bundle, inference, thrift, gained, enabled, sessions, nobody, fixed: None })
     }
 
     /// Answers once, so that the first writer does not pay for what is set up on first use (compiled expressions,

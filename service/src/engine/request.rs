@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use foretype_markov::{PersonalModel, Role};
 
 use super::Shuffle;
+use crate::ensemble::gate::Gained;
 use crate::ensemble::weights::Weights;
 use crate::writer::{Attention, Blocked, Forgotten, Recent, Snippets, Team, Unlisted};
 
@@ -55,6 +56,8 @@ pub struct Memory {
     pub attention: Attention,
     /// Texts the writer keeps ready.
     pub snippets: Snippets,
+    /// What asking the GPT-2 gained the writer lately; found anew after a restart.
+    pub gained: Gained,
     /// What the writer is never shown; shared, so that no lock is held while it is looked at.
     pub blocked: Arc<Blocked>,
 }

@@ -15,6 +15,7 @@ use foretype_markov::{PersonalModel, segment};
 use super::event::{Content, Judged, Learned};
 use super::{Attention, Blocked, Forgotten, Recent, Snippets};
 use crate::engine::{Memory, Outcome};
+use crate::ensemble::gate::Gained;
 use crate::ensemble::weights::Weights;
 use crate::store::{Event, Snapshot};
 
@@ -207,7 +208,8 @@ impl WriterState {
             unlisted.extend(personal.surfaces());
         }
         let blocked = Arc::new(blocked);
-        let memory = Memory { personal, weights, recent, unlisted, attention, snippets, blocked };
+        let gained = Gained::default();
+        let memory = Memory { personal, weights, recent, unlisted, attention, snippets, gained, blocked };
         (seq == snapshot.seq).then_some(Self { memory: Arc::new(RwLock::new(memory)), counts, seq })
     }
 }
