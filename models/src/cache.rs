@@ -39,8 +39,13 @@ pub struct KvCache {
     held: Vec<f16>,
     memo: HashMap<Vec<u32>, (u64, Arc<Distribution>)>,
     clock: u64,
+    /// The last slot of the text that was asked about; what is not before it was only looked into.
+    spine: Option<usize>,
     encoded: Encoded,
 }
+
+/// Distributions that a cache keeps when memory is short: after the text, and of its likeliest words.
+const FEW: usize = 6;
 
 impl KvCache {
     /// The memory that keys, values and distributions take, in bytes.
@@ -57,6 +62,30 @@ impl KvCache {
     /// Whether nothing is held.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
+    }
+
+    /// Keeps what the next question surely needs, keys and values of the text and the newest distributions, where memory is short.
+    pub fn thin(&mut self) {
+        let width = self.held.len() / self.slots.len().max(1);
+        if let Some(spine) = self.spine
+            && spine + 1 < self.slots.len()
+        {
+            self.compact(std::iter::once(Some(spine)), width);
+            self.spine = self.slots.len().checked_sub(1);
+        }
+        self.held.shrink_to_fit();
+        if self.memo.len() > FEW {
+            let mut used: Vec<u64> = self.memo.values().map(|(used, _)| *used).collect();
+            used.sort_unstable_by(|a, b| b.cmp(a));
+            self.memo.retain(|_, (at, _)| *at > used[FEW]);
+        }
+    }
+
+    /// A question about `tokens` is answered: theirs is what is needed next.
+    pub(crate) fn answered(&mut self, tokens: &[u32]) {
+        self.recall(tokens);
+        let (slot, held) = self.walk(tokens);
+        self.spine = slot.filter(|_| held == tokens.len());
     }
 
     /// Forgets the conversation.
@@ -120,6 +149,7 @@ impl KvCache {
     pub(crate) fn truncate(&mut self, length: usize, width: usize) {
         self.slots.truncate(length);
         self.held.truncate(length * width);
+        self.spine = self.spine.filter(|spine| *spine < length);
     }
 
     /// Keeps only what `ends` and their ancestors hold, moved together at the front, `width` keys and values a slot.
@@ -135,6 +165,7 @@ impl KvCache {
             self.slots[to] = Slot { parent: slot.parent.and_then(|parent| moved[parent]), ..slot };
             self.held.copy_within(from * width..(from + 1) * width, to * width);
         }
+        self.spine = None;
         self.truncate(kept.len(), width);
         self.change();
     }

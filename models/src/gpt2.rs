@@ -161,6 +161,7 @@ impl Gpt2 {
     ) -> bool {
         let (mut steps, place) = self.begin(cache, prompt, 0, stop);
         let done = steps.prefill(&place.tokens).is_ok();
+        steps.cache.answered(&place.tokens);
         self.failure = steps.failure.or(self.failure.take());
         done
     }
@@ -194,6 +195,7 @@ impl Gpt2 {
         }
         (words.passes, words.tokens, words.prefilled) = (steps.taken, steps.tokens, steps.prefilled);
         words.context = place.tokens.len() as u32;
+        steps.cache.answered(&place.tokens);
         self.failure = steps.failure.or(self.failure.take());
         words
     }

@@ -118,6 +118,29 @@ fn a_warm_cache_says_what_a_cold_one_says() {
 }
 
 #[test]
+fn a_thinned_cache_says_the_same_and_holds_the_text() {
+    let mut gpt2 = load();
+    let text = "Sure, I can help you with that. Could you please tell me the address";
+    let ask = Ask { max_passes: 200, ..ASK };
+    let (mut thin, mut whole) = (KvCache::default(), KvCache::default());
+    for at in (1..=text.len()).step_by(3) {
+        let (before, prefix) = text[..at].split_at(text[..at].rfind(' ').unwrap_or(0));
+        let prompt = agent(before, prefix);
+        let [typed, expected] =
+            [&mut thin, &mut whole].map(|cache| gpt2.words(cache, &prompt, &ask, &|_| false));
+        assert_close(&typed, &expected);
+        thin.thin();
+        let text =
+            gpt2.words(&mut KvCache::default(), &prompt, &Ask { max_passes: 0, ..ask }, &|_| false).context;
+        assert_eq!(thin.len(), text as usize, "what was only looked into is given up");
+    }
+    assert!(2 * thin.bytes() < whole.bytes(), "{} {}", thin.bytes(), whole.bytes());
+    let mut nothing = KvCache::default();
+    nothing.thin();
+    assert!(nothing.is_empty());
+}
+
+#[test]
 fn a_stop_keeps_the_cache_usable() {
     let mut gpt2 = load();
     let long = "The weather in San Francisco will be sunny with a high of 72 degrees. ".repeat(3);

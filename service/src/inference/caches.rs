@@ -99,6 +99,11 @@ impl Caches {
         CacheUse { sessions: kept.len(), bytes: *bytes, limit: self.bytes, evictions: *evictions }
     }
 
+    /// Whether there is hardly room for more.
+    fn is_tight(&self) -> bool {
+        self.lock().bytes > self.bytes / 4 * 3
+    }
+
     /// Takes a cache back, at the cost of those unused longest.
     fn put(&self, session: &SessionKey, kept: Option<(KvCache, usize)>) {
         let mut state = self.lock();
@@ -152,7 +157,11 @@ pub(super) struct Held<'a> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        let cache = std::mem::take(&mut self.cache);
+        let mut cache = std::mem::take(&mut self.cache);
+        // Many that hold little are better than few that hold everything: who finds nothing reads the whole conversation again.
+        if self.caches.is_tight() {
+            cache.thin();
+        }
         let kept = (!std::thread::panicking()).then_some((cache, self.read));
         self.caches.put(&self.session, kept);
     }
