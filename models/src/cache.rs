@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use half::f16;
 use hashbrown::HashMap;
 
 use crate::context::Encoded;
@@ -34,9 +33,8 @@ pub struct KvCache {
     /// What it was when it was last worked on: no other content ever has the same stamp. 0: nothing yet.
     stamp: u64,
     slots: Vec<Slot>,
-    /// Keys and values, as many numbers for each slot. Half precision, of which the graph is fed what it is rounded to, so that it
-    /// makes no difference whether they were loaded.
-    held: Vec<f16>,
+    /// Keys and values, [rounded](crate::rounded), as many bytes for each slot.
+    held: Vec<u8>,
     memo: HashMap<Vec<u32>, (u64, Arc<Distribution>)>,
     clock: u64,
     /// The last slot of the text that was asked about; what is not before it was only looked into.
@@ -51,7 +49,7 @@ impl KvCache {
     /// The memory that keys, values and distributions take, in bytes.
     pub fn bytes(&self) -> usize {
         let distributions = self.memo.values().map(|(_, distribution)| distribution.bytes());
-        size_of_val(&self.held[..]) + distributions.sum::<usize>()
+        self.held.len() + distributions.sum::<usize>()
     }
 
     /// Tokens whose keys and values are held.
@@ -84,8 +82,7 @@ impl KvCache {
     /// A question about `tokens` is answered: theirs is what is needed next.
     pub(crate) fn answered(&mut self, tokens: &[u32]) {
         self.recall(tokens);
-        let (slot, held) = self.walk(tokens);
-        self.spine = slot.filter(|_| held == tokens.len());
+        self.spine = self.walk(tokens).0;
     }
 
     /// Forgets the conversation.
@@ -106,7 +103,7 @@ impl KvCache {
     }
 
     /// Keys and values of the slots that have been run, one slot's after the other.
-    pub(crate) fn held(&mut self) -> &mut Vec<f16> {
+    pub(crate) fn held(&mut self) -> &mut Vec<u8> {
         &mut self.held
     }
 
@@ -145,14 +142,14 @@ impl KvCache {
         self.slots.len() - 1
     }
 
-    /// Holds only the first `length` slots, of which each has `width` keys and values.
+    /// Holds only the first `length` slots, of which each takes `width` bytes.
     pub(crate) fn truncate(&mut self, length: usize, width: usize) {
         self.slots.truncate(length);
         self.held.truncate(length * width);
         self.spine = self.spine.filter(|spine| *spine < length);
     }
 
-    /// Keeps only what `ends` and their ancestors hold, moved together at the front, `width` keys and values a slot.
+    /// Keeps only what `ends` and their ancestors hold, moved together at the front, `width` bytes a slot.
     pub(crate) fn compact(&mut self, ends: impl Iterator<Item = Option<usize>>, width: usize) {
         let mut moved: Vec<Option<usize>> = vec![None; self.slots.len()];
         for end in ends {

