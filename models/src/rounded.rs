@@ -98,7 +98,7 @@ mod tests {
                 // Half a step, and what half precision does to the scale.
                 prop_assert!((found - cell).abs() <= most * (0.5 / 127.0 + 1e-3) + 4e-6, "{found} {cell}");
             }
-            let (mut plain, mut bytes_of) = (before.clone(), held.clone());
+            let (mut plain, mut bytes_of) = (before, held.clone());
             round_any(&mut plain, &mut bytes_of);
             prop_assert_eq!((&plain, &bytes_of), (&rounded, &held), "on every processor");
         }

@@ -227,8 +227,9 @@ mod tests {
                 everybody.learn(0.1, found, deeper);
             }
         }
+        let newcomer = Gained::default();
         let of = |writer| Gain::of(&everybody, writer);
-        let (chat, mail, new) = (of(Some(&chat)), of(Some(&mail)), of(Some(&Gained::default())));
+        let [chat, mail, new] = [&chat, &mail, &newcomer].map(|writer| of(Some(writer)));
         assert!((chat.ratio - 3.0).abs() < 0.3 && (chat.deeper - 0.2).abs() < 0.02, "{chat:?}");
         assert!(mail.ratio < 0.5 && mail.deeper < 0.02, "{mail:?}");
         assert_eq!(new, of(None), "who is new is like the others");
