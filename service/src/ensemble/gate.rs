@@ -212,7 +212,8 @@ mod tests {
         let (chat, mail) = (Gain { ratio: 3.0, deeper: 0.2 }, Gain { ratio: 0.5, deeper: 0.0 });
         assert_eq!((asked(chat, 0), asked(mail, 0)), (Some(3), Some(3)), "time costs nothing");
         assert_eq!((asked(chat, 4), asked(mail, 4)), (Some(3), Some(1)));
-        assert_eq!((asked(chat, 20), asked(mail, 20)), (Some(3), None));
+        assert_eq!((asked(chat, 20), asked(mail, 20)), (Some(2), Some(1)));
+        assert_eq!((asked(chat, 50), asked(mail, 50)), (Some(1), None));
         assert_eq!(asked(chat, 1_000), None);
     }
 
