@@ -11,8 +11,9 @@ use crate::parity::kl;
 use crate::{Ask, Gpt2, KvCache, Options, Prompt, Role, load_runtime};
 
 /// Nats between a tree pass and single steps. Random tokens put the model where nothing is likely, and eight-bit
-/// activations move it more there than in text: at most 1.2e-3 was measured over 1,800 nodes.
-const SAME: f64 = 5e-3;
+/// activations, keys and values (which a pass rounds when it is done) move it more there than in text: at most 5.7e-3 was
+/// measured over 2,000 nodes.
+const SAME: f64 = 2e-2;
 
 const CONTEXT: &str = "Thanks for calling, I can help you with that. Which city are you";
 
