@@ -7,6 +7,7 @@
   models/train/experiments.py precisions --model DIR --data DIR --kit DIR       what fp32, int8 and int4 of a model cost
   models/train/experiments.py own --model models/pretrained --kit DIR       fine-tuned on more and more text of a new domain
   models/train/experiments.py served --model models/pretrained --kit DIR    that domain's own bundle in the whole service
+  models/train/experiments.py neighbours --model models/pretrained --kit DIR   a writer's nearest messages, as an n-gram and by gradient steps
   models/train/experiments.py large --corpus DIR --kit DIR                  GPT-2's own size, 124 M: tuned a little, exported, served
 
 Lines go to `results.jsonl` in --work (default: target/train/experiments); report.py makes tables and plots of them.
@@ -50,6 +51,8 @@ PRECISIONS = {"fp32": ("fp32", False), "int8": ("int8", False), "int4 nearest": 
 SETS, LIMIT = ["support-chat", "finance-meetings"], 30
 # Of a new domain: the set, kilobytes of its writers' histories, and minutes of fine-tuning on the most of them.
 DOMAIN, KILOBYTES, MINUTES = "expert-mail", (10, 30, 100, 260), (1, 3, 10)
+# Messages of each stream that gradient steps are taken for, seconds each.
+NEAR_LIMIT = 5
 ALL = "gpt2,personal,team,domain,charlm"
 
 
@@ -241,6 +244,13 @@ def served(given: argparse.Namespace, results: Results) -> None:
             results.add("served", run, alone=alone, keys=saved)
 
 
+def neighbours(given: argparse.Namespace, results: Results) -> None:
+    """What a writer's nearest messages are worth: as an n-gram, by gradient steps, in front of the text."""
+    if results.missing("neighbours", given.model.name):
+        said = script("neighbours", "--model", given.model, "--kit", given.kit, "--limit", given.limit)
+        results.add("neighbours", given.model.name, **said)
+
+
 def large(given: argparse.Namespace, results: Results) -> None:
     """GPT-2's own size with weights of no meaning: tuned for a few steps, exported, timed on one core, served."""
     if results.missing("large", "124M"):
@@ -286,7 +296,7 @@ def main() -> None:
         "model": (Path, "folder of a trained model"),
         "data": (Path, "folder that prepare.py wrote"),
     }
-    for work, needs in ((compare, "corpus kit"), (checkpoints, "model kit"), (versions, "model kit"), (precisions, "model data kit"), (own, "model kit"), (served, "model kit"), (large, "corpus kit")):
+    for work, needs in ((compare, "corpus kit"), (checkpoints, "model kit"), (versions, "model kit"), (precisions, "model data kit"), (own, "model kit"), (served, "model kit"), (neighbours, "model kit"), (large, "corpus kit")):
         verb = verbs.add_parser(work.__name__, help=(work.__doc__ or "").strip())
         verb.set_defaults(work_of=work)
         for name in needs.split():
@@ -298,6 +308,8 @@ def main() -> None:
             verb.add_argument("--tokens", type=int, default=2_500_000, help="tokens of each run (default: 2500000)")
         if work is checkpoints:
             verb.add_argument("--limit", type=int, default=LIMIT, help=f"messages of each stream (default: {LIMIT})")
+        if work is neighbours:
+            verb.add_argument("--limit", type=int, default=NEAR_LIMIT, help=f"messages of each stream (default: {NEAR_LIMIT})")
         if work is served:
             verb.add_argument("--foretype", type=Path, default=ROOT / "target/release/foretype", help="default: target/release/foretype")
         if work is versions:

@@ -7,7 +7,7 @@
 Test-Time Training on Nearest Neighbors (Hardt and Sun 2024, arXiv 2305.18466): one step on each of the 20 to 50 nearest texts,
 from the nearest to the farthest, then the prediction, then the weights as they were. Here the texts are what the writer sent
 before, by BM25 over words; the query is the conversation and the first words of the message (--known), and what is scored is
-the rest of it, the same tokens in every row: the paper's own figures look up by the text that is then scored.
+the rest of it, the same tokens in every row. (The paper's code looks up by the very text that it scores, unless told to split it.)
 
 Rows: the GPT-2 as it is; with an n-gram of the neighbours mixed in, which counts the nearest most; after the steps; after them
 with the n-gram. Each with nothing in front of the message, with the writer's newest messages, as the service does it, and

@@ -224,6 +224,33 @@ def served(rows: Rows, folder: Path) -> str:
     return "\n\n".join([said, table(["bundle", "KSR gpt2 alone", "KSR all predictors", "net of reading"], lines)])
 
 
+def neighbours(rows: Rows, folder: Path) -> str:
+    """A writer's nearest messages as an n-gram, by gradient steps, and in front of the text."""
+    fronts = {"nothing": "", "newest": "the newest messages", "nearest": "the nearest messages"}
+    methods = {"none": "none", "n-gram": "n-gram", "gradient": "gradient steps", "both": "gradient steps, n-gram"}
+    parts = []
+    for row in rows:
+        optimizer = {"adamw": "AdamW", "sgd": "plain gradient descent"}
+        sets = [name for name in SETS if name in row["rows"][0]["nats"]]
+        found = ", ".join(f"{optimizer[each['optimizer']]} {each['rate']:g} {each['gain']:+.3f}" for each in row["rates"])
+        parts.append(
+            f"`{row['model']}` in fp32 on the first {row['limit']} messages of each writer of {', '.join(sets)}. The query is the first {row['known']} words of a message, what is scored is the rest "
+            f"({row['messages']} messages, {row['tokens']:,} tokens, the same in each row). Neighbours: {row['near']:g} of the writer's earlier messages, by BM25, and {row['steps']:g} steps of "
+            f"{optimizer[row['optimizer']]} at {row['rate']:g} on them, nearest first."
+        )
+        lines = []
+        for each in row["rows"]:
+            low, high = each["ci95"]
+            gain = f"{each['gain']:+.3f} ({low:+.3f} to {high:+.3f})" if each["gain"] else ""
+            nats = [f"{each['nats'][name]:.3f}" for name in (*sets, "all")]
+            lines.append([fronts[each["window"]], methods[each["method"]], *nats, each["perplexity"], gain, f"{each['prepare_ms']:,.1f}", f"{each['pass_ms']:.0f}"])
+        head = ["in front of the message", "neighbours as", *(f"nats {name}" for name in sets), "nats all", "perplexity", "gained, nats (95 %)", "ms to prepare", "ms of the pass"]
+        parts.append(table(head, lines))
+        said = "Milliseconds are medians a message, processor time of one thread: to prepare is looking up and counting or stepping and undoing, the pass is that of the GPT-2 over what is in front and the message."
+        parts.append(f"{said} Rates on messages that are not scored, nats gained: {found}." if found else said)
+    return "\n\n".join(parts)
+
+
 def large(rows: Rows, folder: Path) -> str:
     """GPT-2's own size."""
     row = rows[-1]
@@ -244,6 +271,7 @@ SECTIONS = {
     "exits": ("Early exit (shape A, int4)", exits),
     "own": ("Your own text", own),
     "served": ("Your own text in the whole service", served),
+    "neighbours": ("A writer's nearest messages: n-gram or gradient steps", neighbours),
     "large": ("A larger model", large),
 }
 

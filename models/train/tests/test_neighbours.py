@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import math
 import random
@@ -211,7 +213,8 @@ class Compared(unittest.TestCase):
         self.assertGreater(counted["gain"], 0.5)
         self.assertTrue(counted["ci95"][0] <= counted["gain"] <= counted["ci95"][1])
         self.assertEqual((plain["gain"], plain["prepare_ms"]), (0.0, 0.0))
-        again = compare(self.asked(optimizer=said["optimizer"], rate=said["rate"], neighbours=4, order=4))
+        with contextlib.redirect_stdout(io.StringIO()):
+            again = compare(self.asked(optimizer=said["optimizer"], rate=said["rate"], neighbours=4, order=4))
         self.assertEqual([row["nats"] for row in again["rows"]], [row["nats"] for row in said["rows"]])
 
     def test_bad_input_is_told_what_to_do(self) -> None:
@@ -223,7 +226,7 @@ class Compared(unittest.TestCase):
             ({"limit": 0}, "--limit is at least 1"),
             ({"model": self.kit / "none"}, "does not exist"),
         ):
-            with self.assertRaisesRegex(InputError, expected):
+            with self.assertRaisesRegex(InputError, expected), contextlib.redirect_stdout(io.StringIO()):
                 compare(self.asked(**changed))
         for line, expected in (("{", "line 1: not JSON"), ('{"messages": []}', "line 1: a stream is"), ('{"history": [7], "messages": []}', "a text is a string")):
             (self.kit / "data/dev/bad.jsonl").write_text(line)

@@ -28,6 +28,11 @@ def said(name: str, *arguments: object) -> dict[str, object]:
         (out / "log.jsonl").write_text(json.dumps(line) + "\n")
     if name == "export":
         return {"precision": "int4", "megabytes": 9.5, "largest_logit_difference": 0.5, "seconds": 1.0}
+    if name == "neighbours":
+        row = {"window": "nothing", "nats": {"expert-mail": 4.5, "all": 4.5}, "perplexity": 90.0, "ci95": [0.1, 0.3], "prepare_ms": 4.0, "pass_ms": 20.0}
+        about = {"model": "b", "limit": 9, "known": 8, "messages": 3, "tokens": 1_164, "near": 20.0, "steps": 26.5, "optimizer": "adamw", "rate": 1e-4}
+        tried = [{"optimizer": "adamw", "rate": 1e-4, "nats": 4.4, "gain": 0.1}]
+        return about | {"rates": tried, "rows": [row | {"method": "none", "gain": 0.0}, row | {"method": "n-gram", "gain": 0.2}]}
     if name == "evaluate":
         return {
             "nats": {"all": 4.5, "perplexity": 90.0},
@@ -56,7 +61,7 @@ class Report(unittest.TestCase):
                     mock.patch.object(experiments, "milliseconds", return_value=[0.4, 0.6]),
                     mock.patch.object(experiments.subprocess, "run") as built,
                 ):
-                    for name in ("compare", "checkpoints", "versions", "precisions", "own", "served"):
+                    for name in ("compare", "checkpoints", "versions", "precisions", "own", "served", "neighbours"):
                         getattr(experiments, name)(given, results)
                 self.assertEqual(script.call_count > 1, turn == 0, script.call_args_list)
                 self.assertEqual(built.call_count, 1 - turn)
