@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashMap;
 
+use crate::attention::Held;
 use crate::context::Encoded;
 use crate::distribution::Distribution;
 
@@ -26,15 +27,14 @@ pub(crate) struct Slot {
 ///
 /// The tokens are a tree, not a row: words that were looked into keep their slots beside one another, until room is
 /// needed. It is plain memory, as much as the conversation needs, and may move between [`Gpt2`](crate::Gpt2)s of the same
-/// model: each loads it into the tensors it works on, unless they still hold it. Nothing of a conversation can be read out of
-/// it or reach another cache.
+/// model. Nothing of a conversation can be read out of it or reach another cache.
 #[derive(Default)]
 pub struct KvCache {
     /// What it was when it was last worked on: no other content ever has the same stamp. 0: nothing yet.
     stamp: u64,
     slots: Vec<Slot>,
-    /// Keys and values, [rounded](crate::rounded), as many bytes for each slot.
-    held: Vec<u8>,
+    /// Keys and values, [rounded](crate::rounded).
+    held: Held,
     memo: HashMap<Vec<u32>, (u64, Arc<Distribution>)>,
     clock: u64,
     /// The last slot of the text that was asked about; what is not before it was only looked into.
@@ -45,11 +45,14 @@ pub struct KvCache {
 /// Distributions that a cache keeps when memory is short: after the text, and of its likeliest words.
 const FEW: usize = 6;
 
+/// Slots for which it keeps room then.
+const ROOM: usize = 16;
+
 impl KvCache {
     /// The memory that keys, values and distributions take, in bytes.
     pub fn bytes(&self) -> usize {
         let distributions = self.memo.values().map(|(_, distribution)| distribution.bytes());
-        self.held.len() + distributions.sum::<usize>()
+        self.held.iter().map(Vec::capacity).sum::<usize>() + distributions.sum::<usize>()
     }
 
     /// Tokens whose keys and values are held.
@@ -64,14 +67,15 @@ impl KvCache {
 
     /// Keeps what the next question surely needs, keys and values of the text and the newest distributions, where memory is short.
     pub fn thin(&mut self) {
-        let width = self.held.len() / self.slots.len().max(1);
+        let width = self.held.first().map_or(0, Vec::len) / self.slots.len().max(1);
         if let Some(spine) = self.spine
             && spine + 1 < self.slots.len()
         {
             self.compact(std::iter::once(Some(spine)), width);
             self.spine = self.slots.len().checked_sub(1);
         }
-        self.held.shrink_to_fit();
+        // The next words shall not have to move it all.
+        self.held.iter_mut().for_each(|part| part.shrink_to(part.len() + ROOM * width));
         if self.memo.len() > FEW {
             let mut used: Vec<u64> = self.memo.values().map(|(used, _)| *used).collect();
             used.sort_unstable_by(|a, b| b.cmp(a));
@@ -102,8 +106,8 @@ impl KvCache {
         self.stamp
     }
 
-    /// Keys and values of the slots that have been run, one slot's after the other.
-    pub(crate) fn held(&mut self) -> &mut Vec<u8> {
+    /// Keys and values of the slots that have been run.
+    pub(crate) fn held(&mut self) -> &mut Held {
         &mut self.held
     }
 
@@ -142,14 +146,14 @@ impl KvCache {
         self.slots.len() - 1
     }
 
-    /// Holds only the first `length` slots, of which each takes `width` bytes.
+    /// Holds only the first `length` slots, of which each takes `width` bytes in every part of what is held.
     pub(crate) fn truncate(&mut self, length: usize, width: usize) {
         self.slots.truncate(length);
-        self.held.truncate(length * width);
+        self.held.iter_mut().for_each(|part| part.truncate(length * width));
         self.spine = self.spine.filter(|spine| *spine < length);
     }
 
-    /// Keeps only what `ends` and their ancestors hold, moved together at the front, `width` bytes a slot.
+    /// Keeps only what `ends` and their ancestors hold, moved together at the front, `width` bytes a slot in every part.
     pub(crate) fn compact(&mut self, ends: impl Iterator<Item = Option<usize>>, width: usize) {
         let mut moved: Vec<Option<usize>> = vec![None; self.slots.len()];
         for end in ends {
@@ -160,7 +164,9 @@ impl KvCache {
             moved[from] = Some(to);
             let slot = self.slots[from];
             self.slots[to] = Slot { parent: slot.parent.and_then(|parent| moved[parent]), ..slot };
-            self.held.copy_within(from * width..(from + 1) * width, to * width);
+            for part in &mut self.held {
+                part.copy_within(from * width..(from + 1) * width, to * width);
+            }
         }
         self.spine = None;
         self.truncate(kept.len(), width);

@@ -123,7 +123,7 @@ mod tests {
             let [a, b] = [&mut own, &mut runtime]
                 .map(|model| model.distribution(&mut KvCache::default(), &ids[..length]));
             let divergence = crate::parity::kl(&a, &b);
-            assert!(divergence < 5e-3, "{length}: {divergence}");
+            assert!(divergence < 1e-2, "{length}: {divergence}");
         }
     }
 

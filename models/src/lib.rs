@@ -18,18 +18,21 @@
 //! ```
 
 mod answer;
+mod attention;
 mod boundary;
 mod cache;
 mod config;
 mod context;
 mod distribution;
 mod error;
+mod exp;
 mod gpt2;
 mod kernel;
 #[cfg(test)]
 mod parity;
 mod phrase;
 mod product;
+mod rewrite;
 mod rounded;
 mod runtime;
 mod said;

@@ -6,7 +6,7 @@
 //! rows. What is computed is the same: inputs are rounded to 8 bits with a scale for each row and block, products summed in
 //! integers, and each block's sum scaled (`accuracy_level` 4).
 //!
-//! The bundle's graph is ONNX Runtime's own; its nodes are given to ours when it is loaded ([`rewrite`]).
+//! The bundle's graph is ONNX Runtime's own; its nodes are given to ours when it is loaded ([`rewrite`](crate::rewrite)).
 
 // Elsewhere nothing is rewritten, and so nothing asked for.
 #![cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
@@ -15,7 +15,6 @@
 mod elsewhere;
 mod operator;
 mod packed;
-mod rewrite;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -23,11 +22,9 @@ mod x86;
 pub(crate) use elsewhere::Processor;
 
 pub(crate) use operator::domain;
-pub(crate) use rewrite::rewrite;
+pub(crate) use packed::STEP;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::Processor;
 
-/// The domain of our operators. As long as the name it takes the place of.
-const DOMAIN: &str = "foretype.int4";
-/// The operator it stands for, and its domain.
-const REPLACED: (&str, &str) = ("MatMulNBits", "com.microsoft");
+/// The operator it stands for.
+pub(crate) const NAME: &str = "MatMulNBits";

@@ -108,11 +108,8 @@ impl<'a> Search<'a> {
         search.whole = if search.query.held.is_empty() {
             root.boundary(search.query.end)
         } else {
-            search
-                .agreeing(ROOT, root, search.query.held.as_bytes())
-                .iter()
-                .map(|&(_, prob, worth)| prob * worth)
-                .sum()
+            let held = search.query.held.as_bytes();
+            search.agreeing(ROOT, root, held, &search.partial(ROOT, held)) as f32
         };
         search.expand(ROOT, root);
         search

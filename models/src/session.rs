@@ -13,18 +13,14 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{IoBinding, Session as Graph};
 use ort::value::Tensor;
 
+use crate::attention::{Attention, HIDDEN, WIDTH};
 use crate::cache::KvCache;
 use crate::config::Config;
+use crate::rewrite::rewrite;
 use crate::{Error, product, rounded, runtime};
 
 /// Tokens that go through the network at once. More would make a keystroke wait longer before it can be cancelled.
 pub(crate) const CHUNK: usize = 16;
-
-/// Added to the score of a token that is no ancestor: e to this power is zero, and yet nothing overflows.
-const HIDDEN: f32 = -1e9;
-
-/// One layer's keys and values, f32 `[1, heads, slots, width of a head]` each.
-type KeysValues = (Tensor<f32>, Tensor<f32>);
 
 /// The graph and the tensors that runs change in place.
 pub(crate) struct Session {
@@ -38,9 +34,14 @@ pub(crate) struct Session {
     seqlens: Tensor<i32>,
     total: Tensor<i32>,
     vocabulary: usize,
-    /// The conversation at work.
-    keys_and_values: Vec<KeysValues>,
-    /// The stamp of the cache whose content these hold; another one is loaded (about 1 µs a slot).
+    /// Of each layer its keys, then its values, `[1, heads, slots, width of a head]`: the conversation at work, where
+    /// ONNX Runtime attends to it, and of one slot that nobody looks at where our operator does.
+    tensors: Vec<Tensor<f32>>,
+    /// Our attention.
+    attention: Option<Attention>,
+    /// Bytes that a slot's keys, or its values, of a layer take where they are kept.
+    slot_width: usize,
+    /// The stamp of the cache whose content the tensors hold; another one is loaded (about 1 µs a slot).
     loaded: u64,
     /// The entries of `rows` and of `logits` that are bound.
     widths: (usize, usize),
@@ -55,7 +56,11 @@ impl Session {
             return Err(bundle("no such file".to_owned()));
         }
         let mut file = std::fs::read(path).map_err(|error| bundle(error.to_string()))?;
-        let own = own && product::Processor::detect().is_some() && product::rewrite(&mut file) > 0;
+        let own = own && product::Processor::detect().is_some();
+        let [_, heads, _, width] = config.kv_shape();
+        let layers = if width == WIDTH { config.n_layer } else { 0 };
+        let (own, attends) = if own { rewrite(&mut file, layers) } else { (false, false) };
+        let attention = Attention::default();
         let mut builder = Graph::builder(&environment)?
             .with_optimization_level(GraphOptimizationLevel::Level3)?
             .with_intra_threads(threads)?
@@ -65,7 +70,7 @@ impl Session {
             // Spinning threads would take the cores that the rest of the service runs on.
             .with_config_entry("session.intra_op.allow_spinning", "0")?;
         if own {
-            builder = builder.with_operators(product::domain()?)?;
+            builder = builder.with_operators(product::domain()?.add(attention.clone())?)?;
         }
         let graph = builder.commit_from_memory(&file).map_err(|error| bundle(error.to_string()))?;
         drop(file);
@@ -88,19 +93,19 @@ impl Session {
         let (seqlens, total) = (Tensor::new(memory, [1_usize])?, Tensor::new(memory, Vec::<i64>::new())?);
         binding.bind_input("seqlens_k", &seqlens)?;
         binding.bind_input("total_len", &total)?;
-        let zeroed = || -> Result<Tensor<f32>, ort::Error> {
-            let mut tensor = Tensor::new(memory, config.kv_shape())?;
+        let [_, _, slots, _] = config.kv_shape();
+        let mut tensors = Vec::with_capacity(2 * config.n_layer);
+        for part in 0..2 * config.n_layer {
+            let mut tensor = Tensor::new(memory, [1, heads, if attends { 1 } else { slots }, width])?;
             tensor.extract_tensor_mut().1.fill(0.0);
-            Ok(tensor)
-        };
-        let mut keys_and_values = Vec::with_capacity(config.n_layer);
-        for layer in 0..config.n_layer {
-            let (mut keys, mut values) = (zeroed()?, zeroed()?);
-            binding.bind_input(format!("past_k{layer}"), &keys)?;
-            binding.bind_input(format!("past_v{layer}"), &values)?;
-            binding.bind_output(format!("present_k{layer}"), &mut keys)?;
-            binding.bind_output(format!("present_v{layer}"), &mut values)?;
-            keys_and_values.push((keys, values));
+            let name = format!("{}{}", ["k", "v"][part % 2], part / 2);
+            binding.bind_input(format!("past_{name}"), &tensor)?;
+            binding.bind_output(format!("present_{name}"), &mut tensor)?;
+            tensors.push(tensor);
+        }
+        if attends {
+            let unseen = Tensor::<f32>::new(memory, [1_usize; 4])?;
+            binding.bind_input("attention_bias", &unseen)?;
         }
         let logits = (0..CHUNK).map(|_| None).collect();
         let (loaded, widths, vocabulary) = (0, (0, 0), config.vocab_size);
@@ -113,7 +118,9 @@ impl Session {
             seqlens,
             total,
             vocabulary,
-            keys_and_values,
+            tensors,
+            attention: attends.then_some(attention),
+            slot_width: heads * rounded::bytes(width),
             loaded,
             widths,
         })
@@ -124,16 +131,9 @@ impl Session {
         self.own
     }
 
-    /// Bytes that a slot's keys and values take where they are kept.
+    /// See the field.
     pub(crate) fn slot_width(&self) -> usize {
-        let (heads, _, width) = self.kv_shape();
-        2 * self.keys_and_values.len() * heads * rounded::bytes(width)
-    }
-
-    /// Heads, slots, and the width of a head.
-    fn kv_shape(&self) -> (usize, usize, usize) {
-        let shape = self.keys_and_values[0].0.extract_tensor().0;
-        (shape[1] as usize, shape[2] as usize, shape[3] as usize)
+        self.slot_width
     }
 
     /// Has the tensors hold what `cache` holds.
@@ -141,41 +141,53 @@ impl Session {
         if self.loaded == cache.stamp() {
             return;
         }
-        let (all, (heads, slots, width)) = (self.slot_width(), self.kv_shape());
-        let each = rounded::bytes(width);
         // A panic half-way must not leave a mixture that passes for one of them.
         self.loaded = 0;
-        for (cells, part) in self.parts() {
-            for (slot, held) in cache.held().chunks_exact(all).enumerate() {
-                for (head, held) in held[part * heads * each..][..heads * each].chunks_exact(each).enumerate()
-                {
-                    rounded::load(held, &mut cells[(head * slots + slot) * width..][..width]);
-                }
-            }
+        for (tensor, held) in self.tensors.iter_mut().zip(cache.held()) {
+            let (shape, cells) = tensor.extract_tensor_mut();
+            unpack(held, cells, shape[1] as usize, shape[3] as usize);
         }
         self.loaded = cache.stamp();
     }
 
     /// Has `cache` hold the slots from `past` on, and the tensors what it holds of them.
     fn store(&mut self, cache: &mut KvCache, past: usize) {
-        let (all, (heads, slots, width)) = (self.slot_width(), self.kv_shape());
-        let (each, total) = (rounded::bytes(width), cache.len());
-        cache.held().resize(total * all, 0);
-        for (cells, part) in self.parts() {
-            for (slot, held) in cache.held().chunks_exact_mut(all).enumerate().skip(past) {
-                let held = &mut held[part * heads * each..][..heads * each];
-                for (head, held) in held.chunks_exact_mut(each).enumerate() {
-                    rounded::round(&mut cells[(head * slots + slot) * width..][..width], held);
-                }
-            }
+        let (total, parts, width) = (cache.len(), self.tensors.len(), self.slot_width);
+        cache.held().resize_with(parts, Vec::new);
+        for (tensor, held) in self.tensors.iter_mut().zip(cache.held()) {
+            let (shape, cells) = tensor.extract_tensor_mut();
+            held.resize(total * width, 0);
+            pack(cells, held, past, shape[1] as usize, shape[3] as usize);
         }
         self.loaded = cache.change();
     }
 
-    /// The keys and the values of each layer, numbered.
-    fn parts(&mut self) -> impl Iterator<Item = (&mut [f32], usize)> {
-        let tensors = self.keys_and_values.iter_mut().flat_map(|(keys, values)| [keys, values]);
-        tensors.map(|tensor| tensor.extract_tensor_mut().1).zip(0..)
+    /// Runs the graph over the slots from `past` on, with the keys and values of all of them.
+    fn attend(&mut self, cache: &mut KvCache, past: usize) -> Result<(), ort::Error> {
+        let (total, layers) = (cache.len(), self.tensors.len() / 2);
+        if let Some(attention) = &self.attention {
+            let mut seen = vec![0_u16; total];
+            for (row, slot) in (past..total).enumerate() {
+                cache.ancestors(Some(slot)).for_each(|ancestor| seen[ancestor] |= 1 << row);
+            }
+            attention.begin(std::mem::take(cache.held()), layers, past, total - past, &seen);
+            let ran = self.graph.run_binding(&self.binding);
+            *cache.held() = attention.end();
+            ran?;
+            cache.change();
+            return Ok(());
+        }
+        self.restore(cache);
+        let mut bias = Tensor::new(self.graph.allocator(), [1, 1, total - past, total])?;
+        let cells = bias.extract_tensor_mut().1;
+        cells.fill(HIDDEN);
+        for (row, slot) in cells.chunks_exact_mut(total).zip(past..) {
+            cache.ancestors(Some(slot)).for_each(|ancestor| row[ancestor] = 0.0);
+        }
+        self.binding.bind_input("attention_bias", &bias)?;
+        self.graph.run_binding(&self.binding)?;
+        self.store(cache, past);
+        Ok(())
     }
 
     /// Runs the slots of `cache` from `past` on, 1 to [`CHUNK`] of them, and writes their keys and values there; the
@@ -186,7 +198,6 @@ impl Session {
         past: usize,
         wanted: &[usize],
     ) -> Result<ChunksExact<'a, f32>, ort::Error> {
-        self.restore(cache);
         let (width, count, total) = (cache.len() - past, wanted.len(), cache.len());
         let (ids, positions) = &mut self.rows[width - 1];
         let slots = cache.slots().iter().skip(past);
@@ -194,13 +205,6 @@ impl Session {
         for ((id, position), slot) in inputs.zip(slots) {
             (*id, *position) = (i64::from(slot.token), slot.position as i64);
         }
-        let mut bias = Tensor::new(self.graph.allocator(), [1, 1, width, total])?;
-        let cells = bias.extract_tensor_mut().1;
-        cells.fill(HIDDEN);
-        for (row, slot) in cells.chunks_exact_mut(total).zip(past..) {
-            cache.ancestors(Some(slot)).for_each(|ancestor| row[ancestor] = 0.0);
-        }
-        self.binding.bind_input("attention_bias", &bias)?;
         if self.logits[count - 1].is_none() {
             let memory = self.graph.allocator();
             self.logits[count - 1] =
@@ -221,9 +225,26 @@ impl Session {
         }
         self.seqlens.extract_tensor_mut().1.fill((total - 1) as i32);
         self.total.extract_tensor_mut().1.fill(total as i32);
-        self.graph.run_binding(&self.binding)?;
-        self.store(cache, past);
+        self.attend(cache, past)?;
         let (_, logits) = self.logits[count - 1].as_ref().expect("it was made above");
         Ok(logits.extract_tensor().1.chunks_exact(self.vocabulary))
+    }
+}
+
+/// Has a tensor `[1, heads, slots, width]` hold what is kept of as many slots as `held` has.
+fn unpack(held: &[u8], cells: &mut [f32], heads: usize, width: usize) {
+    let (each, slots) = (rounded::bytes(width), cells.len() / heads / width);
+    for (at, held) in held.chunks_exact(each).enumerate() {
+        let (slot, head) = (at / heads, at % heads);
+        rounded::load(held, &mut cells[(head * slots + slot) * width..][..width]);
+    }
+}
+
+/// The reverse, from the slot `past` on; the tensor holds what is kept then.
+fn pack(cells: &mut [f32], held: &mut [u8], past: usize, heads: usize, width: usize) {
+    let (each, slots) = (rounded::bytes(width), cells.len() / heads / width);
+    for (at, held) in held.chunks_exact_mut(each).enumerate().skip(past * heads) {
+        let (slot, head) = (at / heads, at % heads);
+        rounded::round(&mut cells[(head * slots + slot) * width..][..width], held);
     }
 }

@@ -8,24 +8,32 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use crate::parity::kl;
-use crate::{Ask, Gpt2, KvCache, Options, Prompt, Role, load_runtime};
+use crate::{Ask, Gpt2, Kernel, KvCache, Options, Prompt, Role, load_runtime};
 
-/// Nats between a tree pass and single steps. Random tokens put the model where nothing is likely, and eight-bit
-/// activations, keys and values (which a pass rounds when it is done) move it more there than in text: at most 5.7e-3 was
-/// measured over 2,000 nodes.
-const SAME: f64 = 2e-2;
+/// Nats between a tree pass and single steps. Our operators compute each row by itself, from what is rounded already: some 1e-9 of
+/// difference, and 1e-3 where that just turns the rounding of an activation.
+/// ONNX Runtime's do not, its keys and values are rounded only when a pass is done, and random tokens put the model where nothing
+/// is likely, which moves it more than in text: at most 5.7e-3 was measured over 2,000 nodes.
+const SAME: [(Kernel, f64); 2] = [(Kernel::Own, 1e-2), (Kernel::Runtime, 2e-2)];
 
 const CONTEXT: &str = "Thanks for calling, I can help you with that. Which city are you";
 
-fn with_model<T>(f: impl FnOnce(&mut Gpt2) -> T) -> T {
+fn with_models(mut f: impl FnMut(&mut Gpt2, f64) -> Result<(), TestCaseError>) -> Result<(), TestCaseError> {
     thread_local! {
-        static MODEL: RefCell<Gpt2> = RefCell::new({
+        static MODELS: RefCell<Vec<Gpt2>> = RefCell::new({
             load_runtime(None).unwrap();
-            let bundle = concat!(env!("CARGO_MANIFEST_DIR"), "/bundle");
-            Gpt2::load(Path::new(bundle), Options::default()).unwrap()
+            let bundle = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/bundle"));
+            let load = |kernel| Gpt2::load(bundle, Options { kernel, ..Options::default() }).unwrap();
+            SAME.map(|(kernel, _)| load(kernel)).into()
         });
     }
-    MODEL.with_borrow_mut(f)
+    MODELS.with_borrow_mut(|models| {
+        models.iter_mut().try_for_each(|model| {
+            // Where there is no kernel of ours both are ONNX Runtime's.
+            let (_, same) = SAME.into_iter().find(|(kernel, _)| *kernel == model.kernel()).unwrap();
+            f(model, same)
+        })
+    })
 }
 
 fn prompt<'a>(before: &'a str, prefix: &'a str) -> Prompt<'a> {
@@ -52,7 +60,7 @@ proptest! {
     /// Several trees one after the other in one cache, so that slots are given up and moved together in between.
     #[test]
     fn a_tree_pass_says_what_single_steps_say(trees in trees()) {
-        with_model(|gpt2| {
+        with_models(|gpt2, same| {
             let (mut together, mut alone) = (KvCache::default(), KvCache::default());
             let context = gpt2.tokens(&mut together, &prompt(CONTEXT, " "));
             for tree in &trees {
@@ -68,7 +76,7 @@ proptest! {
                         single = Some(gpt2.distribution(&mut alone, &path[..length]));
                     }
                     let nats = kl(&single.unwrap(), &found);
-                    prop_assert!(nats < SAME, "{nats} {path:?}");
+                    prop_assert!(nats < same, "{nats} {path:?}");
                 }
             }
             Ok(())
@@ -78,7 +86,7 @@ proptest! {
 
 #[test]
 fn candidates_scored_in_one_pass_are_those_scored_one_by_one() {
-    with_model(|gpt2| {
+    with_models(|gpt2, _| {
         let ask = Ask {
             candidates: &[" traveling", " planning", " interested", " departing"],
             max_passes: 64,
@@ -94,5 +102,7 @@ fn candidates_scored_in_one_pass_are_those_scored_one_by_one() {
             assert!(difference < 0.03 * prob + 1e-4 || !exact, "{surface} {prob} {alone:?}");
         }
         assert!(one.candidates_exact[0] && (one.passes as usize) < ask.candidates.len(), "{one:?}");
-    });
+        Ok(())
+    })
+    .unwrap();
 }

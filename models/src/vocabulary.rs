@@ -15,8 +15,7 @@ pub(crate) struct Vocabulary {
     starts: Vec<Start>,
     /// Tokens by their bytes, so that those with a common beginning lie side by side.
     order: Vec<u32>,
-    /// Tokens that may hold the end of a word inside them, such as `...`.
-    crossing: Vec<u32>,
+    /// Whether a token may hold the end of a word inside it, such as `...`.
     is_crossing: Vec<bool>,
 }
 
@@ -52,8 +51,7 @@ impl Vocabulary {
             (0..bytes.len() as u32).filter(|&id| !bytes[id as usize].is_empty()).collect();
         order.sort_by(|&a, &b| bytes[a as usize].cmp(&bytes[b as usize]));
         let is_crossing: Vec<bool> = bytes.iter().map(|token| first_inside(token, 0).is_some()).collect();
-        let crossing = order.iter().copied().filter(|&id| is_crossing[id as usize]).collect();
-        Ok(Self { tokenizer, bytes, starts, order, crossing, is_crossing })
+        Ok(Self { tokenizer, bytes, starts, order, is_crossing })
     }
 
     /// The tokens of `text`, encoded greedily as in training; special marks in it are plain text.
@@ -73,11 +71,6 @@ impl Vocabulary {
     /// How each token begins, by id.
     pub(crate) fn starts(&self) -> &[Start] {
         &self.starts
-    }
-
-    /// Tokens whose text has a word boundary inside.
-    pub(crate) fn crossing(&self) -> &[u32] {
-        &self.crossing
     }
 
     /// Whether `token` has a word boundary inside when it stands alone.

@@ -241,6 +241,7 @@ class HeadLoss(torch.autograd.Function):
         wanted_back = ctx.needs_input_grad[0]
         into_x, into_table = (torch.empty_like(x), torch.zeros_like(table)) if wanted_back else (None, None)
         loss = torch.zeros((), device=x.device)
+        places = torch.arange(HeadLoss.ROWS, device=x.device) * len(table)
         for start in range(0, len(x), HeadLoss.ROWS):
             part = slice(start, start + HeadLoss.ROWS)
             came = wanted[part, None]
@@ -249,7 +250,8 @@ class HeadLoss(torch.autograd.Function):
             loss -= right.float().clamp_min(1e-30).log().sum()
             if not wanted_back:
                 continue
-            probs.scatter_(1, came, right - 1)
+            # `scatter_` copies all of them for this.
+            probs.view(-1)[places[: len(came)] + came[:, 0]] = (right - 1)[:, 0]
             torch.matmul(probs, weights, out=into_x[part])
             into_table += probs.t() @ x[part]
         if wanted_back:

@@ -6,14 +6,15 @@ use ort::operator::{
 use ort::value::TensorElementType;
 
 use super::packed::{Packed, Rows};
-use super::{DOMAIN, Processor, REPLACED};
+use super::{NAME, Processor};
+use crate::rewrite::DOMAIN;
 
 /// The inputs of `MatMulNBits`: rows, codes, scales, and the bias after two that ours has no use for.
 const CODES: usize = 1;
 const SCALES: usize = 2;
 const BIAS: usize = 5;
 
-/// The operators that [`rewrite`](super::rewrite) puts into a graph.
+/// The operators that [`rewrite`](crate::rewrite) puts into a graph.
 pub(crate) fn domain() -> ort::Result<OperatorDomain> {
     OperatorDomain::new(DOMAIN)?.add(Product)
 }
@@ -32,7 +33,7 @@ impl Operator for Product {
     type Kernel<'attr> = Node;
 
     fn name(&self) -> &str {
-        REPLACED.0
+        NAME
     }
 
     fn inputs(&self) -> impl IntoIterator<Item = OperatorInput> {

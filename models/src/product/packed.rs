@@ -5,7 +5,7 @@ pub(super) const LANES: usize = 16;
 /// Inputs of a line: two groups of four, which one instruction multiplies and adds.
 pub(super) const LINE: usize = 8;
 /// Inputs that are rounded together. Blocks are made of such steps.
-pub(super) const STEP: usize = 4 * LINE;
+pub(crate) const STEP: usize = 4 * LINE;
 
 /// The weights of one tile's columns for [`LINE`] inputs: for each column four in the lower halves of four bytes, the next
 /// four in the upper ones, each plus 8.

@@ -10,8 +10,8 @@ use super::Search;
 /// e⁻⁸: what a token that covers only part of the typed bytes is worth until it is opened. Training never tokenised
 /// so, unless the pre-tokeniser cuts there or greedy encoding does.
 const PARTIAL: f32 = 3.354_626e-4;
-/// Nodes below this share are not made at all.
-const FLOOR_NODE: f32 = 1e-4;
+/// Nodes below this share are not made at all: a tenth of what is opened at the least, as the mass may shrink yet.
+const FLOOR_NODE: f32 = 4e-4;
 
 impl Search<'_> {
     /// Makes the children of `node`, whose next token is distributed so, and counts the words that end at it.
@@ -34,39 +34,49 @@ impl Search<'_> {
     /// Typed bytes remain: only tokens that agree with them.
     fn expand_typed(&mut self, node: usize, text: &[u8], distribution: &Distribution) {
         let rest = self.typed[text.len()..].to_vec();
-        let children = self.agreeing(node, distribution, &rest);
-        let total: f64 = children.iter().map(|&(_, prob, worth)| f64::from(prob * worth)).sum();
-        self.mass += total - self.nodes[node].share;
+        let (vocabulary, parent) = (self.vocabulary, self.nodes[node].prob);
+        let partial = self.partial(node, &rest);
+        self.mass += self.agreeing(node, distribution, &rest, &partial) - self.nodes[node].share;
         let floor = FLOOR_NODE * self.mass as f32;
-        for (token, prob, worth) in children {
-            let covers = self.vocabulary.bytes(token).len() >= rest.len();
-            if covers && self.cross(text, token, prob) {
-                continue;
+        for &token in vocabulary.starting_with(&rest) {
+            let prob = parent * distribution.prob(token);
+            let ended = vocabulary.is_crossing(token) && self.cross(text, token, prob);
+            if prob > floor && !ended {
+                self.add_child(node, token, prob, prob, f64::from(prob));
             }
-            if prob * worth > floor || !covers {
-                self.add_child(node, token, prob, prob * worth, f64::from(prob * worth));
-            }
+        }
+        for (token, worth) in partial {
+            let prob = parent * distribution.prob(token);
+            self.add_child(node, token, prob, prob * worth, f64::from(prob * worth));
         }
     }
 
-    /// Tokens behind `node` that agree with `rest`: token, probability of the path, and what that is worth.
+    /// What the tokens behind `node` are worth together that agree with `rest`: those that cover it, and the `partial`.
     pub(super) fn agreeing(
         &self,
         node: usize,
         distribution: &Distribution,
         rest: &[u8],
-    ) -> Vec<(u32, f32, f32)> {
-        let (path, prob) = (self.path(node), self.nodes[node].prob);
-        let covering = self.vocabulary.starting_with(rest).iter().map(|&token| (token, 1.0));
+        partial: &[(u32, f32)],
+    ) -> f64 {
+        let prob = self.nodes[node].prob;
+        let covering = self.vocabulary.starting_with(rest).iter();
+        let covering = covering.map(|&token| f64::from(prob * distribution.prob(token)));
+        let partial =
+            partial.iter().map(|&(token, worth)| f64::from(prob * distribution.prob(token) * worth));
+        covering.sum::<f64>() + partial.sum::<f64>()
+    }
+
+    /// Tokens behind `node` that cover a part of `rest`, and what such a token is worth.
+    pub(super) fn partial(&self, node: usize, rest: &[u8]) -> Vec<(u32, f32)> {
+        let path = self.path(node);
+        let next = self.canonical.starts_with(&path).then(|| self.canonical.get(path.len())).flatten();
         let partial = (1..rest.len()).filter_map(|length| {
             let token = self.vocabulary.exactly(&rest[..length])?;
-            let greedy = self.canonical.starts_with(&path) && self.canonical.get(path.len()) == Some(&token);
-            Some((token, if greedy || cut_by_pretokeniser(rest, length) { 1.0 } else { PARTIAL }))
+            let sure = next == Some(&token) || cut_by_pretokeniser(rest, length);
+            Some((token, if sure { 1.0 } else { PARTIAL }))
         });
-        covering
-            .chain(partial)
-            .map(|(token, worth)| (token, prob * distribution.prob(token), worth))
-            .collect()
+        partial.collect()
     }
 
     /// Nothing of the surface is typed: any token that starts at a boundary.
@@ -104,15 +114,9 @@ impl Search<'_> {
         let parent = self.nodes[node].prob;
         let floor = FLOOR_NODE * self.mass as f32 / parent.max(f32::MIN_POSITIVE);
         let starts = self.vocabulary.starts();
-        for &token in self.vocabulary.crossing() {
-            let prob = distribution.prob(token);
-            if prob > floor && allowed(starts[token as usize]) {
-                self.cross(text, token, parent * prob);
-            }
-        }
         for (token, prob) in distribution.above(floor) {
             let start = starts[token as usize];
-            if allowed(start) && self.is_typed(token, start) && !self.crosses(text, token) {
+            if allowed(start) && !self.cross(text, token, parent * prob) && self.is_typed(token, start) {
                 self.add_child(node, token, parent * prob, parent * prob, 0.0);
             }
         }
@@ -128,10 +132,6 @@ impl Search<'_> {
         let Some(surface) = self.crossed(text, token) else { return false };
         *self.ended.entry(surface).or_insert(0.0) += prob;
         true
-    }
-
-    fn crosses(&self, text: &[u8], token: u32) -> bool {
-        self.crossed(text, token).is_some()
     }
 
     fn crossed(&self, text: &[u8], token: u32) -> Option<Vec<u8>> {

@@ -1,0 +1,230 @@
+//! Gives nodes of a graph to operators of our own: in the bytes of the file, as only a name of equal length changes.
+//!
+//! A file of ONNX is a message of protocol buffers: fields, each a number and a value, some of which are messages again. Numbers
+//! of fields are those of onnx.proto.
+
+use std::ops::Range;
+
+use crate::{attention, product};
+
+/// The domain of our operators. As long as the name it takes the place of.
+pub(crate) const DOMAIN: &str = "foretype.core";
+/// The domain of those that they stand for.
+const REPLACED: &str = "com.microsoft";
+
+/// `ModelProto.graph`, `ModelProto.opset_import`, `GraphProto.node`.
+const GRAPH: u64 = 7;
+const OPSET: u8 = 8;
+const NODE: u64 = 1;
+/// Of `NodeProto`.
+const INPUT: u64 = 1;
+const KIND: u64 = 4;
+const ATTRIBUTE: u64 = 5;
+const NAMESPACE: u64 = 7;
+/// Of `AttributeProto`.
+const NAME: u64 = 1;
+const INTEGER: u64 = 3;
+
+/// A field's value.
+enum Value {
+    Integer(u64),
+    /// Where its bytes are.
+    Bytes(Range<usize>),
+    /// A number of fixed length.
+    Fixed,
+}
+
+/// The fields of a message; ends early where it is none.
+struct Fields<'a> {
+    file: &'a [u8],
+    rest: Range<usize>,
+}
+
+impl<'a> Fields<'a> {
+    fn of(file: &'a [u8], message: Range<usize>) -> Self {
+        Self { file, rest: message }
+    }
+
+    fn integer(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = *self.file.get(self.rest.next()?)?;
+            value |= u64::from(byte & 127) << shift;
+            if byte < 128 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn skip(&mut self, count: u64) -> Option<Range<usize>> {
+        let end = self.rest.start.checked_add(usize::try_from(count).ok()?)?;
+        (end <= self.rest.end).then(|| std::mem::replace(&mut self.rest.start, end)..end)
+    }
+}
+
+impl Iterator for Fields<'_> {
+    type Item = (u64, Value);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let key = self.integer()?;
+        let value = match key & 7 {
+            0 => Value::Integer(self.integer()?),
+            1 => self.skip(8).map(|_| Value::Fixed)?,
+            2 => {
+                let length = self.integer()?;
+                Value::Bytes(self.skip(length)?)
+            }
+            5 => self.skip(4).map(|_| Value::Fixed)?,
+            _ => return None,
+        };
+        Some((key >> 3, value))
+    }
+}
+
+/// The messages among a message's fields of one number.
+fn messages(file: &[u8], message: Range<usize>, wanted: u64) -> impl Iterator<Item = Range<usize>> {
+    Fields::of(file, message).filter_map(move |(number, value)| match value {
+        Value::Bytes(bytes) if number == wanted => Some(bytes),
+        _ => None,
+    })
+}
+
+/// A node of the domain that ours takes the place of.
+struct Node<'a> {
+    file: &'a [u8],
+    message: Range<usize>,
+    /// Where its domain is.
+    namespace: Range<usize>,
+}
+
+impl<'a> Node<'a> {
+    fn new(file: &'a [u8], message: Range<usize>) -> Option<Self> {
+        let namespace = messages(file, message.clone(), NAMESPACE).last()?;
+        (file[namespace.clone()] == *REPLACED.as_bytes()).then_some(Self { file, message, namespace })
+    }
+
+    fn is(&self, kind: &str) -> bool {
+        messages(self.file, self.message.clone(), KIND)
+            .last()
+            .is_some_and(|name| self.file[name] == *kind.as_bytes())
+    }
+
+    /// A whole number; `None`: there is no such attribute.
+    fn attribute(&self, wanted: &str) -> Option<u64> {
+        messages(self.file, self.message.clone(), ATTRIBUTE)
+            .filter(|message| {
+                messages(self.file, message.clone(), NAME).any(|name| self.file[name] == *wanted.as_bytes())
+            })
+            .flat_map(|message| Fields::of(self.file, message))
+            .find_map(|(number, value)| match value {
+                Value::Integer(value) if number == INTEGER => Some(value),
+                _ => None,
+            })
+    }
+
+    /// Whether each of its inputs is given.
+    fn inputs(&self) -> Vec<bool> {
+        messages(self.file, self.message.clone(), INPUT).map(|name| !name.is_empty()).collect()
+    }
+
+    /// Whether it is a product with 4-bit weights that ours computes.
+    fn is_product(&self) -> bool {
+        let (Some(4), Some(inputs), Some(block)) =
+            (self.attribute("bits"), self.attribute("K"), self.attribute("block_size"))
+        else {
+            return false;
+        };
+        let fits = block > 0 && inputs.is_multiple_of(block) && block.is_multiple_of(product::STEP as u64);
+        // Zero points other than 8, or inputs in another order.
+        let special = self.inputs().into_iter().skip(3).take(2).any(|given| given);
+        self.is(product::NAME) && fits && !special
+    }
+
+    /// Whether it is attention as ours computes it: queries, keys and values in one, as many heads of each, a bias, and nothing else.
+    fn is_attention(&self) -> bool {
+        let known = ["num_heads", "kv_num_heads", "do_rotary", "smooth_softmax"];
+        let attributes = messages(self.file, self.message.clone(), ATTRIBUTE).count();
+        let [heads, of_keys, rotary, _] = known.map(|name| self.attribute(name));
+        let given = [true, false, false, true, true, true, true, false, false, false, true];
+        self.is(attention::NAME)
+            && attributes <= known.len()
+            && heads.is_some()
+            && heads == of_keys
+            && rotary.is_none_or(|rotary| rotary == 0)
+            && self.inputs() == given
+    }
+}
+
+/// Has our operators compute a graph's products with 4-bit weights, and with them the attention of its `layers` layers if it is such
+/// as they can; says whether they do either. What is no graph stays as it is.
+pub(crate) fn rewrite(file: &mut Vec<u8>, layers: usize) -> (bool, bool) {
+    let nodes = messages(file, 0..file.len(), GRAPH).flat_map(|graph| messages(file, graph, NODE));
+    let nodes: Vec<Node<'_>> = nodes.filter_map(|node| Node::new(file, node)).collect();
+    let places =
+        |ours: Vec<&Node<'_>>| ours.into_iter().map(|node| node.namespace.clone()).collect::<Vec<_>>();
+    let products = places(nodes.iter().filter(|node| node.is_product()).collect());
+    let attentions = places(nodes.iter().filter(|node| node.is_attention()).collect());
+    let attends = !products.is_empty() && layers > 0 && attentions.len() == layers;
+    let ours = products.iter().chain(attentions.iter().filter(|_| attends));
+    let ours: Vec<Range<usize>> = ours.cloned().collect();
+    for namespace in &ours {
+        file[namespace.clone()].copy_from_slice(DOMAIN.as_bytes());
+    }
+    if !ours.is_empty() {
+        // Fields of a message may stand anywhere in it, so one more opset at the end is one of the model's.
+        let length = DOMAIN.len() as u8;
+        file.extend([OPSET << 3 | 2, length + 4, 1 << 3 | 2, length]);
+        file.extend(DOMAIN.as_bytes());
+        file.extend([2 << 3, 1]);
+    }
+    (!products.is_empty(), attends)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shipped() -> Vec<u8> {
+        std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/bundle/gpt2.onnx"))
+            .expect("the bundle is in the checkout")
+    }
+
+    #[test]
+    fn products_and_attention_of_the_shipped_graph_are_ours() {
+        let mut file = shipped();
+        let before = file.len();
+        assert_eq!(rewrite(&mut file, 6), (true, true));
+        assert_eq!(file.len(), before + 6 + DOMAIN.len());
+        let count = file.windows(DOMAIN.len()).filter(|bytes| *bytes == DOMAIN.as_bytes()).count();
+        // Four products and one attention a layer, the head, and the domain itself.
+        assert_eq!(count, 6 * 5 + 1 + 1);
+        assert_eq!(rewrite(&mut file, 6), (false, false), "once");
+        assert_eq!(DOMAIN.len(), REPLACED.len());
+    }
+
+    #[test]
+    fn attention_of_other_layers_than_there_are_stays_onnx_runtimes() {
+        for layers in [0, 5, 7] {
+            assert_eq!(rewrite(&mut shipped(), layers), (true, false), "{layers}");
+        }
+    }
+
+    #[test]
+    fn a_file_cut_short_is_no_graph_but_no_panic() {
+        let file = shipped();
+        for length in [0, 1, 10, 1_000, file.len() / 2, file.len() - 1] {
+            rewrite(&mut file[..length].to_vec(), 6);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn strange_bytes_stay_as_they_are(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut file = bytes.clone();
+            prop_assert_eq!(rewrite(&mut file, 6), (false, false));
+            prop_assert_eq!(file, bytes);
+        }
+    }
+}
