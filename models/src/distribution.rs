@@ -60,6 +60,12 @@ impl Distribution {
         })
     }
 
+    /// The likeliest token, the first of equals.
+    pub(crate) fn best(&self) -> u32 {
+        let most = self.probs.iter().copied().max().unwrap_or_default();
+        self.probs.iter().position(|prob| *prob == most).unwrap_or_default() as u32
+    }
+
     /// All probabilities, by token id.
     #[cfg(test)]
     pub(crate) fn probs(&self) -> impl Iterator<Item = f32> {

@@ -7,6 +7,7 @@ use crate::answer::{Answer, prob};
 use crate::cache::KvCache;
 use crate::config::Config;
 use crate::context::{Place, Prompt};
+use crate::greedy::greedy;
 use crate::kernel::{Kernel, fastest};
 use crate::said::Said;
 use crate::session::Session;
@@ -265,6 +266,22 @@ impl Gpt2 {
         let (mut steps, _) = self.begin(cache, &prompt, 1, &|_| false);
         let borrowed: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
         steps.pass(&borrowed).map_or(0, |found| found.iter().flatten().count())
+    }
+
+    /// The `count` likeliest tokens one after the other behind `context`, ties by token id, and the passes that took; `draft` is what
+    /// they may be. To measure by.
+    #[doc(hidden)]
+    pub fn greedy(
+        &mut self,
+        cache: &mut KvCache,
+        context: &[u32],
+        draft: &[u32],
+        count: usize,
+    ) -> (Vec<u32>, u32) {
+        let prompt = Prompt { turns: &[], role: crate::Role::Author, before: "", prefix: "" };
+        let (mut steps, _) = self.begin(cache, &prompt, count, &|_| false);
+        let found = greedy(&mut steps, context, draft, count);
+        (found, steps.taken)
     }
 
     /// The tokens of a prompt's context, for tests and benches.

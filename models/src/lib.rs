@@ -27,6 +27,7 @@ mod distribution;
 mod error;
 mod exp;
 mod gpt2;
+mod greedy;
 mod kernel;
 #[cfg(test)]
 mod parity;

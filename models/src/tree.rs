@@ -106,3 +106,30 @@ fn candidates_scored_in_one_pass_are_those_scored_one_by_one() {
     })
     .unwrap();
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    /// Drafts that are right for a while and wrong from somewhere on, none, and random ones.
+    #[test]
+    fn a_draft_changes_nothing_but_the_number_of_passes(
+        context in prop::collection::vec(300..16_384_u32, 1..24),
+        (right, wrong) in (0..12_usize, prop::collection::vec(300..16_384_u32, 0..6)),
+    ) {
+        with_models(|gpt2, _| {
+            let mut greedy = |draft: &[u32]| {
+                let mut cache = KvCache::default();
+                gpt2.pass(&mut cache, std::slice::from_ref(&context));
+                gpt2.greedy(&mut cache, &context, draft, 10)
+            };
+            let (plain, passes) = greedy(&[]);
+            prop_assert_eq!((plain.len(), passes), (10, 10), "a token a pass");
+            let draft = [&plain[..right.min(10)], &wrong].concat();
+            let (found, passes) = greedy(&draft);
+            if gpt2.kernel() == Kernel::Own {
+                prop_assert_eq!(found, plain);
+                prop_assert!(passes as usize <= 10 - right.min(9), "{passes} passes with {right} of the draft right");
+            }
+            Ok(())
+        })?;
+    }
+}
