@@ -1,28 +1,31 @@
 //! Attention as an operator of our own, on keys and values where the conversation keeps them.
 //!
 //! ONNX Runtime's `GroupQueryAttention` wants them in tensors of full precision: another conversation's have to be unpacked there
-//! first, which is a tenth of a pass when many people type. Ours reads the rounded ones, and adds those of the new tokens to them.
-//! A slot that no token of the pass sees is passed over, and scores are masked by lists made once a pass.
+//! first. Ours reads the rounded ones, and adds those of the new tokens to them. A slot that no token of the pass sees is passed over.
 
 mod heads;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput};
 use ort::value::TensorElementType;
 
 use self::heads::Seen;
-use crate::rounded;
+use crate::rounded::{self, Held};
 
 pub(crate) use self::heads::WIDTH;
+
+/// The operator it stands for.
+pub(crate) const NAME: &str = "GroupQueryAttention";
 
 /// Added to the score of a token that is not seen: e to this power is zero, and yet nothing overflows.
 pub(crate) const HIDDEN: f32 = -1e9;
 
-/// Keys and values of all layers, each rounded, slot by slot: of the first layer its keys, then its values, and so on.
-pub(crate) type Held = Vec<Vec<u8>>;
+/// The rows of a pass that see a slot, a bit each.
+pub(crate) type Rows = u16;
 
 /// What a run of the graph attends to. Its operators find it here, as it is none of the graph's tensors.
 #[derive(Clone, Default)]
@@ -35,7 +38,9 @@ struct Pass {
     past: usize,
     /// Tokens of this pass.
     count: usize,
-    /// The slots that any of them sees.
+    /// By slot, who sees it.
+    seen: Vec<Rows>,
+    /// The slots that anybody sees.
     slots: Vec<usize>,
     /// Added to their scores: `[count, slots]`.
     bias: Vec<f32>,
@@ -49,30 +54,49 @@ impl Attention {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Before a run of `count` tokens behind `past` slots, of which `held` has `layers` layers' keys and values; `seen` has a bit for
-    /// each of them for every slot, the new ones included.
-    pub(crate) fn begin(&self, mut held: Held, layers: usize, past: usize, count: usize, seen: &[u16]) {
+    /// Lends `held`, with keys and values of `layers` layers, to a run of `count` tokens behind `past` slots, of which each row sees
+    /// those that `sees` says. It has what was added to it when what is returned goes.
+    pub(crate) fn lend<'a, Slots: Iterator<Item = usize>>(
+        &'a self,
+        held: &'a mut Held,
+        layers: usize,
+        (past, count): (usize, usize),
+        sees: impl Fn(usize) -> Slots,
+    ) -> Lent<'a> {
         held.resize_with(2 * layers, Vec::new);
         let mut pass = self.pass();
-        let Pass { slots, bias, .. } = &mut *pass;
+        let Pass { seen, slots, bias, .. } = &mut *pass;
+        seen.clear();
+        seen.resize(past + count, 0);
+        for row in 0..count {
+            sees(past + row).for_each(|slot| seen[slot] |= 1 << row);
+        }
         slots.clear();
         slots.extend((0..seen.len()).filter(|slot| seen[*slot] != 0));
         bias.clear();
         for row in 0..count {
-            let sees = |slot: &usize| if seen[*slot] >> row & 1 == 1 { 0.0 } else { HIDDEN };
-            bias.extend(slots.iter().map(sees));
+            let hidden = |slot: &usize| if seen[*slot] >> row & 1 == 1 { 0.0 } else { HIDDEN };
+            bias.extend(slots.iter().map(hidden));
         }
-        (pass.held, pass.past, pass.count, pass.layer) = (held, past, count, 0);
+        (pass.held, pass.past, pass.count, pass.layer) = (std::mem::take(held), past, count, 0);
+        Lent { attention: self, held }
     }
+}
 
-    /// After it: what is held by now.
-    pub(crate) fn end(&self) -> Held {
-        std::mem::take(&mut self.pass().held)
+/// Keys and values that a run works on; they come back however it ends.
+pub(crate) struct Lent<'a> {
+    attention: &'a Attention,
+    held: &'a mut Held,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        *self.held = std::mem::take(&mut self.attention.pass().held);
     }
 }
 
 impl Operator for Attention {
-    type Kernel<'attr> = Node;
+    type Kernel<'attr> = Layer;
 
     fn name(&self) -> &str {
         NAME
@@ -90,49 +114,53 @@ impl Operator for Attention {
         [TensorElementType::Float32; 3].map(OperatorOutput::required)
     }
 
-    fn create_kernel<'attr>(&self, node: &KernelContext<'attr>) -> ort::Result<Node> {
+    fn create_kernel<'attr>(&self, node: &KernelContext<'attr>) -> ort::Result<Layer> {
         let number = |name: &str| node.get::<i64>(name).unwrap_or(0);
         let heads = usize::try_from(number("num_heads")).unwrap_or(0);
-        Ok(Node { attention: self.clone(), heads, nothing: number("smooth_softmax") == 1 })
+        Ok(Layer { attention: self.clone(), heads, smooth: number("smooth_softmax") == 1 })
     }
 }
 
-/// The operator it stands for.
-pub(crate) const NAME: &str = "GroupQueryAttention";
-
-/// Of one layer.
-pub(crate) struct Node {
+/// The attention of one layer.
+pub(crate) struct Layer {
     attention: Attention,
     heads: usize,
-    nothing: bool,
+    smooth: bool,
 }
 
-impl Kernel for Node {
+impl Kernel for Layer {
     fn compute(&mut self, context: &ComputeContext) -> ort::Result<()> {
+        // What unwinds into ONNX Runtime ends the process.
+        catch_unwind(AssertUnwindSafe(|| self.attend(context)))
+            .unwrap_or_else(|_| Err(ort::Error::new("attention panicked")))
+    }
+}
+
+impl Layer {
+    fn attend(&self, context: &ComputeContext) -> ort::Result<()> {
         let missing = || ort::Error::new("attention has rows and a result");
         let rows = context.input(0)?.ok_or_else(missing)?;
-        let (shape, rows) = rows.try_extract_tensor::<f32>()?;
-        let Self { attention, heads, nothing } = self;
-        let mut pass = attention.pass();
-        let Pass { held, past, count, slots, bias, layer, scores } = &mut *pass;
-        let each = *heads * rounded::bytes(WIDTH);
+        let rows = rows.try_extract_tensor::<f32>()?.1;
+        let (heads, smooth) = (self.heads, self.smooth);
+        let mut pass = self.attention.pass();
+        let Pass { held, past, count, slots, bias, layer, scores, .. } = &mut *pass;
+        let each = heads * rounded::bytes(WIDTH);
         let parts = held.get_mut(2 * *layer..2 * *layer + 2);
         let Some([keys, values]) = parts.and_then(|parts| parts.first_chunk_mut::<2>()) else {
             return Err(ort::Error::new("more layers than keys and values are held of"));
         };
-        let fits = rows.len() == *count * 3 * *heads * WIDTH && bias.len() == *count * slots.len();
-        if !fits || slots.is_empty() || [keys.len(), values.len()] != [*past * each; 2] {
+        let of_pass = rows.len() == *count * 3 * heads * WIDTH && bias.len() == *count * slots.len();
+        let of_slots = slots.last().is_some_and(|last| *last < *past + *count);
+        if !of_pass || !of_slots || [keys.len(), values.len()] != [*past * each; 2] {
             return Err(ort::Error::new("keys and values of other sizes than the rows"));
         }
-        let found = [1, *count as i64, (*heads * WIDTH) as i64];
-        debug_assert_eq!(shape[1], found[1]);
-        let mut out = context.output(0, found)?.ok_or_else(missing)?;
-        heads::append(rows, *heads, keys, values);
-        let seen = Seen { heads: *heads, rows, keys, values, slots, bias, nothing: *nothing };
+        let mut out = context.output(0, [1, *count as i64, (heads * WIDTH) as i64])?.ok_or_else(missing)?;
+        heads::append(rows, heads, keys, values);
+        let seen = Seen { heads, rows, keys, values, slots, bias, smooth };
         heads::attend(&seen, scores, out.try_extract_tensor_mut::<f32>()?.1);
         *layer += 1;
         for unused in 1..=2 {
-            context.output(unused, [1, *heads as i64, 1, WIDTH as i64])?;
+            context.output(unused, [1, heads as i64, 1, WIDTH as i64])?;
         }
         Ok(())
     }

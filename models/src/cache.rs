@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashMap;
 
-use crate::attention::Held;
 use crate::context::Encoded;
 use crate::distribution::Distribution;
+use crate::rounded::Held;
 
 /// Distributions kept: the word being typed and its likeliest spellings, and the words proposed after it. Each is the
 /// size of the vocabulary, so more would soon weigh as much as the keys and values.
@@ -164,7 +164,7 @@ impl KvCache {
             moved[from] = Some(to);
             let slot = self.slots[from];
             self.slots[to] = Slot { parent: slot.parent.and_then(|parent| moved[parent]), ..slot };
-            for part in &mut self.held {
+            for part in self.held.iter_mut().filter(|_| from != to) {
                 part.copy_within(from * width..(from + 1) * width, to * width);
             }
         }

@@ -20,9 +20,9 @@ const LONGEST_PREFIX: usize = 64;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// Threads of one session. One is best for a model this small: several sessions use several cores better.
+    /// Threads of ONNX Runtime's operators in one session. One is best for a model this small: several sessions use several cores better.
     pub threads: usize,
-    /// Who computes products with 4-bit weights.
+    /// Who computes products with 4-bit weights, and attention.
     pub kernel: Kernel,
 }
 
@@ -123,12 +123,12 @@ impl Gpt2 {
         }
     }
 
-    /// Whose kernel computes products with 4-bit weights: never [`Kernel::Fastest`].
+    /// Whose operators compute products with 4-bit weights, and attention: never [`Kernel::Fastest`].
     pub fn kernel(&self) -> Kernel {
         if self.session.is_own() { Kernel::Own } else { Kernel::Runtime }
     }
 
-    /// Loads the model; with our own kernel if that is wanted and there is something for it to do.
+    /// Loads the model; with our own operators if that is wanted and there is something for it to do.
     pub(crate) fn load_with(dir: &Path, options: Options, own: bool) -> Result<Self, Error> {
         let config = Config::load(&dir.join("gpt2.json"))?;
         let vocabulary = Vocabulary::load(&dir.join("tokenizer.json"), &config)?;

@@ -18,6 +18,7 @@ const OPSET: u8 = 8;
 const NODE: u64 = 1;
 /// Of `NodeProto`.
 const INPUT: u64 = 1;
+const OUTPUT: u64 = 2;
 const KIND: u64 = 4;
 const ATTRIBUTE: u64 = 5;
 const NAMESPACE: u64 = 7;
@@ -141,33 +142,45 @@ impl<'a> Node<'a> {
         self.is(product::NAME) && fits && !special
     }
 
-    /// Whether it is attention as ours computes it: queries, keys and values in one, as many heads of each, a bias, and nothing else.
-    fn is_attention(&self) -> bool {
+    /// Whether it is attention as ours computes it: queries, keys and values of so many heads in one, a bias, and nothing else.
+    fn is_attention(&self, heads: usize) -> bool {
         let known = ["num_heads", "kv_num_heads", "do_rotary", "smooth_softmax"];
-        let attributes = messages(self.file, self.message.clone(), ATTRIBUTE).count();
-        let [heads, of_keys, rotary, _] = known.map(|name| self.attribute(name));
+        let attributes = messages(self.file, self.message.clone(), ATTRIBUTE);
+        let mut names = attributes.flat_map(|message| messages(self.file, message, NAME));
         let given = [true, false, false, true, true, true, true, false, false, false, true];
         self.is(attention::NAME)
-            && attributes <= known.len()
-            && heads.is_some()
-            && heads == of_keys
-            && rotary.is_none_or(|rotary| rotary == 0)
+            && names.all(|name| known.iter().any(|known| self.file[name.clone()] == *known.as_bytes()))
+            && [known[0], known[1]].iter().all(|name| self.attribute(name) == Some(heads as u64))
+            && self.attribute("do_rotary").is_none_or(|rotary| rotary == 0)
             && self.inputs() == given
+            && messages(self.file, self.message.clone(), OUTPUT).count() == 3
     }
 }
 
-/// Has our operators compute a graph's products with 4-bit weights, and with them the attention of its `layers` layers if it is such
-/// as they can; says whether they do either. What is no graph stays as it is.
-pub(crate) fn rewrite(file: &mut Vec<u8>, layers: usize) -> (bool, bool) {
+/// What operators of ours compute in a graph.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ours {
+    /// Products with 4-bit weights.
+    pub(crate) products: bool,
+    /// And the attention of every layer.
+    pub(crate) attention: bool,
+}
+
+/// Has our operators compute a graph's products with 4-bit weights, and with them the attention of its `layers` layers of `heads` heads
+/// if it is such as they can. What is no graph stays as it is.
+pub(crate) fn rewrite(file: &mut Vec<u8>, layers: usize, heads: usize) -> Ours {
     let nodes = messages(file, 0..file.len(), GRAPH).flat_map(|graph| messages(file, graph, NODE));
     let nodes: Vec<Node<'_>> = nodes.filter_map(|node| Node::new(file, node)).collect();
     let places =
         |ours: Vec<&Node<'_>>| ours.into_iter().map(|node| node.namespace.clone()).collect::<Vec<_>>();
     let products = places(nodes.iter().filter(|node| node.is_product()).collect());
-    let attentions = places(nodes.iter().filter(|node| node.is_attention()).collect());
-    let attends = !products.is_empty() && layers > 0 && attentions.len() == layers;
-    let ours = products.iter().chain(attentions.iter().filter(|_| attends));
-    let ours: Vec<Range<usize>> = ours.cloned().collect();
+    let attentions = places(nodes.iter().filter(|node| node.is_attention(heads)).collect());
+    let found = Ours {
+        products: !products.is_empty(),
+        attention: !products.is_empty() && layers > 0 && attentions.len() == layers,
+    };
+    let mut ours = products;
+    ours.extend(attentions.into_iter().filter(|_| found.attention));
     for namespace in &ours {
         file[namespace.clone()].copy_from_slice(DOMAIN.as_bytes());
     }
@@ -178,7 +191,7 @@ pub(crate) fn rewrite(file: &mut Vec<u8>, layers: usize) -> (bool, bool) {
         file.extend(DOMAIN.as_bytes());
         file.extend([2 << 3, 1]);
     }
-    (!products.is_empty(), attends)
+    found
 }
 
 #[cfg(test)]
@@ -191,23 +204,80 @@ mod tests {
             .expect("the bundle is in the checkout")
     }
 
+    const BOTH: Ours = Ours { products: true, attention: true };
+
     #[test]
     fn products_and_attention_of_the_shipped_graph_are_ours() {
         let mut file = shipped();
         let before = file.len();
-        assert_eq!(rewrite(&mut file, 6), (true, true));
+        assert_eq!(rewrite(&mut file, 6, 6), BOTH);
         assert_eq!(file.len(), before + 6 + DOMAIN.len());
         let count = file.windows(DOMAIN.len()).filter(|bytes| *bytes == DOMAIN.as_bytes()).count();
         // Four products and one attention a layer, the head, and the domain itself.
         assert_eq!(count, 6 * 5 + 1 + 1);
-        assert_eq!(rewrite(&mut file, 6), (false, false), "once");
+        assert_eq!(rewrite(&mut file, 6, 6), Ours::default(), "once");
         assert_eq!(DOMAIN.len(), REPLACED.len());
     }
 
     #[test]
-    fn attention_of_other_layers_than_there_are_stays_onnx_runtimes() {
-        for layers in [0, 5, 7] {
-            assert_eq!(rewrite(&mut shipped(), layers), (true, false), "{layers}");
+    fn attention_of_other_layers_or_heads_than_there_are_stays_onnx_runtimes() {
+        for (layers, heads) in [(0, 6), (5, 6), (7, 6), (6, 12)] {
+            let found = rewrite(&mut shipped(), layers, heads);
+            assert_eq!(found, Ours { attention: false, ..BOTH }, "{layers} {heads}");
+        }
+    }
+
+    /// A field of bytes, fewer than 16 KB.
+    fn field(number: u64, bytes: &[u8]) -> Vec<u8> {
+        let length = bytes.len();
+        [&[(number << 3 | 2) as u8, (length & 127 | 128) as u8, (length >> 7) as u8], bytes].concat()
+    }
+
+    fn node(kind: &str, inputs: &[&str], outputs: usize, attributes: &[(&str, u8)]) -> Vec<u8> {
+        let mut node: Vec<u8> = inputs.iter().flat_map(|name| field(INPUT, name.as_bytes())).collect();
+        node.extend((0..outputs).flat_map(|_| field(OUTPUT, b"y")));
+        node.extend(field(KIND, kind.as_bytes()));
+        for (name, value) in attributes {
+            let attribute = [field(NAME, name.as_bytes()), vec![(INTEGER << 3) as u8, *value]].concat();
+            node.extend(field(ATTRIBUTE, &attribute));
+        }
+        node.extend(field(NAMESPACE, REPLACED.as_bytes()));
+        field(NODE, &node)
+    }
+
+    #[test]
+    fn what_ours_would_compute_otherwise_is_not_given_to_them() {
+        let product = |attributes: &[(&str, u8)], inputs: &[&str]| node("MatMulNBits", inputs, 1, attributes);
+        let (usual, few) = ([("K", 96), ("bits", 4), ("block_size", 32)], ["x", "w", "s"]);
+        let right = product(&usual, &few);
+        let inputs = ["x", "", "", "k", "v", "past", "total", "", "", "", "bias"];
+        let heads = [("num_heads", 6), ("kv_num_heads", 6), ("do_rotary", 0), ("smooth_softmax", 1)];
+        let attention = |attributes: &[(&str, u8)], inputs: &[&str], outputs| {
+            node("GroupQueryAttention", inputs, outputs, attributes)
+        };
+        let of = |nodes: &[Vec<u8>]| rewrite(&mut field(GRAPH, &nodes.concat()), 1, 6);
+        assert_eq!(of(&[right.clone(), attention(&heads, &inputs, 3)]), BOTH);
+        assert_eq!(of(&[right.clone(), attention(&heads[..3], &inputs, 3)]), BOTH, "plain softmax");
+        let others = [
+            attention(&[heads[0], ("kv_num_heads", 2)], &inputs, 3),
+            attention(&[heads[0], heads[1], ("do_rotary", 1)], &inputs, 3),
+            attention(&[heads[0], heads[1], ("local_window_size", 64)], &inputs, 3),
+            attention(&[heads[0], heads[1], ("scale", 1)], &inputs, 3),
+            attention(&heads, &["q", "k", "v", "k", "v", "past", "total", "", "", "", "bias"], 3),
+            attention(&heads, &inputs[..7], 3),
+            attention(&heads, &inputs, 1),
+        ];
+        for other in others {
+            assert_eq!(of(&[right.clone(), other]), Ours { attention: false, ..BOTH });
+        }
+        let others = [
+            product(&[("K", 96), ("bits", 8), ("block_size", 32)], &few),
+            product(&[("K", 96), ("bits", 4), ("block_size", 16)], &few),
+            product(&usual, &["x", "w", "s", "zero"]),
+        ];
+        for other in others {
+            let fits = attention(&heads, &inputs, 3);
+            assert_eq!(of(&[other, fits]), Ours::default(), "attention alone is not ours either");
         }
     }
 
@@ -215,7 +285,7 @@ mod tests {
     fn a_file_cut_short_is_no_graph_but_no_panic() {
         let file = shipped();
         for length in [0, 1, 10, 1_000, file.len() / 2, file.len() - 1] {
-            rewrite(&mut file[..length].to_vec(), 6);
+            rewrite(&mut file[..length].to_vec(), 6, 6);
         }
     }
 
@@ -223,7 +293,7 @@ mod tests {
         #[test]
         fn strange_bytes_stay_as_they_are(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let mut file = bytes.clone();
-            prop_assert_eq!(rewrite(&mut file, 6), (false, false));
+            prop_assert_eq!(rewrite(&mut file, 6, 6), Ours::default());
             prop_assert_eq!(file, bytes);
         }
     }

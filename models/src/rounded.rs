@@ -3,6 +3,9 @@
 //! Half the memory of half precision, so that twice the conversations stay warm. Attention sees what was rounded, whether it was
 //! rounded just now or long ago, so it makes no difference which of the two happened.
 
+/// Keys and values of all layers, each rounded, slot by slot: of the first layer its keys, then its values, and so on.
+pub(crate) type Held = Vec<Vec<u8>>;
+
 /// Numbers that share a scale.
 const BLOCK: usize = 32;
 /// Bytes of a scale: the upper half of an f32.
@@ -15,6 +18,67 @@ const SHIFT: f32 = 12_582_912.0;
 /// Bytes that `width` numbers take.
 pub(crate) const fn bytes(width: usize) -> usize {
     width + SCALE * width.div_ceil(BLOCK)
+}
+
+/// Makes room for `more` bytes. Not twice as much as there was at once: many conversations are kept.
+pub(crate) fn grow(held: &mut Vec<u8>, more: usize) {
+    if held.capacity() - held.len() < more {
+        held.reserve_exact(more.max(held.len() / 4));
+    }
+    held.resize(held.len() + more, 0);
+}
+
+/// Has a tensor `[1, heads, slots, width]` hold what is kept of as many slots as `held` has.
+pub(crate) fn unpack(held: &[u8], cells: &mut [f32], heads: usize, width: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has what the function is compiled for.
+        #[allow(unsafe_code)]
+        return unsafe { unpack_avx2(held, cells, heads, width) };
+    }
+    unpack_any(held, cells, heads, width);
+}
+
+/// The reverse, from the slot `past` on; the tensor holds what is kept then.
+pub(crate) fn pack(cells: &mut [f32], held: &mut [u8], past: usize, heads: usize, width: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: the same holds.
+        #[allow(unsafe_code)]
+        return unsafe { pack_avx2(cells, held, past, heads, width) };
+    }
+    pack_any(cells, held, past, heads, width);
+}
+
+/// Eight numbers at a time: a conversation of 100 tokens has half a million of them.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn unpack_avx2(held: &[u8], cells: &mut [f32], heads: usize, width: usize) {
+    unpack_any(held, cells, heads, width);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn pack_avx2(cells: &mut [f32], held: &mut [u8], past: usize, heads: usize, width: usize) {
+    pack_any(cells, held, past, heads, width);
+}
+
+#[inline(always)]
+fn unpack_any(held: &[u8], cells: &mut [f32], heads: usize, width: usize) {
+    let slots = cells.len() / heads / width;
+    for (at, held) in held.chunks_exact(bytes(width)).enumerate() {
+        let (slot, head) = (at / heads, at % heads);
+        load(held, &mut cells[(head * slots + slot) * width..][..width]);
+    }
+}
+
+#[inline(always)]
+fn pack_any(cells: &mut [f32], held: &mut [u8], past: usize, heads: usize, width: usize) {
+    let slots = cells.len() / heads / width;
+    for (at, held) in held.chunks_exact_mut(bytes(width)).enumerate().skip(past * heads) {
+        let (slot, head) = (at / heads, at % heads);
+        round(&mut cells[(head * slots + slot) * width..][..width], held);
+    }
 }
 
 /// Rounds `cells` into as many bytes as [`bytes`] says, and to what those stand for.

@@ -73,6 +73,8 @@ pub(crate) struct Search<'a> {
     goals: Vec<Goal>,
     /// What agrees with the typed bytes. Shares of unlike size come and go, hence double precision.
     mass: f64,
+    /// What of it are tokens that cover a part of the typed bytes and are not opened: there may be little behind them.
+    unsure: f64,
     /// P(what is held, and a boundary behind it): what the mass is a share of.
     whole: f32,
     message_end: f32,
@@ -93,6 +95,7 @@ impl<'a> Search<'a> {
             ended: HashMap::new(),
             goals: Vec::new(),
             mass: 0.0,
+            unsure: 0.0,
             whole: 0.0,
             message_end: 0.0,
         };
@@ -109,7 +112,8 @@ impl<'a> Search<'a> {
             root.boundary(search.query.end)
         } else {
             let held = search.query.held.as_bytes();
-            search.agreeing(ROOT, root, held, &search.partial(ROOT, held)) as f32
+            let (covering, partial) = search.agreeing(ROOT, root, held, &search.partial(ROOT, held));
+            (covering + partial) as f32
         };
         search.expand(ROOT, root);
         search

@@ -3,7 +3,8 @@
 //! A run takes `S` new tokens behind `past` cached ones, so `T` = past + S in all. Inputs: `input_ids`, `position_ids` i64
 //! `[1, S]`; `seqlens_k` i32 `[1]` = T − 1; `total_len` i32 scalar = T; `attention_bias` f32 `[1, 1, S, T]`, added to the
 //! attention scores; `wanted` i64 `[N]`, the rows whose logits are computed; `past_k{l}`, `past_v{l}` f32 `[1, heads,
-//! positions, width]`, the same buffers as `present_k{l}`, `present_v{l}`. Output: `logits` f32 `[1, N, vocabulary]`.
+//! positions, width]`, the same buffers as `present_k{l}`, `present_v{l}`. Output: `logits` f32 `[1, N, vocabulary]`. Where our
+//! operator attends, the bias and these buffers are placeholders.
 //! `train/export.py` makes such graphs.
 
 use std::path::Path;
@@ -13,14 +14,16 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{IoBinding, Session as Graph};
 use ort::value::Tensor;
 
-use crate::attention::{Attention, HIDDEN, WIDTH};
+use crate::attention::{Attention, HIDDEN, Rows, WIDTH};
 use crate::cache::KvCache;
 use crate::config::Config;
-use crate::rewrite::rewrite;
+use crate::rewrite::{Ours, rewrite};
 use crate::{Error, product, rounded, runtime};
 
 /// Tokens that go through the network at once. More would make a keystroke wait longer before it can be cancelled.
 pub(crate) const CHUNK: usize = 16;
+
+const _: () = assert!(CHUNK <= Rows::BITS as usize, "each row of a pass has a bit");
 
 /// The graph and the tensors that runs change in place.
 pub(crate) struct Session {
@@ -48,7 +51,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Loads the graph at `path`; with `own`, our kernel computes its products with 4-bit weights, where the processor can.
+    /// Loads the graph at `path`; with `own`, our operators compute its products with 4-bit weights and its attention, where they can.
     pub(crate) fn load(path: &Path, config: &Config, threads: usize, own: bool) -> Result<Self, Error> {
         let environment = runtime::environment()?;
         let bundle = |reason: String| Error::Bundle { path: path.to_path_buf(), reason };
@@ -58,8 +61,9 @@ impl Session {
         let mut file = std::fs::read(path).map_err(|error| bundle(error.to_string()))?;
         let own = own && product::Processor::detect().is_some();
         let [_, heads, _, width] = config.kv_shape();
-        let layers = if width == WIDTH { config.n_layer } else { 0 };
-        let (own, attends) = if own { rewrite(&mut file, layers) } else { (false, false) };
+        let (layers, fits) = (config.n_layer, width == WIDTH);
+        let ours =
+            if own { rewrite(&mut file, if fits { layers } else { 0 }, heads) } else { Ours::default() };
         let attention = Attention::default();
         let mut builder = Graph::builder(&environment)?
             .with_optimization_level(GraphOptimizationLevel::Level3)?
@@ -69,7 +73,7 @@ impl Session {
             .with_memory_pattern(false)?
             // Spinning threads would take the cores that the rest of the service runs on.
             .with_config_entry("session.intra_op.allow_spinning", "0")?;
-        if own {
+        if ours.products {
             builder = builder.with_operators(product::domain()?.add(attention.clone())?)?;
         }
         let graph = builder.commit_from_memory(&file).map_err(|error| bundle(error.to_string()))?;
@@ -96,14 +100,14 @@ impl Session {
         let [_, _, slots, _] = config.kv_shape();
         let mut tensors = Vec::with_capacity(2 * config.n_layer);
         for part in 0..2 * config.n_layer {
-            let mut tensor = Tensor::new(memory, [1, heads, if attends { 1 } else { slots }, width])?;
+            let mut tensor = Tensor::new(memory, [1, heads, if ours.attention { 1 } else { slots }, width])?;
             tensor.extract_tensor_mut().1.fill(0.0);
             let name = format!("{}{}", ["k", "v"][part % 2], part / 2);
             binding.bind_input(format!("past_{name}"), &tensor)?;
             binding.bind_output(format!("present_{name}"), &mut tensor)?;
             tensors.push(tensor);
         }
-        if attends {
+        if ours.attention {
             let unseen = Tensor::<f32>::new(memory, [1_usize; 4])?;
             binding.bind_input("attention_bias", &unseen)?;
         }
@@ -111,7 +115,7 @@ impl Session {
         let (loaded, widths, vocabulary) = (0, (0, 0), config.vocab_size);
         Ok(Self {
             graph,
-            own,
+            own: ours.products,
             binding,
             rows,
             logits,
@@ -119,14 +123,14 @@ impl Session {
             total,
             vocabulary,
             tensors,
-            attention: attends.then_some(attention),
+            attention: ours.attention.then_some(attention),
             slot_width: heads * rounded::bytes(width),
             loaded,
             widths,
         })
     }
 
-    /// Whether our kernel computes products with 4-bit weights.
+    /// Whether operators of ours are in it.
     pub(crate) fn is_own(&self) -> bool {
         self.own
     }
@@ -145,7 +149,7 @@ impl Session {
         self.loaded = 0;
         for (tensor, held) in self.tensors.iter_mut().zip(cache.held()) {
             let (shape, cells) = tensor.extract_tensor_mut();
-            unpack(held, cells, shape[1] as usize, shape[3] as usize);
+            rounded::unpack(held, cells, shape[1] as usize, shape[3] as usize);
         }
         self.loaded = cache.stamp();
     }
@@ -156,8 +160,8 @@ impl Session {
         cache.held().resize_with(parts, Vec::new);
         for (tensor, held) in self.tensors.iter_mut().zip(cache.held()) {
             let (shape, cells) = tensor.extract_tensor_mut();
-            held.resize(total * width, 0);
-            pack(cells, held, past, shape[1] as usize, shape[3] as usize);
+            rounded::grow(held, total * width - held.len());
+            rounded::pack(cells, held, past, shape[1] as usize, shape[3] as usize);
         }
         self.loaded = cache.change();
     }
@@ -166,13 +170,12 @@ impl Session {
     fn attend(&mut self, cache: &mut KvCache, past: usize) -> Result<(), ort::Error> {
         let (total, layers) = (cache.len(), self.tensors.len() / 2);
         if let Some(attention) = &self.attention {
-            let mut seen = vec![0_u16; total];
-            for (row, slot) in (past..total).enumerate() {
-                cache.ancestors(Some(slot)).for_each(|ancestor| seen[ancestor] |= 1 << row);
-            }
-            attention.begin(std::mem::take(cache.held()), layers, past, total - past, &seen);
+            let mut held = std::mem::take(cache.held());
+            let lent =
+                attention.lend(&mut held, layers, (past, total - past), |slot| cache.ancestors(Some(slot)));
             let ran = self.graph.run_binding(&self.binding);
-            *cache.held() = attention.end();
+            drop(lent);
+            *cache.held() = held;
             ran?;
             cache.change();
             return Ok(());
@@ -228,23 +231,5 @@ impl Session {
         self.attend(cache, past)?;
         let (_, logits) = self.logits[count - 1].as_ref().expect("it was made above");
         Ok(logits.extract_tensor().1.chunks_exact(self.vocabulary))
-    }
-}
-
-/// Has a tensor `[1, heads, slots, width]` hold what is kept of as many slots as `held` has.
-fn unpack(held: &[u8], cells: &mut [f32], heads: usize, width: usize) {
-    let (each, slots) = (rounded::bytes(width), cells.len() / heads / width);
-    for (at, held) in held.chunks_exact(each).enumerate() {
-        let (slot, head) = (at / heads, at % heads);
-        rounded::load(held, &mut cells[(head * slots + slot) * width..][..width]);
-    }
-}
-
-/// The reverse, from the slot `past` on; the tensor holds what is kept then.
-fn pack(cells: &mut [f32], held: &mut [u8], past: usize, heads: usize, width: usize) {
-    let (each, slots) = (rounded::bytes(width), cells.len() / heads / width);
-    for (at, held) in held.chunks_exact_mut(each).enumerate().skip(past * heads) {
-        let (slot, head) = (at / heads, at % heads);
-        rounded::round(&mut cells[(head * slots + slot) * width..][..width], held);
     }
 }

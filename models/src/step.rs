@@ -8,7 +8,7 @@ use crate::distribution::Distribution;
 use crate::session::{CHUNK, Session};
 use crate::vocabulary::Vocabulary;
 
-/// Slots beyond the tokens asked for that are worth more than the time their masked scores take.
+/// Slots beyond the tokens asked for that are worth more than the memory, and the time that ONNX Runtime's attention takes for them.
 const SPREAD: usize = 64;
 
 /// Why no distribution could be had.

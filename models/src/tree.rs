@@ -10,11 +10,13 @@ use proptest::prelude::*;
 use crate::parity::kl;
 use crate::{Ask, Gpt2, Kernel, KvCache, Options, Prompt, Role, load_runtime};
 
-/// Nats between a tree pass and single steps. Our operators compute each row by itself, from what is rounded already: some 1e-9 of
-/// difference, and 1e-3 where that just turns the rounding of an activation.
+/// Nats between a tree pass and single steps. Our operators compute each row by itself, from what is rounded already: nine nodes of ten
+/// differ by less than [`USUAL`], and by 1.4e-3 at most where that just turns the rounding of an activation.
 /// ONNX Runtime's do not, its keys and values are rounded only when a pass is done, and random tokens put the model where nothing
 /// is likely, which moves it more than in text: at most 5.7e-3 was measured over 2,000 nodes.
 const SAME: [(Kernel, f64); 2] = [(Kernel::Own, 1e-2), (Kernel::Runtime, 2e-2)];
+
+const USUAL: f64 = 1e-6;
 
 const CONTEXT: &str = "Thanks for calling, I can help you with that. Which city are you";
 
@@ -63,6 +65,7 @@ proptest! {
         with_models(|gpt2, same| {
             let (mut together, mut alone) = (KvCache::default(), KvCache::default());
             let context = gpt2.tokens(&mut together, &prompt(CONTEXT, " "));
+            let (mut all, mut usual) = (0, 0);
             for tree in &trees {
                 let paths: Vec<Vec<u32>> =
                     paths(tree).iter().map(|path| [context.as_slice(), path].concat()).collect();
@@ -77,8 +80,11 @@ proptest! {
                     }
                     let nats = kl(&single.unwrap(), &found);
                     prop_assert!(nats < same, "{nats} {path:?}");
+                    all += 1;
+                    usual += usize::from(nats < USUAL);
                 }
             }
+            prop_assert!(gpt2.kernel() == Kernel::Runtime || 10 * usual >= 8 * all, "{usual} of {all}");
             Ok(())
         })?;
     }

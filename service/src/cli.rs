@@ -174,8 +174,8 @@ pub struct Models {
     #[arg(value_parser = clap::value_parser!(u64).range(1..=64))]
     pub inference_threads: u64,
 
-    /// Who computes the GPT-2's products with 4-bit weights: our kernel (own), ONNX Runtime's (onnxruntime), or whichever is quicker
-    /// on this machine, which takes half a second to find out (fastest).
+    /// Who computes the GPT-2's products with 4-bit weights, and its attention: our operators (own), ONNX Runtime's (onnxruntime), or
+    /// whichever are quicker on this machine, which takes half a second to find out (fastest).
     #[arg(long, env = "FORETYPE_INT4_KERNEL", value_name = "WHO", default_value = "fastest")]
     pub int4_kernel: Kernel,
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use crate::boundary::{End, Start, first_inside};
 use crate::distribution::Distribution;
 
-use super::Search;
+use super::{FLOOR_ASKED, Search};
 
 /// e⁻⁸: what a token that covers only part of the typed bytes is worth until it is opened. Training never tokenised
 /// so, unless the pre-tokeniser cuts there or greedy encoding does.
 const PARTIAL: f32 = 3.354_626e-4;
 /// Nodes below this share are not made at all: a tenth of what is opened at the least, as the mass may shrink yet.
-const FLOOR_NODE: f32 = 4e-4;
+const FLOOR_NODE: f32 = FLOOR_ASKED / 10.0;
 
 impl Search<'_> {
     /// Makes the children of `node`, whose next token is distributed so, and counts the words that end at it.
@@ -36,12 +36,13 @@ impl Search<'_> {
         let rest = self.typed[text.len()..].to_vec();
         let (vocabulary, parent) = (self.vocabulary, self.nodes[node].prob);
         let partial = self.partial(node, &rest);
-        self.mass += self.agreeing(node, distribution, &rest, &partial) - self.nodes[node].share;
-        let floor = FLOOR_NODE * self.mass as f32;
+        let (covering, beyond) = self.agreeing(node, distribution, &rest, &partial);
+        self.mass += covering + beyond - self.nodes[node].share;
+        self.unsure += beyond - self.nodes[node].share;
+        let floor = self.floor();
         for &token in vocabulary.starting_with(&rest) {
             let prob = parent * distribution.prob(token);
-            let ended = vocabulary.is_crossing(token) && self.cross(text, token, prob);
-            if prob > floor && !ended {
+            if !self.cross(text, token, prob) && prob > floor {
                 self.add_child(node, token, prob, prob, f64::from(prob));
             }
         }
@@ -51,6 +52,11 @@ impl Search<'_> {
         }
     }
 
+    /// Below this a node is not worth being made.
+    fn floor(&self) -> f32 {
+        FLOOR_NODE * (self.mass - self.unsure).max(0.0) as f32
+    }
+
     /// What the tokens behind `node` are worth together that agree with `rest`: those that cover it, and the `partial`.
     pub(super) fn agreeing(
         &self,
@@ -58,13 +64,13 @@ impl Search<'_> {
         distribution: &Distribution,
         rest: &[u8],
         partial: &[(u32, f32)],
-    ) -> f64 {
+    ) -> (f64, f64) {
         let prob = self.nodes[node].prob;
         let covering = self.vocabulary.starting_with(rest).iter();
         let covering = covering.map(|&token| f64::from(prob * distribution.prob(token)));
         let partial =
             partial.iter().map(|&(token, worth)| f64::from(prob * distribution.prob(token) * worth));
-        covering.sum::<f64>() + partial.sum::<f64>()
+        (covering.sum(), partial.sum())
     }
 
     /// Tokens behind `node` that cover a part of `rest`, and what such a token is worth.
@@ -112,7 +118,7 @@ impl Search<'_> {
         allowed: impl Fn(Start) -> bool,
     ) {
         let parent = self.nodes[node].prob;
-        let floor = FLOOR_NODE * self.mass as f32 / parent.max(f32::MIN_POSITIVE);
+        let floor = self.floor() / parent.max(f32::MIN_POSITIVE);
         let starts = self.vocabulary.starts();
         for (token, prob) in distribution.above(floor) {
             let start = starts[token as usize];

@@ -25,7 +25,7 @@ pub struct Settings {
     pub kv_bytes: usize,
     /// Threads that run the GPT-2, each with a session of ONNX Runtime of its own; at least one.
     pub inference_threads: usize,
-    /// Who computes the GPT-2's products with 4-bit weights.
+    /// Who computes the GPT-2's products with 4-bit weights, and its attention.
     pub kernel: Kernel,
     /// The GPT-2 is asked where that pays, as if questions waited at least so long. `None`: everywhere, whatever it takes.
     pub thrift: Option<Duration>,
