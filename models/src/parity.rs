@@ -10,9 +10,12 @@ use crate::boundary::Start;
 use crate::distribution::Distribution;
 use crate::{Ask, Gpt2, Kernel, KvCache, Options, Prompt, Role, load_runtime};
 
-/// Nats between two ways of running the same tokens. Activations are rounded to eight bits and kernels for one row and
-/// for many round differently: at most 2.5e-3 was measured, where one sentence is said twelve times.
-const SAME: f64 = 5e-3;
+/// Nats between two ways of running the same tokens. Activations are rounded to eight bits, and ONNX Runtime's kernels for one row
+/// and for many round differently: at most 5.5e-3 was measured.
+const SAME: f64 = 1e-2;
+
+/// How much further than the graph alone the cosine may move: keys and values are rounded to eight bits too.
+const ROUNDED: f64 = 0.002;
 
 const BUNDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bundle");
 
@@ -94,7 +97,7 @@ fn the_graph_says_what_the_trained_weights_say() {
                 expected.iter().zip(&logs).map(|(p, q)| p.exp() * (p - q) - p.exp() + q.exp()).sum();
             let cosine = cosine(&expected, &logs);
             assert!(
-                kl < tolerance.kl && cosine > tolerance.cosine,
+                kl < tolerance.kl && cosine > tolerance.cosine - ROUNDED,
                 "{:?}: KL {kl:.3}, cosine {cosine:.3}",
                 case.turns
             );
@@ -143,7 +146,7 @@ fn chunks_single_steps_and_rewinds_agree() {
             let half = case.tokens.len() / 2;
             let astray: Vec<u32> = case.tokens[..half].iter().copied().chain([700, 800, 900, 1000]).collect();
             let other = gpt2.distribution(&mut cache, &astray);
-            assert!(kl(&whole, &other) > 50.0 * SAME, "another text is another distribution");
+            assert!(kl(&whole, &other) > 25.0 * SAME, "another text is another distribution");
             cache.forget_distributions();
             let rewound = gpt2.distribution(&mut cache, &case.tokens);
             assert!(kl(&whole, &rewound) < SAME, "after a rewind: {} {:?}", kl(&whole, &rewound), case.turns);
