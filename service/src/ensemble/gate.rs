@@ -41,7 +41,7 @@ const DEEPER: f32 = 0.01;
 const LEAST: f32 = 0.02;
 
 /// Keystrokes a millisecond of a thread's time is worth for each that the queue is long.
-const PRICE: f32 = 0.004;
+const PRICE: f32 = 0.0015;
 
 /// What asking gained lately, of one writer or of everybody: sums of which the older count less. Written without a lock: of two at
 /// once one may be lost, which the next make up for.
@@ -211,9 +211,9 @@ mod tests {
         let asked = |gain: Gain, wait_ms| gate.passes((1, 0.2), gain, Duration::from_millis(wait_ms), cost);
         let (chat, mail) = (Gain { ratio: 3.0, deeper: 0.2 }, Gain { ratio: 0.5, deeper: 0.0 });
         assert_eq!((asked(chat, 0), asked(mail, 0)), (Some(3), Some(3)), "time costs nothing");
-        assert_eq!((asked(chat, 4), asked(mail, 4)), (Some(3), Some(1)));
-        assert_eq!((asked(chat, 20), asked(mail, 20)), (Some(2), Some(1)));
-        assert_eq!((asked(chat, 50), asked(mail, 50)), (Some(1), None));
+        assert_eq!((asked(chat, 10), asked(mail, 10)), (Some(3), Some(1)));
+        assert_eq!((asked(chat, 54), asked(mail, 54)), (Some(2), Some(1)));
+        assert_eq!((asked(chat, 134), asked(mail, 134)), (Some(1), None));
         assert_eq!(asked(chat, 1_000), None);
     }
 

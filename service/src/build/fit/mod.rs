@@ -29,9 +29,9 @@ use em::Typed;
 use sample::{Message, Standing, Stream};
 
 /// The least confidence shown by default. Showing a letter later saves one key less, reading a wrong word costs a quarter
-/// of one: P > 0.25 (1 − P), which is 0.2. Between that and this there is nothing to gain, and who is wrong less often is
-/// read more.
-const THRESHOLD: f32 = 0.22;
+/// of one: P > 0.25 (1 − P), which is 0.2. Between that and this there is nothing to gain (0.07 points of net between 0.22 and this, on
+/// one set of five), and who is wrong less often is read more.
+const THRESHOLD: f32 = 0.23;
 
 /// Nothing is late while fitting.
 const BUDGET: Duration = Duration::from_secs(10);
