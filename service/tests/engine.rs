@@ -545,7 +545,11 @@ fn the_fast_tier_is_heard_while_the_other_is_at_work() {
     let mut heard = Vec::new();
     let mut hear = |early| heard.push(early);
     let early = Early { after: Duration::ZERO, hear: &mut hear };
-    let asked = Request { session: session("early"), ..request("I am sorry to h|") };
+    // So much to read that it is at work for a while.
+    let long = "My order has not arrived, and I have been waiting for it for two weeks now. ".repeat(8);
+    let context = vec![Turn { role: Role::Customer, text: long }];
+    let asked =
+        Request { session: session("early"), context: context.clone(), ..request("I am sorry to h|") };
     let whole = runtime.block_on(shipped().complete_in_stages(asked, Some(early)));
     let [early] = &heard[..] else { panic!("heard {} times", heard.len()) };
     assert_eq!((status(early), status(&whole)), (Status::Late, Status::Used));
@@ -558,7 +562,7 @@ fn the_fast_tier_is_heard_while_the_other_is_at_work() {
     // The writer types what it said: nobody else is asked, so there is nothing to be early for.
     let mut hear = |_| panic!("nothing was waited for");
     let early = Early { after: Duration::ZERO, hear: &mut hear };
-    let asked = Request { session: session("early"), ..request("I am sorry to he|") };
+    let asked = Request { session: session("early"), context, ..request("I am sorry to he|") };
     let rest = runtime.block_on(shipped().complete_in_stages(asked, Some(early)));
     assert_eq!(rest.source, Source::TypeThrough);
 }
