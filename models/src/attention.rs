@@ -7,13 +7,13 @@ mod heads;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput};
 use ort::value::TensorElementType;
 
 use self::heads::Seen;
+use crate::contained::contained;
 use crate::rounded::{self, Held};
 
 pub(crate) use self::heads::WIDTH;
@@ -130,9 +130,7 @@ pub(crate) struct Layer {
 
 impl Kernel for Layer {
     fn compute(&mut self, context: &ComputeContext) -> ort::Result<()> {
-        // What unwinds into ONNX Runtime ends the process.
-        catch_unwind(AssertUnwindSafe(|| self.attend(context)))
-            .unwrap_or_else(|_| Err(ort::Error::new("attention panicked")))
+        contained(|| self.attend(context))
     }
 }
 

@@ -21,7 +21,10 @@ mod answer;
 mod attention;
 mod boundary;
 mod cache;
+#[cfg(test)]
+mod chance;
 mod config;
+mod contained;
 mod context;
 mod distribution;
 mod error;

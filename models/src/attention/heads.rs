@@ -178,6 +178,7 @@ pub(super) type Way = fn(&Seen<'_>, &mut Vec<f32>, &mut [f32]);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chance::chance;
     use proptest::prelude::*;
 
     /// The same in the plainest way, in double precision, of all rows that there were: `[slots, 3 · heads · WIDTH]`, of which the last
@@ -228,13 +229,7 @@ mod tests {
             (smooth, seed) in (any::<bool>(), 1..u64::MAX),
             large in prop::sample::select(vec![1.0_f32, 8.0]),
         ) {
-            let mut state = seed;
-            let mut chance = || {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-            };
+            let mut chance = chance(seed);
             let total = past + count;
             // Products of large ones are beyond what e can be raised to.
             let all: Vec<f32> = (0..total * 3 * heads * WIDTH).map(|_| 2.0 * large * chance()).collect();

@@ -7,6 +7,7 @@ use ort::value::TensorElementType;
 
 use super::packed::{Packed, Rows};
 use super::{NAME, Processor};
+use crate::contained::contained;
 use crate::rewrite::DOMAIN;
 
 /// The inputs of `MatMulNBits`: rows, codes, scales, and the bias after two that ours has no use for.
@@ -77,7 +78,9 @@ impl Kernel for Node {
         *last = self.weights.columns as i64;
         let mut out = context.output(0, shape)?.ok_or_else(missing)?;
         let out = out.try_extract_tensor_mut::<f32>()?.1;
-        self.processor.multiply(&self.weights, rows, &mut self.scratch, out);
-        Ok(())
+        contained(|| {
+            self.processor.multiply(&self.weights, rows, &mut self.scratch, out);
+            Ok(())
+        })
     }
 }

@@ -140,6 +140,7 @@ fn lanes(register: __m256i) -> [i32; 8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chance::chance;
     use proptest::prelude::*;
 
     /// The same in the plainest way: inputs as they are rounded, sums in double precision.
@@ -182,13 +183,7 @@ mod tests {
             (biased, largest) in any::<(bool, bool)>(),
         ) {
             let inputs = blocks * block;
-            let mut state = seed;
-            let mut chance = || {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-            };
+            let mut chance = chance(seed);
             // The largest sums that there are must not overflow.
             let mut code = || if largest { 255 } else { (chance() * 128.0 + 128.0) as u8 };
             let codes: Vec<u8> = (0..columns * inputs / 2).map(|_| code()).collect();
