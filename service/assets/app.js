@@ -1,6 +1,6 @@
 // The page: wires the text box, the conversation, the writer's name and the panel to the service.
 
-import { feedback, learn } from "./client.js";
+import { credentials, feedback, learn } from "./client.js";
 import { Conversation } from "./conversation.js";
 import { CHOICE_KEY, GhostText, WORD_KEY } from "./ghost-text.js";
 import { showAnswer, showCounts } from "./panel.js";
@@ -83,12 +83,19 @@ byId("writer").addEventListener("input", () => {
   byId("writer-note").textContent = valid ? "" : "Letters, digits and . _ @ : - only";
   if (valid) localStorage.setItem("writer", writer());
 });
+byId("key").addEventListener("change", () => {
+  credentials.key = byId("key").value.trim();
+  notify("");
+  ghost.restart();
+});
 byId("writer").addEventListener("change", () => {
   session = newSession();
   ghost.restart();
 });
 
 byId("writer").value = localStorage.getItem("writer") ?? "";
+byId("key").value = credentials.key;
+byId("key-field").hidden = !credentials.key;
 byId("word-key").textContent = WORD_KEY;
 byId("starters").append(...STARTERS.map(starterButton));
 box.focus();
@@ -98,16 +105,17 @@ ghost.restart();
 async function send() {
   const text = box.value.trim();
   if (!text) return;
-  const message = { writer: writer(), text, role: role(), context: conversation.context(), idempotency_key: newSession() };
+  const message = { writer: writer() || undefined, text, role: role(), context: conversation.context(), idempotency_key: newSession() };
   counts.sent += countCharacters(box.value);
   conversation.add(role(), text);
   byId("restart").hidden = false;
   ghost.clear();
   box.focus();
-  if (!message.writer) return notify("Sent. Nothing was learned: give the writer a name for that.");
+  // A key may be bound to its writer.
+  if (!message.writer && !credentials.key) return notify("Sent. Nothing was learned: give the writer a name for that.");
   try {
     await learn(message);
-    notify(`Sent, and learned for ${message.writer}.`);
+    notify(`Sent, and learned for ${message.writer ?? "the key's writer"}.`);
     ghost.restart();
   } catch (error) {
     fail(error);
@@ -186,6 +194,10 @@ function notify(text) {
 }
 
 function fail(error) {
-  notify(error instanceof TypeError ? "The service does not answer. It is asked again with the next key." : error.message);
+  const wantsKey = error.code === "unauthorized";
+  if (wantsKey) byId("key-field").hidden = false;
+  if (error instanceof TypeError) notify("The service does not answer. It is asked again with the next key.");
+  else if (wantsKey && !credentials.key) notify("This service asks for an API key: give yours above, beside Key.");
+  else notify(error.message);
   failing = true;
 }

@@ -7,6 +7,16 @@ const TEXT_LIMIT = 4096;
 /** The service refuses bodies over 64 KiB; what follows the cursor only has to show what not to repeat. */
 const AFTER_LIMIT = 512;
 
+/** Says who asks: an API key, where the service wants one. Of this tab, and gone with it. */
+export const credentials = {
+  get key() {
+    return sessionStorage.getItem("key") ?? "";
+  },
+  set key(key) {
+    sessionStorage.setItem("key", key);
+  },
+};
+
 /** An answer of the service that was not a success; `message` says what to do. */
 export class ServiceError extends Error {
   constructor(status, code, message) {
@@ -38,9 +48,10 @@ export async function feedback(outcome) {
 }
 
 async function post(path, body, options = {}) {
+  const { key } = credentials;
   const response = await fetch(path, {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", ...(key && { authorization: `Bearer ${key}` }) },
     body: JSON.stringify(body),
     ...options,
   });

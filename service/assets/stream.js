@@ -2,7 +2,7 @@
 //
 // Only the newest draft is waited for: one that another overtakes is given up, as the service gives it up.
 
-import { ServiceError, bounded, complete } from "./client.js";
+import { ServiceError, bounded, complete, credentials } from "./client.js";
 
 /** Milliseconds without an answer, far beyond any budget, after which a connection is taken for dead. */
 const PATIENCE = 2_000;
@@ -16,6 +16,8 @@ export class Drafts {
   #socket = null;
   /** What was said in `open` last, as JSON. */
   #opened = null;
+  /** Why that was refused, if it was; drafts are refused then because there was no `open`. */
+  #refused = null;
   #seq = 0;
   /** The draft that is waited for: `{seq, draft, signal, early, resolve, reject}`. */
   #waiting = null;
@@ -89,9 +91,11 @@ export class Drafts {
   }
 
   #open() {
-    const options = JSON.stringify({ type: "open", ...this.#options() });
+    const { key } = credentials;
+    const options = JSON.stringify({ type: "open", ...(key && { key }), ...this.#options() });
     if (options === this.#opened) return;
     this.#opened = options;
+    this.#refused = null;
     this.#socket.send(options);
   }
 
@@ -100,10 +104,13 @@ export class Drafts {
   }
 
   #hear({ type, seq, final, code, message, ...answer }) {
-    if (type === "error" && seq === undefined) console.warn(`${code}: ${message}`);
+    if (type === "error" && seq === undefined) {
+      console.warn(`${code}: ${message}`);
+      if (code === "unauthorized") this.#refused = message;
+    }
     const waiting = this.#waiting;
     if (seq === undefined || seq !== waiting?.seq) return;
-    if (type === "error") this.#give(waiting, new ServiceError(0, code, message));
+    if (type === "error") this.#give(waiting, new ServiceError(0, code, (code === "unauthorized" && this.#refused) || message));
     else if (!final) waiting.early(answer);
     else {
       this.#waiting = null;

@@ -197,6 +197,7 @@ impl Fitted {
         let unreadable = |cause: String| BundleError::Unreadable { path: path.to_owned(), cause };
         let bytes = fs::read(path).map_err(|cause| BundleError::Missing { path: path.to_owned(), cause })?;
         let fitted: Self = serde_json::from_slice(&bytes).map_err(|e| unreadable(e.to_string()))?;
+        let fitted = Self { prior: fitted.prior.of_both_kinds(), ..fitted };
         if fitted.prior.is_valid()
             && fitted.calibration.is_valid()
             && fitted.gate.is_valid()

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use foretype::engine::{
-    Completion, Deadline, Early, Engine, Kind, Memory, Outcome, Predictor, Request, SessionKey, Settings,
-    Shuffle, Silence, Source, Status, Turn,
+    Completion, Deadline, Early, Effort, Engine, Kind, Memory, Outcome, Predictor, Request, SessionKey,
+    Settings, Shuffle, Silence, Source, Status, Turn,
 };
+use foretype::ensemble::weights::ALONE;
 use foretype::writer::{Blocked, Snippet, Snippets};
 use foretype_markov::{Role, segment};
 use unicode_segmentation::UnicodeSegmentation;
@@ -403,6 +404,18 @@ fn the_conversation_steers_it() {
     };
     let said = |text: &str| vec![Turn { role: Role::Customer, text: text.to_owned() }];
     assert_ne!(ask(said("Please book a bus to San Diego.")), ask(said("What is my account balance?")));
+}
+
+#[test]
+fn who_foresees_what_is_learned_of_conversations_and_of_other_texts() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let said = [Turn { role: Role::Customer, text: "My parcel is late.".into() }];
+    let answers = |context: &[Turn]| {
+        let losses = shipped().losses("I am sorry.", Role::Agent, context, None, None, Effort::IMPORTING);
+        runtime.block_on(losses).0.iter().map(|loss| usize::from(loss.bucket) >= ALONE).collect::<Vec<_>>()
+    };
+    assert_eq!(answers(&said), [true; 4], "a word each, and the stop");
+    assert_eq!(answers(&[]), [false; 4]);
 }
 
 #[test]

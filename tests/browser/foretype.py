@@ -22,6 +22,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "target" / "browser"
+BINARY = Path(os.environ.get("FORETYPE_BINARY", ROOT / "target" / "debug" / "foretype"))
 START_SECONDS = 30
 # The page is under test here, not the speed of a machine that also compiles.
 BUDGET_MS = 500
@@ -53,10 +54,9 @@ class Service:
 
     def start(self) -> None:
         """Starts it, again if it was ended: on the same ports, with what it had stored."""
-        binary = Path(os.environ.get("FORETYPE_BINARY", ROOT / "target" / "debug" / "foretype"))
         log_path = Path(self._data.name) / "serve.log"
         listen, admin = (url.removeprefix("http://") for url in (self.url, self.admin))
-        command = [binary, "serve", "--listen", listen, "--admin-listen", admin]
+        command = [BINARY, "serve", "--listen", listen, "--admin-listen", admin]
         command += ["--data", Path(self._data.name) / "data", "--budget-ms", str(BUDGET_MS)]
         with log_path.open("ab") as log:
             self._process = subprocess.Popen(
@@ -66,8 +66,19 @@ class Service:
         while not answers(f"{self.admin}/readyz"):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self._process.kill()
-                raise RuntimeError(f"{binary} did not become ready:\n{log_path.read_text()}")
+                raise RuntimeError(f"{BINARY} did not become ready:\n{log_path.read_text()}")
             time.sleep(0.05)
+
+    def add_key(self, *bounds: str) -> str:
+        """A new API key; from now on one is needed."""
+        command = [str(BINARY), "keys", "add", "--data", str(Path(self._data.name) / "data"), *bounds]
+        key = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()[-1]
+        deadline = time.monotonic() + START_SECONDS
+        while answers(f"{self.url}/v1/models"):
+            if time.monotonic() > deadline:
+                raise RuntimeError("the service asks for no key")
+            time.sleep(0.05)
+        return key
 
     def get(self, path: str) -> dict:
         """The JSON answer to a GET."""

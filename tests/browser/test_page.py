@@ -8,6 +8,7 @@ FORETYPE_BINARY names another binary, FORETYPE_URL a service that runs already. 
 
 from __future__ import annotations
 
+import os
 import re
 import time
 import unittest
@@ -296,6 +297,32 @@ class DraftTest(PageTest):
         offline(False)
         self.box.send_keys(" for")
         self.until(lambda: self.text("notice") == "", "the notice to go once it answers")
+
+
+@unittest.skipIf("FORETYPE_URL" in os.environ, "a key would be needed ever after")
+class KeyTest(PageTest):
+    """A service that wants an API key."""
+
+    def test_the_page_asks_for_a_key_and_is_its_writer(self) -> None:
+        key = self.service.add_key("--writer", "ann")
+        self.driver.get(self.service.url)
+        self.until(lambda: "asks for an API key" in self.text("notice"), "the page to ask for a key")
+        self.assertEqual(self.text("elapsed"), "–")
+        field, box = self.find("key"), self.find("draft")
+        self.screenshot("key")
+        field.send_keys("ft_nobody_0000", Keys.TAB)
+        self.until(lambda: "does not hold" in self.text("notice"), "a wrong key to be refused")
+        self.driver.get_log("browser")  # what was refused
+        field.clear()
+        field.send_keys(key, Keys.TAB)
+        self.until(lambda: self.text("elapsed") != "–", "the first answer")
+        self.assertEqual(self.text("notice"), "")
+        box.send_keys("The zentiva parcel is late.", Keys.CONTROL, Keys.ENTER)
+        self.until(lambda: self.text("notice") == "Sent, and learned for the key's writer.", "it to be learned")
+        self.driver.refresh()
+        self.until(lambda: self.text("elapsed") != "–", "the tab to remember the key")
+        self.assertTrue(self.find("key").is_displayed())
+        self.assertEqual(self.find("key").get_attribute("type"), "password")
 
 
 def brightness(colour: str) -> float:

@@ -2,6 +2,9 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { request } from "node:http";
+import { createServer } from "node:https";
 import { after, before, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 
@@ -23,9 +26,9 @@ after(() => {
 
 /** An editor with one document in it. */
 class Editor {
-  static async start({ command = ["--url", service.url], options, encodings = ["utf-16"], inline = true } = {}) {
+  static async start({ command = ["--url", service.url], env = {}, options, encodings = ["utf-16"], inline = true } = {}) {
     const editor = new Editor();
-    editor.process = spawn(BINARY, ["lsp", ...command], { stdio: ["pipe", "pipe", "inherit"] });
+    editor.process = spawn(BINARY, ["lsp", ...command], { stdio: ["pipe", "pipe", "inherit"], env: { ...process.env, ...env } });
     const { stdin, stdout } = editor.process;
     const reader = new protocol.StreamMessageReader(stdout);
     editor.client = protocol.createProtocolConnection(reader, new protocol.StreamMessageWriter(stdin));
@@ -234,6 +237,32 @@ test("the engine in the server's own process keeps what it learned", async () =>
   assert.equal(await editor.accept(items[0].command), null);
   await editor.stop();
   data.remove();
+});
+
+test("a service behind a proxy that encrypts", async () => {
+  const file = (name) => new URL(`localhost.${name}.pem`, import.meta.url);
+  const proxy = createServer({ key: readFileSync(file("key")), cert: readFileSync(file("cert")) }, (asked, answer) => {
+    const { method, headers, url } = asked;
+    const onward = request(service.url + url, { method, headers }, (reply) => {
+      answer.writeHead(reply.statusCode, reply.headers);
+      reply.pipe(answer);
+    });
+    asked.pipe(onward);
+  });
+  await new Promise((resolve) => proxy.listen(0, resolve));
+  const command = ["--url", `https://localhost:${proxy.address().port}/`];
+  const editor = await Editor.start({ command, env: { SSL_CERT_FILE: file("cert").pathname } });
+  editor.open("Thanks for calling, I can he");
+  assert.match((await editor.inline(0, 28)).items[0].insertText, /^lp /);
+  await editor.stop();
+  // Whom this machine does not trust is told nothing.
+  const wary = await Editor.start({ command });
+  wary.open("I can he");
+  assert.equal(await wary.inline(0, 8), null);
+  assert.match(wary.messages[0], /certificate/);
+  await wary.stop();
+  proxy.closeAllConnections();
+  await new Promise((resolve) => proxy.close(resolve));
 });
 
 test("a key says who is typing", async () => {

@@ -66,6 +66,11 @@ impl<'a> Conversation<'a> {
         !self.spoken.iter().any(|spoken| matches!(spoken, Spoken::Surface(..)))
     }
 
+    /// Whether messages were sent before the draft.
+    pub fn answers(&self) -> bool {
+        self.spoken.iter().any(|spoken| matches!(spoken, Spoken::Surface(_, true)))
+    }
+
     pub(super) fn spoken(&self) -> &[Spoken<'a>] {
         &self.spoken
     }

@@ -131,13 +131,13 @@ fn nobody() -> ApiError {
     ApiError::NotFound("nothing is stored about this writer".into())
 }
 
-/// Each predictor's weight relative to the bundle's, the geometric mean over the evidence buckets.
+/// Each predictor's weight relative to the bundle's, the geometric mean over the evidence buckets that anything was learned of.
 pub(crate) fn mean_factors(weights: &Weights) -> [f32; MEMBERS] {
-    let mut logs = [0.0; MEMBERS];
-    for bucket in 0..BUCKETS {
-        for (log, factor) in logs.iter_mut().zip(weights.factors(bucket)) {
-            *log += factor.max(f32::MIN_POSITIVE).ln() / BUCKETS as f32;
-        }
-    }
-    logs.map(f32::exp)
+    let rows = (0..BUCKETS).map(|bucket| weights.factors(bucket));
+    let learned: Vec<_> = rows.filter(|factors| *factors != [1.0; MEMBERS]).collect();
+    let mean = |m: usize| {
+        let logs: f32 = learned.iter().map(|factors| factors[m].max(f32::MIN_POSITIVE).ln()).sum();
+        (logs / learned.len().max(1) as f32).exp()
+    };
+    std::array::from_fn(mean)
 }

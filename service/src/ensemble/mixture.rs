@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::weights::{BUCKETS, MEMBERS, Weights, bucket};
+use super::weights::{ALONE, BUCKETS, MEMBERS, Weights, bucket};
 use crate::engine::Predictor;
 use crate::predictors::View;
 
@@ -47,6 +47,14 @@ impl Prior {
             && self.prefix.len() == PREFIX_CLASSES
             && positive(&self.weights)
             && positive(&self.prefix)
+    }
+
+    /// One of a release that told no conversations from other texts holds for both.
+    pub fn of_both_kinds(mut self) -> Self {
+        if self.weights.len() == ALONE {
+            self.weights.extend_from_within(..);
+        }
+        self
     }
 
     /// π at one place, for one writer, not yet normalised.
@@ -110,8 +118,10 @@ pub type Views<'a> = Vec<(Predictor, Box<dyn View<'a> + 'a>)>;
 /// The evidence bucket of a place.
 pub fn bucket_of(views: &Views<'_>) -> usize {
     let of = |wanted| views.iter().find(|(p, _)| *p == wanted).map(|(_, view)| view);
-    let personal = of(Predictor::Personal).map(|view| (view.matched(), view.experience()));
-    bucket(personal, of(Predictor::Domain).map(|view| view.matched()))
+    let personal = of(Predictor::Personal);
+    let answers = personal.is_some_and(|view| view.answers());
+    let personal = personal.map(|view| (view.matched(), view.experience()));
+    bucket(personal, of(Predictor::Domain).map(|view| view.matched()), answers)
 }
 
 impl Table {
@@ -297,6 +307,19 @@ mod tests {
         };
         assert!((p(" hear") - 0.1 * 0.3 / 0.5).abs() < 1e-6);
         assert!((p(" heat") - 0.1 * 0.2 / 0.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_release_that_told_no_conversations_apart_is_read() {
+        let mut weights = Prior::default().weights;
+        weights.truncate(ALONE);
+        weights[3] = [0.5, 0.1, 0.1, 0.1, 0.1, 0.1];
+        let old = Prior { weights, ..Prior::default() };
+        assert!(!old.is_valid());
+        let read = old.clone().of_both_kinds();
+        assert!(read.is_valid());
+        assert_eq!((read.weights[3], read.weights[ALONE + 3]), (old.weights[3], old.weights[3]));
+        assert_eq!(read.clone().of_both_kinds(), read);
     }
 
     proptest! {

@@ -17,8 +17,11 @@ use crate::engine::Predictor;
 /// Members of the mixture.
 pub const MEMBERS: usize = Predictor::ALL.len();
 
-/// Evidence buckets: what the writer's model matched times what the domain's matched.
-pub const BUCKETS: usize = PERSONAL_LEVELS * DOMAIN_LEVELS;
+/// Evidence buckets: what the writer's model matched times what the domain's matched, in a text of one's own and in a conversation.
+pub const BUCKETS: usize = 2 * ALONE;
+
+/// Those of a text of one's own, which come first. Earlier releases had no others.
+pub const ALONE: usize = PERSONAL_LEVELS * DOMAIN_LEVELS;
 
 /// None at all; some of a model that has learned little, as many of one that has learned more.
 const PERSONAL_LEVELS: usize = 1 + 2 * MATCHES;
@@ -47,8 +50,8 @@ const ASLEEP: i16 = i16::MIN;
 const GROWN: u64 = 1_000;
 
 /// The bucket of a place in a text: what the writer's model, which has learned so many words, and the domain's know of
-/// it. `None`: that model is not there at all.
-pub fn bucket(personal: Option<(Matched, u64)>, domain: Option<Matched>) -> usize {
+/// it, and whether the text `answers` others. `None`: that model is not there at all.
+pub fn bucket(personal: Option<(Matched, u64)>, domain: Option<Matched>, answers: bool) -> usize {
     let personal = personal.map_or(0, |(matched, words)| {
         let level = match matched {
             Matched { order: 0, .. } => 0,
@@ -61,12 +64,12 @@ pub fn bucket(personal: Option<(Matched, u64)>, domain: Option<Matched>) -> usiz
         1 + level + if words >= GROWN { MATCHES } else { 0 }
     });
     let domain = domain.map_or(0, |m| usize::from(m.order).min(DOMAIN_LEVELS - 1));
-    personal * DOMAIN_LEVELS + domain
+    personal * DOMAIN_LEVELS + domain + if answers { ALONE } else { 0 }
 }
 
 /// Whether the writer's model matched five words or more in a bucket: 0 for up to seven, 1 beyond.
 pub fn long_match(bucket: usize) -> Option<usize> {
-    let level = (bucket / DOMAIN_LEVELS).checked_sub(1)? % MATCHES;
+    let level = (bucket % ALONE / DOMAIN_LEVELS).checked_sub(1)? % MATCHES;
     level.checked_sub(MATCHES - 2)
 }
 
@@ -85,7 +88,16 @@ pub struct Loss {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Losses(pub Vec<Loss>);
 
-/// The bucket of today for one of the first releases', which told no long matches from longer ones.
+/// The bucket of today for one of the releases that told no conversations from other texts, [`BUCKETS`] for one they did not have.
+fn bucket_of_one_kind(bucket: usize, answers: bool) -> usize {
+    match bucket {
+        ALONE.. => BUCKETS,
+        _ if answers => bucket + ALONE,
+        _ => bucket,
+    }
+}
+
+/// That bucket for one of the first releases', which told no long matches from longer ones.
 fn bucket_of_first(bucket: usize) -> usize {
     let (personal, domain) = (bucket / DOMAIN_LEVELS, bucket % DOMAIN_LEVELS);
     let grown = personal > FIRST_MATCHES;
@@ -116,9 +128,15 @@ impl Losses {
         Self::read(words, usize::from(*members), |bucket| bucket)
     }
 
-    /// The same of version 1 of the events.
-    pub fn from_first(bytes: &[u8]) -> Option<Self> {
-        Self::read(bytes, FIRST_MEMBERS, bucket_of_first)
+    /// The same of versions 2 and 3 of the events; whether the message answered others is to be guessed.
+    pub fn from_one_kind(bytes: &[u8], answers: bool) -> Option<Self> {
+        let (members, words) = bytes.split_first()?;
+        Self::read(words, usize::from(*members), |bucket| bucket_of_one_kind(bucket, answers))
+    }
+
+    /// The same of version 1.
+    pub fn from_first(bytes: &[u8], answers: bool) -> Option<Self> {
+        Self::read(bytes, FIRST_MEMBERS, |bucket| bucket_of_one_kind(bucket_of_first(bucket), answers))
     }
 
     fn read(bytes: &[u8], members: usize, bucket_of: impl Fn(usize) -> usize) -> Option<Self> {
@@ -225,10 +243,17 @@ impl Weights {
         Self::read(factors, usize::from(*members), BUCKETS, |bucket| bucket)
     }
 
+    /// The same of snapshots that told no conversations from other texts: the factors hold for both.
+    pub fn from_one_kind(bytes: &[u8]) -> Option<Self> {
+        let (members, factors) = bytes.split_first()?;
+        Self::read(factors, usize::from(*members), ALONE, |bucket| bucket % ALONE)
+    }
+
     /// The same of the first versions of the snapshots. What is new takes the factors of what it was part of.
     pub fn from_first(bytes: &[u8]) -> Option<Self> {
         let buckets = (1 + 2 * FIRST_MATCHES) * DOMAIN_LEVELS;
         Self::read(bytes, FIRST_MEMBERS, buckets, |bucket| {
+            let bucket = bucket % ALONE;
             let (personal, domain) = (bucket / DOMAIN_LEVELS, bucket % DOMAIN_LEVELS);
             let Some(level) = personal.checked_sub(1) else { return domain };
             let (grown, level) = (level / MATCHES, (level % MATCHES).min(FIRST_MATCHES - 1));
@@ -341,9 +366,30 @@ mod tests {
             let bytes: Vec<u8> = factors.iter().flatten().flat_map(|factor| factor.to_le_bytes()).collect();
             let weights = Weights::from_first(&bytes).expect("their bytes");
             for (bucket, stored) in factors.iter().enumerate() {
-                prop_assert_eq!(&weights.factors(bucket_of_first(bucket))[..FIRST_MEMBERS], stored);
+                for answers in [false, true] {
+                    let bucket = bucket_of_one_kind(bucket_of_first(bucket), answers);
+                    prop_assert_eq!(&weights.factors(bucket)[..FIRST_MEMBERS], stored);
+                }
             }
             prop_assert!(Weights::from_first(&bytes[4..]).is_none());
+        }
+
+        #[test]
+        fn weights_of_one_kind_are_those_of_both(words in prop::collection::vec((0..ALONE as u8, -9.0..0.0_f32), 0..40)) {
+            let losses = Losses(words.iter().map(|&(b, p)| loss(b, [Some(p), Some(-1.0), None, Some(p / 2.0)])).collect());
+            let of = |answers| Losses::from_one_kind(&losses.to_bytes(), answers).expect("their bytes");
+            prop_assert_eq!(of(false).to_bytes(), losses.to_bytes());
+            let mut weights = Weights::new();
+            weights.apply(&of(false));
+            let bytes = weights.to_bytes();
+            let both = Weights::from_one_kind(&bytes[..1 + ALONE * MEMBERS * 4]).expect("their bytes");
+            for bucket in 0..ALONE {
+                prop_assert_eq!(both.factors(bucket), weights.factors(bucket));
+                prop_assert_eq!(both.factors(bucket + ALONE), weights.factors(bucket));
+            }
+            weights.apply(&of(true));
+            prop_assert!((0..ALONE).all(|bucket| weights.factors(bucket) == weights.factors(bucket + ALONE)));
+            prop_assert!(Losses::from_one_kind(&Losses(vec![loss(ALONE as u8, [None; 4])]).to_bytes(), false).is_none());
         }
 
         #[test]

@@ -1,13 +1,16 @@
 //! Whom the language server asks: a service over HTTP, or the engine in its own process.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::{HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 
 use crate::app::{App, Keystroke, Lesson, Verdict};
@@ -97,24 +100,35 @@ impl Service {
 
 /// A service over HTTP. Dropping a request closes its connection, which tells the service that nobody waits.
 pub(super) struct Remote {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     url: String,
     /// The header that has the key.
     key: Option<HeaderValue>,
 }
 
 impl Remote {
-    /// The service at `http://host:port`.
+    /// The service at `http://host:port`, or behind a proxy at `https://host`.
     ///
     /// # Errors
-    /// Says what an address or a key looks like.
+    /// Says what an address or a key looks like, or that this machine trusts nobody's certificate.
     pub(super) fn new(url: &str, key: Option<&str>) -> Result<Self, String> {
         let url = url.trim_end_matches('/');
         let parsed = url.parse::<Uri>().ok().filter(|uri| uri.host().is_some());
-        if parsed.is_none_or(|uri| uri.scheme_str() != Some("http")) {
-            return Err(format!("{url} is no address of a service: give one like http://127.0.0.1:8080"));
-        }
-        let client = Client::builder(TokioExecutor::new()).build_http();
+        let roots = match parsed.as_ref().and_then(Uri::scheme_str) {
+            Some("http") => RootCertStore::empty(),
+            Some("https") => trusted()?,
+            _ => {
+                return Err(format!("{url} is no address of a service: give one like http://127.0.0.1:8080"));
+            }
+        };
+        let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let connector =
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
+        let client = Client::builder(TokioExecutor::new()).build(connector);
         let header = |key: &str| {
             let mut header = HeaderValue::try_from(format!("Bearer {key}"))
                 .map_err(|_| "--key is no API key: `foretype keys add` makes one".to_owned())?;
@@ -172,6 +186,16 @@ impl Remote {
         let message = answer["error"]["message"].as_str().unwrap_or(status.as_str());
         Err(Fault::Refused(message.to_owned()))
     }
+}
+
+/// Whose certificates this machine trusts.
+fn trusted() -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        return Err("no certificates that this machine trusts were found: install ca-certificates, or name a file of them with SSL_CERT_FILE".into());
+    }
+    Ok(roots)
 }
 
 /// The last cause is what a person understands: connection refused.

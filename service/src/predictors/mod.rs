@@ -43,6 +43,11 @@ pub trait View<'a> {
     /// Words the predictor has learned from.
     fn experience(&self) -> u64;
 
+    /// Whether others' messages stand before the draft; only the writer's model looks there.
+    fn answers(&self) -> bool {
+        false
+    }
+
     /// P(the next surface starts with the prefix).
     fn mass(&self) -> f32;
 

@@ -153,13 +153,15 @@ pub struct Ngram<'a, M: Suggest> {
     spells: &'a Spells<'a>,
     history: Arc<M::History>,
     prefix: String,
+    answers: bool,
 }
 
 impl<'a, M: Suggest> Ngram<'a, M> {
     /// Resolves the history once.
     pub fn new(model: &'a M, spells: &'a Spells<'a>, query: &Query<'_>) -> Self {
         let history = model.place(query);
-        Self { model, spells, history, prefix: query.prefix.to_owned() }
+        let answers = query.conversation.answers();
+        Self { model, spells, history, prefix: query.prefix.to_owned(), answers }
     }
 
     /// The same place with another prefix.
@@ -178,6 +180,10 @@ where
 
     fn experience(&self) -> u64 {
         self.model.experience()
+    }
+
+    fn answers(&self) -> bool {
+        self.answers
     }
 
     fn mass(&self) -> f32 {
@@ -201,6 +207,6 @@ where
 
     fn after(&self, surface: &str) -> Box<dyn View<'a> + 'a> {
         let history = Arc::new(self.model.advance(&self.history, surface));
-        Box::new(Self { model: self.model, spells: self.spells, history, prefix: String::new() })
+        Box::new(Self { history, prefix: String::new(), ..*self })
     }
 }

@@ -1,13 +1,13 @@
 //! How events are encoded: a version, the body, and a CRC-32 over both.
 //!
 //! ```text
-//! learn    3 | role u8 | losses length u32 | losses | text (UTF-8, filtered) | crc u32
-//! outcome  3 | outcome u8 | index u16 | characters u32 | weight u16 | passed over u16 by slot | crc u32
-//! snippets 3 | JSON: [{"trigger", "text"}]                                     | crc u32
-//! blocked  3 | JSON: ["…"]                                                     | crc u32
+//! learn    4 | role u8 | losses length u32 | losses | text (UTF-8, filtered) | crc u32
+//! outcome  4 | outcome u8 | index u16 | characters u32 | weight u16 | passed over u16 by slot | crc u32
+//! snippets 4 | JSON: [{"trigger", "text"}]                                     | crc u32
+//! blocked  4 | JSON: ["…"]                                                     | crc u32
 //! ```
-//! Integers are little endian; weights are in 256ths. A change of the body gets a new version; old versions stay readable. Version 2
-//! had outcomes that said how often the suggestion had been passed over in all, a byte. Version 1 had losses of four
+//! Integers are little endian; weights are in 256ths. A change of the body gets a new version; old versions stay readable. Version 3
+//! had losses in buckets that told no conversations from other texts: one by an agent or a customer is taken for one. Version 2 had outcomes that said how often the suggestion had been passed over in all, a byte. Version 1 had losses of four
 //! members in other buckets, and outcomes that did not say how often the suggestion had been passed over.
 
 use foretype_markov::Role;
@@ -19,7 +19,7 @@ use crate::writer::{Blocked, SLOTS, Snippets, slot};
 /// One, of what is counted in 256ths.
 const ONE: u16 = 256;
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 const CRC: usize = 4;
 
 /// A message that was sent.
@@ -140,16 +140,18 @@ fn learned(version: u8, body: &[u8]) -> Option<Learned> {
     let (role, body) = body.split_first()?;
     let (length, body) = body.split_first_chunk::<4>()?;
     let (losses, text) = body.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
-    Some(Learned {
-        text: String::from_utf8(text.to_vec()).ok()?,
-        role: match role {
-            0 => Role::Author,
-            1 => Role::Agent,
-            2 => Role::Customer,
-            _ => return None,
-        },
-        losses: if version == 1 { Losses::from_first(losses)? } else { Losses::from_bytes(losses)? },
-    })
+    let role = match role {
+        0 => Role::Author,
+        1 => Role::Agent,
+        2 => Role::Customer,
+        _ => return None,
+    };
+    let losses = match version {
+        1 => Losses::from_first(losses, role != Role::Author)?,
+        2 | 3 => Losses::from_one_kind(losses, role != Role::Author)?,
+        _ => Losses::from_bytes(losses)?,
+    };
+    Some(Learned { text: String::from_utf8(text.to_vec()).ok()?, role, losses })
 }
 
 fn judged(version: u8, body: &[u8]) -> Option<Judged> {
@@ -251,13 +253,36 @@ mod tests {
         let Content::Learned(learned) = Content::decode(&message).unwrap() else { panic!("a message") };
         assert_eq!((learned.text.as_str(), learned.role), ("Hi", Role::Agent));
         let Loss { bucket, prior, log_probs } = learned.losses.0[0];
-        assert_eq!(usize::from(bucket), bucket_of((Matched { order: 3, count: 2 }, 5_000), 3));
+        assert_eq!(usize::from(bucket), bucket_of((Matched { order: 3, count: 2 }, 5_000), 3, true));
         assert_eq!(prior[..4], [200, 40, 10, 5]);
         assert_eq!(log_probs[..4], [Some(-1.5), None, Some(-3.0), Some(-9.0)]);
         assert!(log_probs[4..].iter().all(Option::is_none), "who came later slept");
     }
 
-    /// Golden: an outcome as version 2 wrote it, and as version 3 does.
+    /// Golden: a word of a message as version 3 wrote it: whether it answered others is told by who wrote it.
+    #[test]
+    fn version_3_stays_readable() {
+        let message = |role: u8| {
+            let mut payload = vec![3, role, 20, 0, 0, 0, 6, 75, 200, 40, 10, 5, 0, 0];
+            for centi in [-150_i16, i16::MIN, -300, -900, i16::MIN, i16::MIN] {
+                payload.extend_from_slice(&centi.to_le_bytes());
+            }
+            payload.extend_from_slice(b"Hi");
+            let crc = crc32fast::hash(&payload);
+            payload.extend_from_slice(&crc.to_le_bytes());
+            Event { seq: 2, at: 0, kind: EventKind::Learn, payload }
+        };
+        for (role, answers) in [(0, false), (1, true), (2, true)] {
+            let Content::Learned(learned) = Content::decode(&message(role)).unwrap() else {
+                panic!("a message")
+            };
+            let Loss { bucket, prior, log_probs } = learned.losses.0[0];
+            assert_eq!(usize::from(bucket), bucket_of((Matched { order: 9, count: 1 }, 5_000), 3, answers));
+            assert_eq!((prior[..4].to_vec(), log_probs[3]), (vec![200, 40, 10, 5], Some(-9.0)));
+        }
+    }
+
+    /// Golden: an outcome as versions 2, 3 and 4 wrote it.
     #[test]
     fn outcomes_stay_readable() {
         let event = |body: &[u8]| {
@@ -272,7 +297,8 @@ mod tests {
         assert_eq!(Content::decode(&second).unwrap(), taken(ONE, [0, 4 * ONE, 0]));
         let third = event(&[3, 1, 1, 0, 3, 0, 0, 0, 0x80, 0, 0, 1, 0x40, 0, 0xff, 0xff]);
         assert_eq!(Content::decode(&third).unwrap(), taken(128, [256, 64, u16::MAX]));
-        assert_eq!(taken(128, [256, 64, u16::MAX]).encode(), third.payload);
+        let fourth = event(&[4, 1, 1, 0, 3, 0, 0, 0, 0x80, 0, 0, 1, 0x40, 0, 0xff, 0xff]);
+        assert_eq!(taken(128, [256, 64, u16::MAX]).encode(), fourth.payload);
         assert_eq!((fixed(0.5), fixed(1e9), fixed(-1.0)), (128, u16::MAX, 0));
         for body in
             [&[2, 1, 1, 0, 3, 0, 0, 0][..], &[3, 1, 1, 0, 3, 0, 0, 0, 4], &[1, 1, 1, 0, 3, 0, 0, 0, 4]]
@@ -291,8 +317,8 @@ mod tests {
         assert_eq!(Content::decode(&event).unwrap(), blocked);
     }
 
-    fn bucket_of(personal: (Matched, u64), domain: u8) -> usize {
-        bucket(Some(personal), Some(Matched { order: domain, count: 9 }))
+    fn bucket_of(personal: (Matched, u64), domain: u8, answers: bool) -> usize {
+        bucket(Some(personal), Some(Matched { order: domain, count: 9 }), answers)
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //!        | recent length u32 | recent | unlisted words length u32 | unlisted words | attention length u32 | attention
 //!        | snippets length u32 | snippets | blocked length u32 | blocked | personal model
 //! ```
-//! Little endian; the version and the checksum stand beside it in the store. Version 5 counted attention in whole looks. Version 4 had no blocked words. Versions 2 and 3 had weights of four members in
+//! Little endian; the version and the checksum stand beside it in the store. Version 6 had weights that told no
+//! conversations from other texts. Version 5 counted attention in whole looks. Version 4 had no blocked words. Versions 2 and 3 had weights of four members in
 //! fewer buckets, no attention and no snippets. Version 2 had no unlisted words: those of the personal model's vocabulary are learned instead.
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -20,7 +21,9 @@ use crate::ensemble::weights::Weights;
 use crate::store::{Event, Snapshot};
 
 /// Version of the snapshot encoding.
-const FORMAT: u32 = 6;
+const FORMAT: u32 = 7;
+/// The last one with weights that told no conversations from other texts.
+const ONE_KIND: u32 = 6;
 /// The last one that counted attention in whole looks.
 const WHOLE_LOOKS: u32 = 5;
 /// The last one without blocked words.
@@ -188,7 +191,11 @@ impl WriterState {
         };
         let weights = part()?;
         let first = snapshot.format <= FIRST_WEIGHTS;
-        let weights = if first { Weights::from_first(weights)? } else { Weights::from_bytes(weights)? };
+        let weights = match snapshot.format {
+            format if format <= FIRST_WEIGHTS => Weights::from_first(weights)?,
+            format if format <= ONE_KIND => Weights::from_one_kind(weights)?,
+            _ => Weights::from_bytes(weights)?,
+        };
         let recent = Recent::from_bytes(part()?)?;
         let words = if snapshot.format > PLAIN_FORMAT { part()? } else { &[] };
         let mut unlisted = blank.unlisted.restore(words)?;

@@ -2,10 +2,14 @@
 
 use crate::engine::{Predictor, Probe};
 use crate::ensemble::mixture::{PREFIX_CLASSES, Prior};
-use crate::ensemble::weights::{BUCKETS, Loss, MEMBERS, long_match};
+use crate::ensemble::weights::{ALONE, BUCKETS, Loss, MEMBERS, long_match};
 
 /// Words the overall weights count for in a bucket of few.
 const PSEUDO: f64 = 30.0;
+
+/// How far the weights in a conversation go from those anywhere towards those of the corpus's conversations, in logs. Not all the way,
+/// as these are of few kinds: nearly all the GPT-2 is in them, and least the writer's own words, which other people's need.
+const CONVERSING: f64 = 0.5;
 
 /// No member's weight is smaller: text to come may need it.
 const LEAST: f64 = 0.004;
@@ -43,19 +47,44 @@ fn complete(losses: &[Loss]) -> impl Iterator<Item = (usize, [f64; MEMBERS], [bo
 
 /// Expectation maximisation per bucket, drawn to the overall weights where there are few words. Long matches are rarer
 /// than that and nothing like the rest: those are drawn to all that are as long, whatever else is known of the place.
+/// Conversations and other texts are one here; see [`conversing`].
 pub(super) fn weights(losses: &[Loss]) -> Vec<[f32; MEMBERS]> {
+    let one_kind = |bucket: usize| bucket % ALONE;
     let uniform = [1.0 / MEMBERS as f64; MEMBERS];
     let overall = em(&complete(losses).map(|(_, probs, awake)| (probs, awake)), uniform, 0.0);
+    let within = |inside: &dyn Fn(usize) -> bool, start| {
+        let words = complete(losses).filter(|(bucket, ..)| inside(one_kind(*bucket)));
+        let words: Vec<_> = words.map(|(_, probs, awake)| (probs, awake)).collect();
+        em(&words.iter().copied(), start, PSEUDO)
+    };
+    let long = [0, 1].map(|longer| within(&|bucket| long_match(bucket) == Some(longer), overall));
+    let buckets = (0..ALONE).map(|bucket| {
+        within(&|other| other == bucket, long_match(bucket).map_or(overall, |longer| long[longer]))
+    });
+    let weights: Vec<_> = buckets.map(floored).collect();
+    weights.repeat(BUCKETS / ALONE)
+}
+
+/// The same in conversations, where the GPT-2 knows more of what was said than of what is said elsewhere, and the n-gram of it adds less.
+pub(super) fn conversing(losses: &[Loss], anywhere: &[[f32; MEMBERS]]) -> Vec<[f32; MEMBERS]> {
     let within = |inside: &dyn Fn(usize) -> bool, start| {
         let words = complete(losses).filter(|(bucket, ..)| inside(*bucket));
         let words: Vec<_> = words.map(|(_, probs, awake)| (probs, awake)).collect();
         em(&words.iter().copied(), start, PSEUDO)
     };
-    let long = [0, 1].map(|longer| within(&|bucket| long_match(bucket) == Some(longer), overall));
-    let buckets = (0..BUCKETS).map(|bucket| {
-        within(&|other| other == bucket, long_match(bucket).map_or(overall, |longer| long[longer]))
+    let overall = within(&|bucket| bucket >= ALONE, [1.0 / MEMBERS as f64; MEMBERS]);
+    let buckets = (ALONE..BUCKETS).zip(anywhere).map(|(bucket, anywhere)| {
+        let here = floored(within(&|other| other == bucket, overall));
+        let logs = |m: usize| {
+            (1.0 - CONVERSING) * f64::from(anywhere[m]).ln() + CONVERSING * f64::from(here[m]).ln()
+        };
+        floored(std::array::from_fn(|m| logs(m).exp()))
     });
-    buckets.map(|weights| normalised(weights.map(|w| w.max(LEAST))).map(|w| w as f32)).collect()
+    anywhere[..ALONE].iter().copied().chain(buckets).collect()
+}
+
+fn floored(weights: [f64; MEMBERS]) -> [f32; MEMBERS] {
+    normalised(weights.map(|w| w.max(LEAST))).map(|w| w as f32)
 }
 
 /// Members that sleep keep their share of each word: one that slept through it was not wrong about it.
@@ -172,6 +201,23 @@ mod tests {
             "{weights:?}"
         );
         assert!((weights.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn conversations_have_weights_of_their_own() {
+        // The writer's words foresee two of three words of their own text, and none of a conversation.
+        let (gpt2, personal) = ([0.9, 1e-6, 1e-6, 1e-6, 1e-6, 1e-6], [1e-6, 0.9, 1e-6, 1e-6, 1e-6, 1e-6]);
+        let (alone, answering) = (5, 5 + ALONE as u8);
+        let mut losses = vec![loss(alone, personal); 200];
+        losses.extend(vec![loss(alone, gpt2); 100]);
+        losses.extend(vec![loss(answering, gpt2); 300]);
+        let anywhere = weights(&losses);
+        let weights = conversing(&losses, &anywhere);
+        assert!((anywhere[5][1] - 1.0 / 3.0).abs() < 0.02, "{:?}", anywhere[5]);
+        assert_eq!(weights[..ALONE], anywhere[..ALONE], "other texts keep theirs");
+        assert!(weights[5 + ALONE][1] < 0.05, "{:?}", weights[5 + ALONE]);
+        assert!(weights[5 + ALONE][1] > 1.5 * LEAST as f32, "not all the way");
+        assert!(weights.iter().all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5));
     }
 
     #[test]

@@ -45,7 +45,8 @@ const LEAST: usize = 1_500;
 /// One position in this many is typed through.
 const EVERY: usize = 6;
 
-/// Fits in three passes, or leaves it at what --base has: weights on whole words, then what prefixes do to them, then calibration of what is shown.
+/// Fits in three passes, or leaves it at what --base has: weights on whole words, then what prefixes do to them, then calibration of what is
+/// shown. What prefixes do is fitted before conversations have weights of their own: it would make up for these where there are none.
 pub(super) fn run(args: &Args, sources: &[Source], figures: &mut BTreeMap<String, f64>) -> Result<()> {
     let streams = sample::streams(sources);
     let messages: usize = streams.iter().map(|stream| stream.measured.len()).sum();
@@ -68,7 +69,6 @@ pub(super) fn run(args: &Args, sources: &[Source], figures: &mut BTreeMap<String
     for predictor in Predictor::ALL {
         figures.insert(format!("nats_per_word_{}", predictor.name()), em::mean_loss(&losses, predictor));
     }
-    figures.insert("nats_per_word_mixture".to_owned(), em::mixture_loss(&losses, &fitted.prior));
 
     let bar = progress("typing prefixes", messages as u64);
     let typed = runtime.block_on(type_prefixes(&open(args, &fitted)?, &streams, &bar));
@@ -76,6 +76,8 @@ pub(super) fn run(args: &Args, sources: &[Source], figures: &mut BTreeMap<String
     let before = em::typed_loss(&typed, &fitted.prior);
     fitted.prior.prefix = em::prefixes(&typed, &fitted.prior);
     figures.insert("nats_per_prefix_before".to_owned(), before);
+    fitted.prior.weights = em::conversing(&losses, &fitted.prior.weights);
+    figures.insert("nats_per_word_mixture".to_owned(), em::mixture_loss(&losses, &fitted.prior));
     figures.insert("nats_per_prefix".to_owned(), em::typed_loss(&typed, &fitted.prior));
 
     let bar = progress("calibrating", messages as u64);
