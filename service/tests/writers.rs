@@ -157,14 +157,16 @@ fn snapshots_of_earlier_versions_are_read() {
     let content = message("Restart nova_compute_driver and cinder_volume");
     state.apply(&Event { seq: 1, at: 1, kind: content.kind(), payload: content.encode() });
     let (snapshot, live) = (state.snapshot(1), state.memory.read().unwrap().unlisted.clone());
-    let ([today, recent, unlisted, attention, snippets, _], personal) = parts(&snapshot.blob);
-    // Version 4 had no blocked words.
-    let fourth = joined(&snapshot.blob, &[today, recent, unlisted, attention, snippets], personal);
+    let ([today, recent, unlisted, attention, snippets, blocked], personal) = parts(&snapshot.blob);
+    // Versions 5 and 6 had half the weights: for conversations and other texts the same. Version 4 had no blocked words.
+    let one_kind = &today[..1 + (today.len() - 1) / 2];
+    let sixth = joined(&snapshot.blob, &[one_kind, recent, unlisted, attention, snippets, blocked], personal);
+    let fourth = joined(&snapshot.blob, &[one_kind, recent, unlisted, attention, snippets], personal);
     // Version 3 had weights of four members in sixty buckets and neither attention nor snippets, version 2 no unlisted words either.
     let weights: Vec<u8> = [1.0_f32; 240].iter().flat_map(|factor| factor.to_le_bytes()).collect();
     let third = joined(&snapshot.blob, &[&weights, recent, unlisted], personal);
     let second = joined(&snapshot.blob, &[&weights, recent], personal);
-    let earlier = [(2, second), (3, third), (4, fourth), (5, snapshot.blob.clone())]
+    let earlier = [(2, second), (3, third), (4, fourth), (5, sixth.clone()), (6, sixth)]
         .map(|(format, blob)| Snapshot { format, blob, ..snapshot.clone() });
     for stored in earlier.into_iter().chain([snapshot]) {
         let restored = WriterState::restore(&stored, engine.new_memory()).unwrap();
