@@ -7,8 +7,8 @@ use crate::ensemble::weights::{ALONE, BUCKETS, Loss, MEMBERS, long_match};
 /// Words the overall weights count for in a bucket of few.
 const PSEUDO: f64 = 30.0;
 
-/// How far the weights in a conversation go from those anywhere towards those of the corpus's conversations, in logs. Not all the way,
-/// as these are of few kinds: nearly all the GPT-2 is in them, and least the writer's own words, which other people's need.
+/// How far the weight of the writer's model in a conversation goes from that anywhere towards that in the corpus's conversations, in
+/// logs. Not all the way, as these are of few kinds, which the GPT-2 knows better than other people's.
 const CONVERSING: f64 = 0.5;
 
 /// No member's weight is smaller: text to come may need it.
@@ -65,8 +65,9 @@ pub(super) fn weights(losses: &[Loss]) -> Vec<[f32; MEMBERS]> {
     weights.repeat(BUCKETS / ALONE)
 }
 
-/// The same in conversations, where the GPT-2 knows more of what was said than of what is said elsewhere, and the n-gram of it adds less.
+/// The same in conversations, where the writer's model counts less: what it knows of them the GPT-2 has read as well.
 pub(super) fn conversing(losses: &[Loss], anywhere: &[[f32; MEMBERS]]) -> Vec<[f32; MEMBERS]> {
+    let personal = Predictor::Personal as usize;
     let within = |inside: &dyn Fn(usize) -> bool, start| {
         let words = complete(losses).filter(|(bucket, ..)| inside(*bucket));
         let words: Vec<_> = words.map(|(_, probs, awake)| (probs, awake)).collect();
@@ -74,11 +75,10 @@ pub(super) fn conversing(losses: &[Loss], anywhere: &[[f32; MEMBERS]]) -> Vec<[f
     };
     let overall = within(&|bucket| bucket >= ALONE, [1.0 / MEMBERS as f64; MEMBERS]);
     let buckets = (ALONE..BUCKETS).zip(anywhere).map(|(bucket, anywhere)| {
-        let here = floored(within(&|other| other == bucket, overall));
-        let logs = |m: usize| {
-            (1.0 - CONVERSING) * f64::from(anywhere[m]).ln() + CONVERSING * f64::from(here[m]).ln()
-        };
-        floored(std::array::from_fn(|m| logs(m).exp()))
+        let here = floored(within(&|other| other == bucket, overall))[personal];
+        let mut weights = anywhere.map(f64::from);
+        weights[personal] = weights[personal].powf(1.0 - CONVERSING) * f64::from(here).powf(CONVERSING);
+        floored(weights)
     });
     anywhere[..ALONE].iter().copied().chain(buckets).collect()
 }
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn conversations_have_weights_of_their_own() {
+    fn in_conversations_the_writers_model_counts_less() {
         // The writer's words foresee two of three words of their own text, and none of a conversation.
         let (gpt2, personal) = ([0.9, 1e-6, 1e-6, 1e-6, 1e-6, 1e-6], [1e-6, 0.9, 1e-6, 1e-6, 1e-6, 1e-6]);
         let (alone, answering) = (5, 5 + ALONE as u8);
@@ -215,8 +215,12 @@ mod tests {
         let weights = conversing(&losses, &anywhere);
         assert!((anywhere[5][1] - 1.0 / 3.0).abs() < 0.02, "{:?}", anywhere[5]);
         assert_eq!(weights[..ALONE], anywhere[..ALONE], "other texts keep theirs");
-        assert!(weights[5 + ALONE][1] < 0.05, "{:?}", weights[5 + ALONE]);
-        assert!(weights[5 + ALONE][1] > 1.5 * LEAST as f32, "not all the way");
+        let (here, there) = (weights[5 + ALONE], anywhere[5]);
+        assert!((1.5 * LEAST as f32..0.1).contains(&here[1]), "not all the way: {here:?}");
+        assert!(
+            (here[0] / here[2] - there[0] / there[2]).abs() < 0.02 * there[0] / there[2],
+            "the others as anywhere"
+        );
         assert!(weights.iter().all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5));
     }
 
