@@ -66,9 +66,11 @@ impl<'a> Conversation<'a> {
         !self.spoken.iter().any(|spoken| matches!(spoken, Spoken::Surface(..)))
     }
 
-    /// Whether messages were sent before the draft.
+    /// Whether messages that were sent are looked at, beside the draft.
     pub fn answers(&self) -> bool {
-        self.spoken.iter().any(|spoken| matches!(spoken, Spoken::Surface(_, true)))
+        // They come first.
+        let surface = self.spoken.iter().find(|spoken| matches!(spoken, Spoken::Surface(..)));
+        matches!(surface, Some(Spoken::Surface(_, true)))
     }
 
     pub(super) fn spoken(&self) -> &[Spoken<'a>] {

@@ -141,3 +141,22 @@ pub(crate) fn mean_factors(weights: &Weights) -> [f32; MEMBERS] {
     };
     std::array::from_fn(mean)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ensemble::weights::{Loss, Losses};
+
+    #[test]
+    fn what_nothing_was_learned_of_does_not_dampen_the_mean() {
+        let mut weights = Weights::new();
+        assert_eq!(mean_factors(&weights), [1.0; MEMBERS]);
+        let mut log_probs = [Some(-3.0); MEMBERS];
+        log_probs[1] = Some(-0.5);
+        let loss = Loss { bucket: 3, prior: [51; MEMBERS], log_probs };
+        weights.apply(&Losses(vec![loss; 20]));
+        let (mean, learned) = (mean_factors(&weights), weights.factors(3));
+        assert!(mean[1] > 1.2, "{mean:?}");
+        assert!(mean.iter().zip(learned).all(|(mean, learned)| (mean - learned).abs() < 1e-5), "{mean:?}");
+    }
+}

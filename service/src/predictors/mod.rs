@@ -43,7 +43,7 @@ pub trait View<'a> {
     /// Words the predictor has learned from.
     fn experience(&self) -> u64;
 
-    /// Whether others' messages stand before the draft; only the writer's model looks there.
+    /// Whether others' messages stand before the draft; to the spelling model it is the same.
     fn answers(&self) -> bool {
         false
     }

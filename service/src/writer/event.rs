@@ -7,7 +7,8 @@
 //! blocked  4 | JSON: ["…"]                                                     | crc u32
 //! ```
 //! Integers are little endian; weights are in 256ths. A change of the body gets a new version; old versions stay readable. Version 3
-//! had losses in buckets that told no conversations from other texts: one by an agent or a customer is taken for one. Version 2 had outcomes that said how often the suggestion had been passed over in all, a byte. Version 1 had losses of four
+//! had losses in buckets that told no conversations from other texts: one by an agent or a customer is taken for one. Version 2
+//! had outcomes that said how often the suggestion had been passed over in all, a byte. Version 1 had losses of four
 //! members in other buckets, and outcomes that did not say how often the suggestion had been passed over.
 
 use foretype_markov::Role;

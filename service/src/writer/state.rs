@@ -6,8 +6,9 @@
 //!        | snippets length u32 | snippets | blocked length u32 | blocked | personal model
 //! ```
 //! Little endian; the version and the checksum stand beside it in the store. Version 6 had weights that told no
-//! conversations from other texts. Version 5 counted attention in whole looks. Version 4 had no blocked words. Versions 2 and 3 had weights of four members in
-//! fewer buckets, no attention and no snippets. Version 2 had no unlisted words: those of the personal model's vocabulary are learned instead.
+//! conversations from other texts. Version 5 counted attention in whole looks. Version 4 had no blocked words. Versions 2 and 3 had
+//! weights of four members in fewer buckets, no attention and no snippets. Version 2 had no unlisted words: those of the personal
+//! model's vocabulary are learned instead.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

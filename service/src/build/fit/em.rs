@@ -52,11 +52,8 @@ pub(super) fn weights(losses: &[Loss]) -> Vec<[f32; MEMBERS]> {
     let one_kind = |bucket: usize| bucket % ALONE;
     let uniform = [1.0 / MEMBERS as f64; MEMBERS];
     let overall = em(&complete(losses).map(|(_, probs, awake)| (probs, awake)), uniform, 0.0);
-    let within = |inside: &dyn Fn(usize) -> bool, start| {
-        let words = complete(losses).filter(|(bucket, ..)| inside(one_kind(*bucket)));
-        let words: Vec<_> = words.map(|(_, probs, awake)| (probs, awake)).collect();
-        em(&words.iter().copied(), start, PSEUDO)
-    };
+    let within =
+        |inside: &dyn Fn(usize) -> bool, start| within(losses, |bucket| inside(one_kind(bucket)), start);
     let long = [0, 1].map(|longer| within(&|bucket| long_match(bucket) == Some(longer), overall));
     let buckets = (0..ALONE).map(|bucket| {
         within(&|other| other == bucket, long_match(bucket).map_or(overall, |longer| long[longer]))
@@ -68,19 +65,21 @@ pub(super) fn weights(losses: &[Loss]) -> Vec<[f32; MEMBERS]> {
 /// The same in conversations, where the writer's model counts less: what it knows of them the GPT-2 has read as well.
 pub(super) fn conversing(losses: &[Loss], anywhere: &[[f32; MEMBERS]]) -> Vec<[f32; MEMBERS]> {
     let personal = Predictor::Personal as usize;
-    let within = |inside: &dyn Fn(usize) -> bool, start| {
-        let words = complete(losses).filter(|(bucket, ..)| inside(*bucket));
-        let words: Vec<_> = words.map(|(_, probs, awake)| (probs, awake)).collect();
-        em(&words.iter().copied(), start, PSEUDO)
-    };
-    let overall = within(&|bucket| bucket >= ALONE, [1.0 / MEMBERS as f64; MEMBERS]);
+    let overall = within(losses, |bucket| bucket >= ALONE, [1.0 / MEMBERS as f64; MEMBERS]);
     let buckets = (ALONE..BUCKETS).zip(anywhere).map(|(bucket, anywhere)| {
-        let here = floored(within(&|other| other == bucket, overall))[personal];
+        let here = floored(within(losses, |other| other == bucket, overall))[personal];
         let mut weights = anywhere.map(f64::from);
         weights[personal] = weights[personal].powf(1.0 - CONVERSING) * f64::from(here).powf(CONVERSING);
         floored(weights)
     });
     anywhere[..ALONE].iter().copied().chain(buckets).collect()
+}
+
+/// Expectation maximisation over the words of some buckets, drawn to `start` where there are few.
+fn within(losses: &[Loss], inside: impl Fn(usize) -> bool, start: [f64; MEMBERS]) -> [f64; MEMBERS] {
+    let words = complete(losses).filter(|(bucket, ..)| inside(*bucket));
+    let words: Vec<_> = words.map(|(_, probs, awake)| (probs, awake)).collect();
+    em(&words.iter().copied(), start, PSEUDO)
 }
 
 fn floored(weights: [f64; MEMBERS]) -> [f32; MEMBERS] {
