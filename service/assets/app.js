@@ -1,6 +1,6 @@
 // The page: wires the text box, the conversation, the writer's name and the panel to the service.
 
-import { credentials, feedback, learn } from "./client.js";
+import { credentials, feedback, isForNow, learn } from "./client.js";
 import { Conversation } from "./conversation.js";
 import { CHOICE_KEY, GhostText, WORD_KEY } from "./ghost-text.js";
 import { showAnswer, showCounts } from "./panel.js";
@@ -16,9 +16,14 @@ const STARTERS = [
 /** How long the writer pauses before a screen reader speaks the suggestion. */
 const ANNOUNCE_AFTER_MS = 800;
 
+/** Until what could not be learned is tried again. */
+const AGAIN_MS = 2_000;
+
 const byId = (id) => document.getElementById(id);
 const box = byId("draft");
 const conversation = new Conversation(byId("conversation"));
+/** Messages that were sent and are not learned yet, the oldest first. */
+const unlearned = [];
 const counts = { saved: 0, sent: 0, taken: 0 };
 let session = newSession();
 let announcing = 0;
@@ -113,12 +118,28 @@ async function send() {
   box.focus();
   // A key may be bound to its writer.
   if (!message.writer && !credentials.key) return notify("Sent. Nothing was learned: give the writer a name for that.");
-  try {
-    await learn(message);
-    notify(`Sent, and learned for ${message.writer ?? "the key's writer"}.`);
-    ghost.restart();
-  } catch (error) {
-    fail(error);
+  unlearned.push(message);
+  if (unlearned.length === 1) await teach();
+}
+
+/** Teaches what was sent, in its order. What cannot be learned now is tried again for as long as the page is open. */
+async function teach() {
+  while (unlearned.length > 0) {
+    const [message] = unlearned;
+    try {
+      await learn(message);
+      notify(`Sent, and learned for ${message.writer ?? "the key's writer"}.`);
+      ghost.restart();
+    } catch (error) {
+      if (isForNow(error)) {
+        const waiting = unlearned.length === 1 ? "Your message is" : `${unlearned.length} messages are`;
+        notify(`${waiting} not learned yet: the service cannot be reached, or has no room. It is tried again.`);
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+        continue;
+      }
+      fail(error);
+    }
+    unlearned.shift();
   }
 }
 

@@ -26,6 +26,11 @@ export class ServiceError extends Error {
   }
 }
 
+/** Whether the same may succeed a little later: nobody answered, or there was no room or no time. */
+export function isForNow(error) {
+  return error instanceof ServiceError ? [429, 503].includes(error.status) : error instanceof TypeError;
+}
+
 /** What fits this draft. @returns the body of the answer to `POST /v1/complete` */
 export async function complete(draft, signal) {
   const response = await post("/v1/complete", bounded(draft), { signal });

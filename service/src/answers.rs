@@ -1,13 +1,14 @@
 //! Answers by id, for ten minutes, so that an outcome finds what it is about.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, UnitWeighter};
 
-use crate::engine::Record;
+use crate::engine::{Outcome, Record};
 use crate::ledger::Offered;
 use crate::store::WriterKey;
 
@@ -15,6 +16,9 @@ use crate::store::WriterKey;
 const LIFE: Duration = Duration::from_secs(600);
 /// Answers kept at most: ten minutes of 50 writers at 5 keys a second.
 const KEPT: usize = 150_000;
+
+/// Outcomes of one answer that are kept apart: it may be taken a word at a time.
+const OUTCOMES: usize = 32;
 
 /// The name of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub struct Given {
     pub offered: Vec<Offered>,
     /// Keystrokes that its outcomes saved so far.
     pub saved: AtomicU32,
+    /// What was heard of it so far.
+    pub heard: Heard,
     /// Whether the client is of the kind that tells what was sent in the end.
     pub tells: bool,
     /// Whose customer asked.
@@ -44,6 +50,36 @@ pub struct Given {
     pub team: Option<Arc<str>>,
     /// Whose outcome it will be; `None`: nobody named, or nothing may be kept.
     pub writer: Option<WriterKey>,
+}
+
+/// What became of a suggestion: its place in the list, the outcome, and the characters that were taken.
+pub type Told = (usize, Outcome, u32);
+
+/// The outcomes of one answer.
+#[derive(Debug, Default)]
+pub struct Heard(Mutex<Vec<Told>>);
+
+impl Heard {
+    /// What is new about an outcome; `None`: it was heard before, or more was than a person can do.
+    pub fn news(&self, told: &Told) -> Option<News> {
+        let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = heard.len() < OUTCOMES && !heard.contains(told);
+        let looked =
+            told.1 != Outcome::Rejected && heard.iter().all(|(_, outcome, _)| *outcome == Outcome::Rejected);
+        is_new.then_some(News { looked })
+    }
+
+    /// An outcome was recorded.
+    pub fn note(&self, told: Told) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(told);
+    }
+}
+
+/// What is new about an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct News {
+    /// The writer looked at the list and took something: that counts once, however many words follow one another.
+    pub looked: bool,
 }
 
 /// The recent answers. Ids cannot be guessed: they are a keyed hash of a counter.
@@ -56,7 +92,14 @@ pub struct Answers {
 impl Default for Answers {
     fn default() -> Self {
         let keys = [RandomState::new(), RandomState::new()];
-        Self { recent: Cache::new(KEPT), keys, given: AtomicU64::new(0) }
+        // An outcome asks for an answer once or never. By default the cache would keep the first answers it was given, of which
+        // nobody asks any more, and have the newest make way for one another.
+        let mut options = OptionsBuilder::new();
+        options.estimated_items_capacity(KEPT).weight_capacity(KEPT as u64).hot_allocation(0.0);
+        let options = options.build().expect("both capacities are set");
+        let (hasher, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
+        let recent = Cache::with_options(options, UnitWeighter, hasher, lifecycle);
+        Self { recent, keys, given: AtomicU64::new(0) }
     }
 }
 
@@ -100,7 +143,16 @@ mod tests {
     fn given(writer: Option<&str>) -> Given {
         let writer = writer.map(|writer| WriterKey { tenant: "default".into(), writer: writer.into() });
         let (record, offered, saved) = (Record::default(), Vec::new(), AtomicU32::new(0));
-        Given { record, offered, saved, tells: true, tenant: "default".into(), team: None, writer }
+        Given {
+            record,
+            offered,
+            saved,
+            heard: Heard::default(),
+            tells: true,
+            tenant: "default".into(),
+            team: None,
+            writer,
+        }
     }
 
     fn remember(answers: &Answers, given: Given) -> String {
@@ -116,6 +168,31 @@ mod tests {
         for wrong in ["", "0", "zz", &one[1..], &format!("+{}", &one[1..])] {
             assert!(answers.find(wrong).is_none(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_outcome_is_heard_once_and_a_look_counts_once() {
+        let heard = Heard::default();
+        let (first, second) = ((0, Outcome::Partial, 4), (0, Outcome::Accepted, 9));
+        let hear = |told: Told| {
+            let news = heard.news(&told);
+            heard.note(told);
+            news.map(|news| news.looked)
+        };
+        assert_eq!(hear((1, Outcome::Rejected, 0)), Some(false));
+        assert_eq!([first, first, second].map(hear), [Some(true), None, Some(false)]);
+        let later = (0..OUTCOMES as u32).filter_map(|chars| hear((0, Outcome::Partial, 100 + chars)));
+        assert_eq!(later.count(), OUTCOMES - 4);
+        assert_eq!(heard.news(&(0, Outcome::Partial, 1_000)), None);
+    }
+
+    #[test]
+    fn the_oldest_make_way() {
+        let answers = Answers::default();
+        let ids: Vec<_> = (0..KEPT * 3 / 2).map(|_| remember(&answers, given(None))).collect();
+        let lives = |back: usize| answers.find(&ids[ids.len() - back]).is_some();
+        assert!([1, 1_000, 10_000, 50_000, 100_000].into_iter().all(lives));
+        assert!(!lives(ids.len() - 1_000));
     }
 
     #[test]

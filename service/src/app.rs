@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use axum::http::HeaderMap;
 use tokio::sync::{Semaphore, watch};
 
-use crate::answers::{AnswerId, Answers, Given};
+use crate::answers::{AnswerId, Answers, Given, Heard};
 use crate::caller::Caller;
 use crate::door::Door;
-use crate::engine::{Completion, Deadline, Early, Engine, Predictor, Request, SessionKey, Shuffle};
+use crate::engine::{Completion, Deadline, Early, Engine, Look, Predictor, Request, SessionKey, Shuffle};
 use crate::error::ApiError;
 use crate::holdout::Holdout;
 use crate::keyring::Keyring;
@@ -33,6 +33,9 @@ mod writers;
 
 /// Requests worked on at once; more are told to retry, which keeps those that are in within their budget.
 const CONCURRENCY: usize = 512;
+
+/// Of these, requests at once whose body is long or of a length that nobody said: it arrives while they hold their permit.
+const LONG_BODIES: usize = 64;
 
 /// Imports under way at once: each keeps a thread busy.
 const IMPORTS: usize = 4;
@@ -57,6 +60,8 @@ pub struct App {
     pub holdout: Arc<Holdout>,
     /// Permits for requests in flight.
     pub admission: Arc<Semaphore>,
+    /// Permits for requests that may be long in arriving.
+    pub long_bodies: Arc<Semaphore>,
     /// Permits for WebSockets.
     pub streams: Arc<Semaphore>,
     /// Permits for imports.
@@ -93,8 +98,8 @@ impl Stopping {
 impl App {
     /// Ready to serve.
     pub fn new(engine: Arc<Engine>, writers: Arc<Writers>, metrics: Arc<Metrics>, budget: Duration) -> Self {
-        let [admission, streams, imports] =
-            [CONCURRENCY, STREAMS, IMPORTS].map(|permits| Arc::new(Semaphore::new(permits)));
+        let [admission, long_bodies, streams, imports] =
+            [CONCURRENCY, LONG_BODIES, STREAMS, IMPORTS].map(|permits| Arc::new(Semaphore::new(permits)));
         let (answers, stopping) = (Arc::default(), Arc::new(watch::Sender::new(false)));
         let (ledger, holdout) = (Arc::default(), Arc::default());
         let (door, keys, caller) = (Door::default(), Arc::default(), Arc::new(Caller::local()));
@@ -107,6 +112,7 @@ impl App {
             ledger,
             holdout,
             admission,
+            long_bodies,
             streams,
             imports,
             door,
@@ -199,6 +205,7 @@ impl App {
                 record: if learn { record } else { Default::default() },
                 offered: completion.suggestions.iter().map(Offered::new).collect(),
                 saved: AtomicU32::new(0),
+                heard: Heard::default(),
                 tells,
                 tenant: Arc::clone(&self.caller.tenant),
                 team: team.as_ref().map(|key| Arc::clone(&key.team)),
@@ -300,7 +307,7 @@ impl App {
         self.engine.is_enabled(Predictor::Team).then(|| self.writers.teams().get(team))
     }
 
-    /// Hears what became of a suggestion; resolves once it is durable.
+    /// Hears what became of a suggestion; resolves once it is durable. What was heard before changes nothing.
     pub async fn feedback(&self, verdict: Verdict) -> Result<(), ApiError> {
         let unknown = || ApiError::NotFound("no answer of this id in the last 10 minutes".into());
         let answer = self.answers.find(&verdict.id).ok_or_else(unknown)?;
@@ -313,13 +320,17 @@ impl App {
             let message = format!("the answer had {} suggestions", given.offered.len());
             return Err(ApiError::invalid("index", message));
         }
+        let told = (verdict.index, verdict.outcome, verdict.chars);
+        let Some(news) = given.heard.news(&told) else { return Ok(()) };
         if let Some(key) = &given.writer {
             let index = u16::try_from(verdict.index).unwrap_or(u16::MAX);
             let look = given.record.looks.get(verdict.index).copied().unwrap_or_default();
+            let look = if news.looked { look } else { Look::NONE };
             let (weight, passed) = (fixed(look.weight), look.passed.map(fixed));
             let judged = Judged { outcome: verdict.outcome, index, chars: verdict.chars, weight, passed };
             self.writers.record(key, &Content::Judged(judged), crate::clock::now_ms(), None).await?;
         }
+        given.heard.note(told);
         self.engine.outcome(&given.record, verdict.index, verdict.outcome);
         self.metrics.judged(verdict.outcome);
         self.ledger.judged(given, verdict.index, verdict.outcome, verdict.chars);

@@ -1,7 +1,7 @@
-//! The command line: every option is a flag, an environment variable and, for `serve` and `complete`, a line of the
+//! The command line: every option is a flag, an environment variable and, where a command shares it with `serve`, a line of the
 //! configuration file.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use foretype_models::Kernel;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::build;
 use crate::caller::{LOCAL, Scope};
@@ -20,7 +21,7 @@ use crate::writer::{Id, WriterId};
 ///
 /// `foretype serve` and open the address it prints; type, and the rest appears in grey.
 #[derive(Debug, Parser)]
-#[command(name = "foretype", version, max_term_width = 110, disable_help_subcommand = true, after_help = EXAMPLES)]
+#[command(name = "foretype", version, max_term_width = 110, after_help = EXAMPLES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -331,8 +332,18 @@ fn default_threads() -> u64 {
 
 /// Logs to standard error.
 pub fn start_log(level: &str, format: LogFormat) -> Result<()> {
-    let filter = EnvFilter::try_new(level).with_context(|| format!("--log takes a level, not {level:?}"))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let wrong = || {
+        format!(
+            "--log takes a level (error, warn, info, debug, trace or off), or levels by module, not {level:?}"
+        )
+    };
+    // The library takes a word that is no level for the name of a module, which then is all that is logged.
+    let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
+    let known = level.split(',').all(|part| part.contains(['=', '[', ':']) || is_level(part.trim()));
+    anyhow::ensure!(known, wrong());
+    let filter = EnvFilter::try_new(level).with_context(wrong)?;
+    let (is_read, writer) = (io::stderr().is_terminal(), io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_read).with_writer(writer);
     match format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),

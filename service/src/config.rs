@@ -12,7 +12,7 @@ use toml::{Table, Value};
 use crate::cli::Cli;
 
 /// Commands whose options a file may set.
-const CONFIGURED: [&str; 3] = ["serve", "complete", "lsp"];
+const CONFIGURED: [&str; 4] = ["serve", "complete", "lsp", "keys"];
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +93,7 @@ fn with_defaults(mut command: Command, file: &Path, table: &Table) -> Result<Com
             let (file, key, known) = (file.into(), key.clone(), known.join(", "));
             return Err(ConfigError::UnknownKey { file, key, known });
         }
-        command = set_default(command, key, value);
+        command = set_own_default(command, key, value);
         for name in CONFIGURED {
             command = command.mut_subcommand(name, |subcommand| set_default(subcommand, key, value));
         }
@@ -101,7 +101,16 @@ fn with_defaults(mut command: Command, file: &Path, table: &Table) -> Result<Com
     Ok(command)
 }
 
-fn set_default(command: Command, long: &str, value: &Value) -> Command {
+/// Of the command, and of those it has in turn.
+fn set_default(mut command: Command, long: &str, value: &Value) -> Command {
+    let names: Vec<_> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    for name in names {
+        command = command.mut_subcommand(name, |subcommand| set_default(subcommand, long, value));
+    }
+    set_own_default(command, long, value)
+}
+
+fn set_own_default(command: Command, long: &str, value: &Value) -> Command {
     let option = command.get_opts().find(|option| option.get_long() == Some(long));
     match option.map(|option| option.get_id().clone()) {
         Some(id) => command.mut_arg(id, |option| option.default_values(texts(value))),

@@ -24,7 +24,7 @@ pub enum BodyRefused {
     /// Over 64 KiB
     #[response(status = 413)]
     TooLarge(ErrorBody),
-    /// Not declared as JSON
+    /// Not declared as JSON, or compressed
     #[response(status = 415)]
     MediaType(ErrorBody),
     /// A field is wrong; the message names it
@@ -79,7 +79,7 @@ pub enum ApiError {
         /// Bytes.
         limit: usize,
     },
-    /// The body is not declared as JSON.
+    /// The body is not declared as JSON, or compressed.
     MediaType,
     /// A field's value, type or name is wrong.
     Invalid {
@@ -150,6 +150,11 @@ impl ApiError {
         self.status().0.is_server_error()
     }
 
+    /// Whether the same request may succeed a little later.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Busy | Self::Crowded(_) | Self::Full | Self::Unavailable)
+    }
+
     /// The answer to a client of another protocol, which knows errors of its own shape and calls a wrong value a bad request.
     pub(crate) fn in_shape<T: IntoResponse>(&self, body: impl FnOnce(StatusCode) -> T) -> Response {
         let status = match self.status().0 {
@@ -192,11 +197,14 @@ impl ApiError {
             Self::Upgrade => "connect here with a WebSocket; POST /v1/complete answers plain requests".into(),
             Self::Timeout => "the body did not arrive in time; send it again".into(),
             Self::TooLarge { limit } => format!("the body is over {} KiB; send less", limit / 1024),
-            Self::MediaType => "send JSON, with the header content-type: application/json".into(),
+            Self::MediaType => {
+                "send JSON, uncompressed, with the header content-type: application/json".into()
+            }
             Self::Invalid { field, message } => format!("{field}: {message}"),
-            Self::Busy => "too much is going on; retry after the time in Retry-After".into(),
+            Self::Busy => "too much is going on; retry in a second".into(),
             Self::Full => {
-                "more waits to be stored than can be taken; nothing of this is stored, retry after the time in Retry-After".into()
+                "more waits to be stored than can be taken; nothing of this is stored, retry in a second"
+                    .into()
             }
             Self::Unavailable => {
                 "what was asked could not be stored or read; retry with the same idempotency_key".into()

@@ -56,6 +56,11 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
     ]
 });
 
+/// What stands in the place of personal data.
+pub fn placeholders() -> impl Iterator<Item = &'static str> {
+    RULES.iter().map(|rule| rule.placeholder)
+}
+
 fn rule(placeholder: &'static str, pattern: &str, confirm: fn(&str) -> bool) -> Rule {
     Rule {
         placeholder,

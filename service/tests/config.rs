@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-use foretype::cli::{Cli, Command as Verb, Serve};
+use foretype::cli::{Cli, Command as Verb, KeysCommand, Serve};
 use foretype::config::{self, ConfigError};
 use foretype::engine::Predictor;
 
@@ -49,6 +49,25 @@ fn the_file_wins_over_defaults_and_a_flag_over_the_file() {
     let flagged = serve(&["--config", &path, "--budget-ms", "40", "--predictors", "gpt2,charlm"]).unwrap();
     assert_eq!((flagged.budget_ms, flagged.listen.port()), (40, 9000));
     assert_eq!(flagged.models.predictors, [Predictor::Gpt2, Predictor::Charlm]);
+}
+
+#[test]
+fn keys_are_those_of_the_files_data_folder() {
+    let (_folder, path) = file("data = '/var/lib/foretype'\nbudget-ms = 30\n");
+    let data = |arguments: &[&str]| {
+        let arguments = ["foretype", "keys", "--config", &path].into_iter().chain(arguments.iter().copied());
+        let Cli { command: Verb::Keys(keys), .. } = config::parse(arguments).unwrap() else {
+            panic!("not keys")
+        };
+        match keys.command {
+            KeysCommand::Add(add) => add.data,
+            KeysCommand::List { data } | KeysCommand::Revoke { data, .. } => data,
+        }
+    };
+    for verb in [&["add"][..], &["list"], &["revoke", "4f1c0a9be2d7"]] {
+        assert_eq!(data(verb).unwrap().to_str(), Some("/var/lib/foretype"), "{verb:?}");
+    }
+    assert_eq!(data(&["list", "--data", "here"]).unwrap().to_str(), Some("here"));
 }
 
 #[test]

@@ -52,7 +52,14 @@ async fn an_openai_body_is_answered_in_its_shape() {
     let usage = &answer["usage"];
     assert_eq!(usage["prompt_tokens"], 3);
     assert_eq!(usage["total_tokens"].as_i64().unwrap(), 3 + usage["completion_tokens"].as_i64().unwrap());
-    assert_eq!(service.get("/v1/models").await.json()["data"][0]["id"], "foretype");
+    let model = service.get("/v1/models").await.json()["data"][0].clone();
+    assert_eq!(model["id"], "foretype");
+    assert_eq!(service.get("/v1/models/foretype").await.json(), model);
+    let other = service.get("/v1/models/gpt-4").await;
+    assert_eq!(
+        (other.status.as_u16(), other.json()["error"]["type"].as_str()),
+        (404, Some("invalid_request_error"))
+    );
 }
 
 #[tokio::test]

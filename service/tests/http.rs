@@ -318,6 +318,19 @@ async fn an_erased_writer_is_gone() {
     assert_eq!(service.post("/v1/learn", body).await.json()["seq"], 1);
 }
 
+#[tokio::test]
+async fn a_body_is_an_object_as_it_stands() {
+    let service = start();
+    service.post("/v1/complete", r#" ["I can he"]"#).await.expect_error(422, "invalid", "object");
+    let request = Request::post("/v1/complete").header("host", "localhost");
+    let request = request.header("content-type", "application/json").header("content-encoding", "gzip");
+    let packed = service.ask(request.body(Body::from("x")).unwrap()).await;
+    packed.expect_error(415, "unsupported_media_type", "uncompressed");
+    let marked = "\u{feff}{\"text\":\"Dear all\"}\n";
+    let imported = service.post("/v1/writers/anna/import", marked).await;
+    assert_eq!(imported.json()["learned"], 1, "{}", imported.text);
+}
+
 async fn answer_id(service: &Service, learn: bool) -> String {
     let body = json!({"text": "I can he", "writer": "anna", "min_confidence": 0, "learn": learn});
     service.post("/v1/complete", body.to_string()).await.json()["id"].as_str().unwrap().to_owned()
@@ -327,7 +340,8 @@ async fn answer_id(service: &Service, learn: bool) -> String {
 async fn outcomes_are_kept_for_their_writer() {
     let service = start();
     let id = answer_id(&service, true).await;
-    for outcome in ["accepted", "partial", "rejected"] {
+    // Each is told twice, as clients do that got no answer.
+    for outcome in ["accepted", "partial", "rejected"].into_iter().flat_map(|outcome| [outcome; 2]) {
         let body = json!({"id": id, "outcome": outcome, "index": 0, "chars": 2});
         assert_eq!(service.post("/v1/feedback", body.to_string()).await.status, StatusCode::NO_CONTENT);
     }
@@ -355,7 +369,7 @@ async fn beyond_the_permits_requests_are_shed() {
     let held =
         service.app.admission.clone().acquire_many_owned(u32::try_from(permits).unwrap()).await.unwrap();
     let reply = service.post("/v1/complete", r#"{"text":"a"}"#).await;
-    reply.expect_error(503, "busy", "Retry-After");
+    reply.expect_error(503, "busy", "retry");
     assert_eq!(reply.headers["retry-after"], "1");
     assert_eq!(service.get("/").await.status, StatusCode::OK, "the page is not shed");
     drop(held);
@@ -373,9 +387,9 @@ async fn under_load_open_drafts_go_on_and_new_ones_are_told_to_come_back() {
     assert_eq!(silent["silence"], "empty_text");
     (0..200).for_each(|_| service.app.door.note(1.0));
     let refused = ask("new").await;
-    refused.expect_error(503, "busy", "Retry-After");
+    refused.expect_error(503, "busy", "retry");
     assert_eq!(refused.headers["retry-after"], "1");
-    service.post("/v1/complete", r#"{"text":"I can he"}"#).await.expect_error(503, "busy", "Retry-After");
+    service.post("/v1/complete", r#"{"text":"I can he"}"#).await.expect_error(503, "busy", "retry");
     let refused = service.post("/v1/completions", r#"{"prompt":"I can he"}"#).await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{}", refused.text);
     assert_eq!(ask("open").await.status, StatusCode::OK);
@@ -447,8 +461,15 @@ async fn the_api_describes_itself() {
         ["complete", "feedback", "learn", "stream", "teams/{team}"].map(|path| format!("/v1/{path}"));
     let writers = ["", "/blocked", "/export", "/forget", "/import", "/snippets", "/team"]
         .map(|part| format!("/v1/writers/{{writer}}{part}"));
-    let editors =
-        ["/infill", "/v1/completions", "/v1/events", "/v1/health", "/v1/models", "/v1beta/server_setting"];
+    let editors = [
+        "/infill",
+        "/v1/completions",
+        "/v1/events",
+        "/v1/health",
+        "/v1/models",
+        "/v1/models/{id}",
+        "/v1beta/server_setting",
+    ];
     let editors = editors.map(str::to_owned);
     assert_eq!(paths, typing.into_iter().chain(writers).chain(editors).collect());
     let request = &description["components"]["schemas"]["CompleteRequest"];

@@ -135,7 +135,7 @@ async fn few_imports_run_at_once() {
     let service = Service::over(folder.path());
     let permits = u32::try_from(service.app.imports.available_permits()).unwrap();
     let held = service.app.imports.clone().acquire_many_owned(permits).await.unwrap();
-    import(&service, "anna", r#"{"text":"fine"}"#).await.expect_error(503, "busy", "Retry-After");
+    import(&service, "anna", r#"{"text":"fine"}"#).await.expect_error(503, "busy", "retry");
     drop(held);
     assert_eq!(import(&service, "anna", r#"{"text":"fine"}"#).await.json()["learned"], 1);
 }

@@ -74,7 +74,7 @@ fn paths() -> Vec<(Method, &'static str, Scope)> {
         .map(|path| (Method::POST, path, Scope::Complete))
         .into();
     paths.extend(
-        ["/v1/models", "/v1/health", "/v1beta/server_setting"]
+        ["/v1/models", "/v1/models/foretype", "/v1/health", "/v1beta/server_setting"]
             .map(|path| (Method::GET, path, Scope::Complete)),
     );
     paths.extend(["/v1/learn", "/v1/writers/ann/import"].map(|path| (Method::POST, path, Scope::Learn)));
@@ -93,7 +93,9 @@ async fn every_path_of_the_api_wants_a_key_for_it() {
     let described = description["paths"].as_object().unwrap().len();
     let mut tried: Vec<_> = paths()
         .iter()
-        .map(|(_, path, _)| path.replace("/ann", "/{writer}").replace("/desk", "/{team}"))
+        .map(|(_, path, _)| {
+            path.replace("/ann", "/{writer}").replace("/desk", "/{team}").replace("/foretype", "/{id}")
+        })
         .collect();
     tried.sort();
     tried.dedup();

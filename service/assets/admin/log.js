@@ -42,17 +42,19 @@ export function log(answer) {
 
 function draw() {
   if (waiting.length === 0) return;
-  if (body.childElementCount === 0) speak();
+  const isFirst = body.childElementCount === 0;
   byId("log-scroll").hidden = false;
   body.prepend(...waiting.toReversed().map(row));
   while (body.childElementCount > KEPT) body.lastChild.remove();
   waiting = [];
+  if (isFirst) speak();
 }
 
 function speak() {
   speaking = 0;
   if (unspoken === 0) return;
-  const answers = format.counted(unspoken, "degraded answer");
+  const known = body.childElementCount + waiting.length;
+  const answers = known < KEPT ? format.counted(known, "degraded answer") : `The last ${KEPT} degraded answers`;
   say(byId("log-latest"), `${answers}, the latest at ${format.timeOfDay(newest)}.`);
   unspoken = 0;
 }

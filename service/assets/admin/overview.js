@@ -26,7 +26,7 @@ export function showOverview({ status, now, frame }) {
   const { sums, recent, since } = stretch(now, frame, (Date.now() - status.started_at) / 1000);
   showAnswer("helping", helping(sums, now.holdout), since);
   showAnswer("time", inTime(sums, recent, status.budget_ms), since);
-  showAnswer("safe", safe(sums, recent, status.keys_required), since);
+  showAnswer("safe", safe(sums, recent, { ...now, keysRequired: status.keys_required }), since);
   byId("first").hidden = Boolean(sums.answers || now.since_start.answers);
   showNow(now, status);
   say(byId("tables-since"), `since ${format.dayAndTime(now.tables_since)}`);

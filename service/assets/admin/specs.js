@@ -16,6 +16,8 @@ const REASON_COLOURS = {
   repeats_after: "--c4",
   disabled: "--c7",
 };
+/** Of reasons that are rarely among the most frequent. */
+const OTHER_COLOURS = ["--c1", "--c7", "--c6", "--c4", "--c2", "--c3", "--c5"];
 /** More reasons than these at once are noise. */
 const REASONS_SHOWN = 4;
 
@@ -70,7 +72,10 @@ function silences(frame) {
   const rest = reasons.slice(REASONS_SHOWN);
   const answers = column(frame, "answers");
   const line = (label, values, colour) => ({ label, values: ratio(values, answers), colour });
-  const lines = shown.map((name) => line(SILENCES[name] ?? name, column(frame, `silences.${name}`), REASON_COLOURS[name] ?? "--c1"));
+  const taken = new Set(shown.map((name) => REASON_COLOURS[name]));
+  const free = OTHER_COLOURS.filter((colour) => !taken.has(colour));
+  const colour = (name) => REASON_COLOURS[name] ?? free.shift();
+  const lines = shown.map((name) => line(SILENCES[name] ?? name, column(frame, `silences.${name}`), colour(name)));
   if (rest.length === 0) return lines;
   const others = sum(
     rest.map((name) => column(frame, `silences.${name}`)),

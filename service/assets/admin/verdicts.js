@@ -2,7 +2,7 @@
 
 import * as format from "./format.js";
 import { column, newest, ranked, shareOf, totals, weightedMean } from "./series.js";
-import { GPT2, RANGES, list } from "./words.js";
+import { GPT2, RANGES, STORE_FAILURES, list, sentence } from "./words.js";
 
 /** Fewer suggestions than these say nothing about whether they are wanted. */
 const ENOUGH_SUGGESTIONS = 500;
@@ -14,6 +14,8 @@ const BROWNOUT = 0.5;
 const COMMIT_MS = { attention: 100, bad: 1000 };
 /** What of a stretch of time is no count and so is not added up. */
 const SHARES = ["brownout", "gpt2_used"];
+/** So long after the store failed it is not trusted again. */
+const FAILED_LATELY_S = 600;
 const WAITING = { attention: 100, bad: 1000 };
 
 /**
@@ -106,8 +108,18 @@ export function inTime(sums, recent, budget) {
   return strained ? { state: "attention", answer: "Mostly", ...told } : { state: "good", answer: "Yes", ...told };
 }
 
-/** Is it safe: is what was taught on disk, and what is private kept back? @returns {Verdict} */
-export function safe(sums, recent, keysRequired) {
+/** Who is let in, in a sentence. */
+function doorSentence(keysRequired, keys) {
+  if (!keysRequired) return "No keys: only programs of this machine are served.";
+  return keys === 0 ? "Nobody is let in: no key holds any more. Add one, or start the service anew." : "Every client needs a key.";
+}
+
+/**
+ * Is it safe: is what was taught on disk, and what is private kept back?
+ * @param {{at: number, keysRequired: boolean, keys: number, store_failed: ?{reason: string, at: number, times: number}}} known
+ * @returns {Verdict}
+ */
+export function safe(sums, recent, { at, keysRequired, keys, store_failed: failed }) {
   const commit = recent.store_commit_p99_ms ?? null;
   const waiting = recent.store_queue ?? 0;
   const [figure, unit] =
@@ -118,8 +130,13 @@ export function safe(sums, recent, keysRequired) {
   if (sums.learned > 0) kept.push(`${format.counted(sums.learned, "message")} learned, each on disk before it was acknowledged.`);
   const held = sums["silences.private_data"] ?? 0;
   if (held > 0) kept.push(`${format.counted(held, "time")} nothing was shown because it looked like personal data.`);
-  const aside = keysRequired ? "Every client needs a key." : "No keys: only programs of this machine are served.";
+  const aside = doorSentence(keysRequired, keys);
   const told = { figure, unit, text: kept.join(" "), aside };
+  if (failed && at - failed.at < FAILED_LATELY_S) {
+    const why = `${sentence(STORE_FAILURES[failed.reason] ?? failed.reason)}, last at ${format.timeOfDay(failed.at)}.`;
+    const lost = "Who sent a message then was told that it is not stored.";
+    return { state: "bad", answer: "No", figure: format.count(failed.times), unit: "failures of the store", text: kept.join(" "), aside: `${why} ${lost} ${aside}` };
+  }
   const over = (limit) => commit > COMMIT_MS[limit] || waiting > WAITING[limit];
   if (over("bad")) return { state: "bad", answer: "The store lags", ...told };
   if (over("attention")) return { state: "attention", answer: "The store is slow", ...told };

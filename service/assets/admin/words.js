@@ -24,6 +24,17 @@ export const SILENCES = {
   disabled: "held out",
 };
 
+/** What the store failed in. */
+export const STORE_FAILURES = {
+  busy: "more was to be written than it could take",
+  disk_full: "the disk is full",
+  io: "the disk fails",
+  locked: "another program holds the database",
+  corrupt: "the database is damaged",
+  denied: "its files cannot be written",
+  other: "the store failed: the log says why",
+};
+
 /** On one line. */
 export const GPT2 = "GPT\u20112";
 

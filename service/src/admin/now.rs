@@ -20,7 +20,7 @@ use crate::clock;
 use crate::engine::{Outcome, Predictor, Status};
 use crate::history::Step;
 use crate::ledger::{Count, ENOUGH_SESSIONS, Group, OUTCOMES, PROPOSERS, Saved, Totals, Who};
-use crate::store::TeamKey;
+use crate::store::{Failure, TeamKey};
 
 /// How long one is as good as new.
 const FRESH: Duration = Duration::from_secs(1);
@@ -63,6 +63,8 @@ pub(super) async fn text(admin: &Admin) -> Arc<str> {
         "teams": teams,
         "predictors": PROPOSERS.map(|who| predictor(&of_all_time, who)),
         "holdout": holdout(&admin.app),
+        "store_failed": store_failed(&admin.app),
+        "keys": admin.app.keys.count(),
     })
     .to_string()
     .into();
@@ -104,6 +106,13 @@ fn holdout(app: &App) -> Value {
         json!({"faster": faster, "low": low, "high": high})
     });
     held
+}
+
+/// What the store failed in since the start; null: in nothing.
+fn store_failed(app: &App) -> Value {
+    let state = app.writers.store().state();
+    let told = |(why, at): (Failure, i64)| json!({"reason": why.name(), "at": at / 1_000, "times": state.failures.iter().sum::<u64>()});
+    state.failed.map_or(Value::Null, told)
 }
 
 /// The teams that saved most. How many are in one is counted now and then.

@@ -39,6 +39,11 @@ impl App {
         let erased = self.writers.erase(&key).await;
         self.answers.forget_writer(&key);
         self.forget_sessions(writer).await;
+        let answers = Arc::clone(&self.answers);
+        tokio::spawn(async move {
+            tokio::time::sleep(AFTERWARDS).await;
+            answers.forget_writer(&key);
+        });
         if erased? { Ok(()) } else { Err(nobody()) }
     }
 
@@ -115,17 +120,17 @@ impl App {
     async fn forget_sessions(&self, writer: &WriterId) {
         let tenant = Arc::clone(&self.caller.tenant);
         self.engine.forget_writer(&tenant, writer.as_str()).await;
-        // One that began before may go on until its deadline.
         let (engine, name) = (Arc::clone(&self.engine), writer.clone());
         tokio::spawn(async move {
-            tokio::time::sleep(LONGEST_BUDGET).await;
+            tokio::time::sleep(AFTERWARDS).await;
             engine.forget_writer(&tenant, name.as_str()).await;
         });
     }
 }
 
-/// The largest budget a request can ask for.
-const LONGEST_BUDGET: Duration = Duration::from_secs(1);
+/// How long what began before something was forgotten may go on: a keystroke of the largest budget, a second, and then what is
+/// read ahead for it, another.
+const AFTERWARDS: Duration = Duration::from_millis(2_500);
 
 fn nobody() -> ApiError {
     ApiError::NotFound("nothing is stored about this writer".into())

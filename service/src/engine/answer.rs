@@ -266,6 +266,11 @@ pub struct Look {
     pub passed: [f32; SLOTS],
 }
 
+impl Look {
+    /// No look.
+    pub const NONE: Self = Self { weight: 0.0, passed: [0.0; SLOTS] };
+}
+
 impl Default for Look {
     fn default() -> Self {
         Self { weight: 1.0, passed: [0.0; SLOTS] }

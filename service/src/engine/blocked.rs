@@ -43,7 +43,11 @@ impl<'a> Barrier<'a> {
                     *end += bytes;
                     Some(*end)
                 });
-                ends.take_while(|end| *end <= cut).count()
+                let allowed = ends.take_while(|end| *end <= cut).count();
+                // Half of a word that is written of several surfaces ("e-mail") is none.
+                let is_whole =
+                    |count: &usize| candidate.surfaces.get(*count).is_none_or(|next| next.starts_with(' '));
+                (0..=allowed).rev().find(is_whole).unwrap_or(0)
             }
         }
     }

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use foretype_markov::segment;
+use foretype_markov::segment::{self, Cut};
 use serde_json::json;
 
 use super::blocked::Barrier;
+use super::lines::Lines;
 use super::neural::SayEarly;
 use super::passed::looks;
 use super::place::{Place, recent_turns};
@@ -143,17 +144,30 @@ impl Engine {
         ranked.sort_by(by_urgency);
         let after = segment::normalise(&request.after);
         let repeated = segment::surfaces(&after).next();
+        let lines = Lines::of(&request.text);
         let (mut offers, mut landings) = (Vec::new(), Vec::new());
         for candidate in &mut ranked {
             if offers.len() == request.max_suggestions {
                 break;
             }
-            let kept = silence::before_repeating(&candidate.surfaces, repeated);
+            let ends = [
+                (silence::before_repeating(&candidate.surfaces, repeated), Silence::RepeatsAfter),
+                (barrier.allows(candidate), Silence::Blocked),
+                (
+                    before(candidate, |surfaces| {
+                        lines.before_break(follows(candidate, &place.cut), surfaces)
+                    }),
+                    Silence::NoCandidate,
+                ),
+                (before(candidate, silence::before_placeholder), Silence::PrivateData),
+                (before(candidate, silence::before_loose_mark), Silence::NoCandidate),
+            ];
+            let kept = ends.iter().map(|(kept, _)| *kept).min().unwrap_or_default();
             if kept == 0 {
-                against = against.or(Some(Silence::RepeatsAfter));
+                against = against.or(ends.iter().find(|(kept, _)| *kept == 0).map(|(_, why)| *why));
                 continue;
             }
-            candidate.shorten(kept.min(barrier.allows(candidate)), prefix);
+            candidate.shorten(kept, prefix);
             let text = candidate.text(prefix, &request.after);
             let draft = without_last(&request.text, candidate.replace);
             let landing = session::landing(draft, &text);
@@ -295,6 +309,17 @@ fn snippets(request: &Request, prefix: &str) -> Vec<Ranked> {
 pub(super) fn surroundings(request: &Request) -> u64 {
     let context: Vec<_> = request.context.iter().map(|turn| (turn.role, turn.text.as_str())).collect();
     session::hashed(&(request.after.as_str(), request.role, request.corrections, context))
+}
+
+/// The word that a candidate's first surface follows, if that is not begun.
+fn follows<'a>(candidate: &Ranked, cut: &Cut<'a>) -> Option<&'a str> {
+    let begun = !cut.prefix.trim().is_empty();
+    if begun { candidate.follows.then_some(cut.prefix) } else { cut.history.last().copied() }
+}
+
+/// How many surfaces of a candidate come before something; what a writer keeps ready is theirs.
+fn before(candidate: &Ranked, something: impl Fn(&[String]) -> usize) -> usize {
+    if candidate.is_snippet() { candidate.surfaces.len() } else { something(&candidate.surfaces) }
 }
 
 /// At a threshold of zero whatever was found is shown.

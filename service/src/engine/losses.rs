@@ -114,7 +114,8 @@ impl Engine {
         }
         log_probs[Predictor::Gpt2 as usize] = neural;
         let prior = &self.bundle.ensemble.prior;
-        let prior = prior.of_team(bucket, known.weights().team).map(|w| (w * 255.0).round() as u8);
+        // Nobody's weight is nothing: it could never become more.
+        let prior = prior.of_team(bucket, known.weights().team).map(|w| (w * 255.0).round().max(1.0) as u8);
         Loss { bucket: bucket as u8, prior, log_probs }
     }
 

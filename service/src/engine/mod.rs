@@ -7,6 +7,7 @@ mod answer;
 mod blocked;
 mod complete;
 mod corrections;
+mod lines;
 mod losses;
 mod members;
 mod neural;

@@ -9,6 +9,10 @@ use crate::ensemble::rank::Ranked;
 use crate::session::{Offer, Passes};
 use crate::writer::{Attention, SLOTS};
 
+/// Keys at which a word was passed over that count against it. Who does not look at one key rarely looks at the next: more of them say
+/// little, and what is right and alone is not to vanish under the fingers of who types it.
+const MOST: u8 = 2;
+
 impl Engine {
     /// Notes what the writer saw and typed out by hand.
     pub(super) fn pass(&self, request: &Request) {
@@ -47,7 +51,7 @@ impl Engine {
         let untaken = untaken(request);
         for (text, passes) in passed {
             let of_slot =
-                untaken.iter().zip(passes.times).map(|(untaken, times)| untaken.powi(i32::from(times)));
+                untaken.iter().zip(passes.times).map(|(untaken, times)| untaken.powi(times.min(MOST).into()));
             expected.pass(text, of_slot.product());
         }
         for (candidate, p) in ranked.iter_mut().zip(expected.probs()) {

@@ -36,13 +36,37 @@ pub fn before_repeating(surfaces: &[String], first: Option<&str>) -> usize {
     surfaces.iter().position(repeats).unwrap_or(surfaces.len())
 }
 
+/// How many of the surfaces come before one that stands in the place of personal data: what was taken out of messages that were
+/// learned is nothing to type.
+pub fn before_placeholder(surfaces: &[String]) -> usize {
+    let stands_in = |at: usize| {
+        let rest = surfaces[at..].concat();
+        let rest = rest.trim_start();
+        rest.starts_with('<')
+            && privacy::placeholders().any(|name| rest.starts_with(name) || name.starts_with(rest))
+    };
+    (0..surfaces.len()).find(|at| stands_in(*at)).unwrap_or(surfaces.len())
+}
+
+/// How many of the surfaces come before a mark with a space in front of it, as some corpora have them and hardly anybody writes.
+pub fn before_loose_mark(surfaces: &[String]) -> usize {
+    let is_loose = |surface: &String| [" .", " ,", " !", " ?"].contains(&surface.as_str());
+    surfaces.iter().position(is_loose).unwrap_or(surfaces.len())
+}
+
+/// Whether nothing but marks would follow a mark.
+fn doubles(text: &str, draft: &str) -> bool {
+    let is_mark = |c: char| ".,;:!?".contains(c);
+    draft.ends_with(is_mark) && text.trim_end().chars().all(is_mark)
+}
+
 /// What speaks against one candidate, read at the end of `draft`.
 pub fn against(text: &str, draft: &str) -> Option<Silence> {
     let shown = text.trim();
     if shown.is_empty() {
         return Some(Silence::NoCandidate);
     }
-    if splits_grapheme(draft, text) || shown.chars().any(char::is_control) {
+    if splits_grapheme(draft, text) || shown.chars().any(char::is_control) || doubles(text, draft) {
         return Some(Silence::NoCandidate);
     }
     // Whatever a model has seen: what looks like personal data is not shown. It may begin in the draft.
@@ -100,5 +124,30 @@ mod tests {
         assert_eq!(before_repeating(&surfaces, Some("help")), 0);
         assert_eq!(before_repeating(&surfaces, Some(" w")), 3, "whole words only");
         assert_eq!(before_repeating(&surfaces, None), 3);
+    }
+
+    #[test]
+    fn stops_before_what_nobody_types() {
+        let shown = |surfaces: &[&str]| {
+            let surfaces: Vec<_> = surfaces.iter().map(|surface| (*surface).to_owned()).collect();
+            [before_placeholder(&surfaces), before_loose_mark(&surfaces)]
+        };
+        assert_eq!(shown(&["il", " <phone>", " today"]), [1, 3]);
+        assert_eq!(shown(&[" mail", " <", "email", ">"]), [1, 4]);
+        assert_eq!(shown(&[" mail", " <email"]), [1, 2], "it is not whole yet");
+        assert_eq!(shown(&[" <phone", "x"]), [2, 2], "something else");
+        assert_eq!(shown(&[" a", " <", " b"]), [3, 3], "less than");
+        assert_eq!(shown(&["there", " !"]), [2, 1]);
+        assert_eq!(shown(&["there", "!", " :", ")"]), [4, 4]);
+    }
+
+    #[test]
+    fn a_mark_is_not_doubled() {
+        for (draft, text) in [("details.", ". "), ("why?", "?"), ("so,", ".")] {
+            assert_eq!(against(text, draft), Some(Silence::NoCandidate), "{draft}{text}");
+        }
+        for (draft, text) in [("details", ". "), ("details.", " I "), ("10.", "5 "), ("well.", ".. then")] {
+            assert_eq!(against(text, draft), None, "{draft}{text}");
+        }
     }
 }

@@ -222,8 +222,9 @@ impl Weights {
         if mixed <= 0.0 {
             return;
         }
-        for (factor, log_prob) in factors.iter_mut().zip(loss.log_probs) {
-            if let Some(log_prob) = log_prob {
+        for ((factor, prior), log_prob) in factors.iter_mut().zip(prior).zip(loss.log_probs) {
+            // A factor on nothing would be part of no total, and grow without an end.
+            if let (Some(log_prob), true) = (log_prob, prior > 0) {
                 let posterior = *factor * (log_prob - best).exp() * total / mixed;
                 let moved = (1.0 - RATE) * *factor + RATE * posterior;
                 *factor = (1.0 - SHARE) * moved + SHARE;
@@ -346,6 +347,18 @@ mod tests {
         weights.apply(&Losses(vec![loss(0, [Some(-400.0), Some(-1.0), None, None]); 200]));
         assert!(weights.factors(0).iter().all(|f| f.is_finite() && *f >= 0.0));
         weights.apply(&Losses(vec![loss(0, [None; 4])]));
+    }
+
+    #[test]
+    fn who_weighs_nothing_does_not_grow() {
+        let mut weights = Weights::new();
+        let prior = [0, 254, 1, 0, 0, 0];
+        let word = Loss { prior, ..loss(5, [Some(-0.1), Some(-2.0), Some(-0.1), None]) };
+        (0..5_000).for_each(|_| weights.apply(&Losses(vec![word.clone()])));
+        let factors = weights.factors(5);
+        assert_eq!(factors[0], 1.0);
+        assert!(factors.iter().all(|factor| factor.is_finite()) && factors[2] > 100.0, "{factors:?}");
+        assert_eq!(Weights::from_bytes(&weights.to_bytes()), Some(weights));
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use axum::body::to_bytes;
+use axum::body::{HttpBody as _, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, header};
@@ -62,17 +62,24 @@ pub(super) async fn loopback(
     Err(ApiError::Forbidden(refusal))
 }
 
-/// Sheds what exceeds the permits, at once: waiting would only make everyone late. A body of declared length is there before a
-/// permit is taken, so that who sends slowly holds none.
+/// Sheds what exceeds the permits, at once: waiting would only make everyone late. A body that is declared to be short is there
+/// before a permit is taken, so that who sends slowly holds none; of the others few may hold one while they arrive.
 pub(super) async fn admit(
     State(app): State<App>,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let request = match length(request.headers()) {
-        Some(length @ 1..=BODY_LIMIT) => arrived(request, length).await?,
-        _ => request,
-    };
+    let (mut request, mut place) = (request, None);
+    match length(request.headers()) {
+        Some(length @ 1..=BODY_LIMIT) => request = arrived(request, length).await?,
+        _ if request.body().is_end_stream() => {}
+        _ => place = Some(app.long_bodies.try_acquire()),
+    }
+    if place.as_ref().is_some_and(Result::is_err) {
+        app.metrics.turned_away(Turned::Requests);
+        app.ledger.turned_away(None);
+        return Err(ApiError::Busy);
+    }
     let Ok(_permit) = app.admission.try_acquire() else {
         app.metrics.turned_away(Turned::Requests);
         app.ledger.turned_away(None);

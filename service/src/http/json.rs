@@ -29,7 +29,9 @@ impl<T: DeserializeOwned, S: Send + Sync, const LIMIT: usize> FromRequest<S> for
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         // Also what keeps other sites' forms out: a browser asks before it sends JSON across origins.
-        if !declares(request.headers(), &["application/json"]) {
+        if !declares(request.headers(), &["application/json"])
+            || request.headers().contains_key(header::CONTENT_ENCODING)
+        {
             return Err(ApiError::MediaType);
         }
         let body = tokio::time::timeout(ARRIVAL, body::to_bytes(request.into_body(), LIMIT));
@@ -54,8 +56,12 @@ pub(super) fn declares(headers: &HeaderMap, types: &[&str]) -> bool {
     })
 }
 
-/// Reads JSON; an error names the field.
+/// Reads an object of JSON; an error names the field.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    // The parser would take a list for an object whose fields come in the order in which we happen to declare them.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::invalid("body", "must be an object"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         // The parser also calls a value of the wrong type bad syntax where it expects the name of a role, say.

@@ -14,6 +14,9 @@ const MOST: usize = 50_000;
 /// Bytes of a body at most.
 const BODY_LIMIT: usize = 64 * 1024 * 1024;
 
+/// What some editors begin a file of UTF-8 with.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// What lines of JSON are declared as.
 const TYPES: [&str; 3] = ["application/jsonl", "application/x-ndjson", "application/json"];
 
@@ -70,6 +73,10 @@ impl Lines {
                 None => std::mem::take(&mut self.held),
             };
             self.number += 1;
+            let bytes = match bytes.strip_prefix(BYTE_ORDER_MARK) {
+                Some(rest) if self.number == 1 => rest.to_vec(),
+                _ => bytes,
+            };
             if self.number > MOST {
                 let message =
                     format!("has more than {MOST} lines, and these are learned; send the rest next");

@@ -118,6 +118,7 @@ fn completing() -> OpenApiRouter<App> {
         .routes(routes!(learn::feedback))
         .routes(routes!(openai::completions))
         .routes(routes!(openai::models))
+        .routes(routes!(openai::model))
         .routes(routes!(tabby::events))
         .routes(routes!(tabby::health))
         .routes(routes!(tabby::settings))

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use axum::Json as Answered;
+use axum::extract::Path;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
@@ -13,7 +14,9 @@ use super::json::{EDITOR_LIMIT, Json};
 use super::tabby;
 use crate::app::App;
 use crate::error::ApiError;
-use crate::wire::{CompletionsRequest, OpenAiErrorBody, OpenAiModels, OpenAiRequest, OpenAiResponse, fields};
+use crate::wire::{
+    CompletionsRequest, OpenAiErrorBody, OpenAiModel, OpenAiModels, OpenAiRequest, OpenAiResponse, fields,
+};
 
 /// The text goes on, for plugins
 ///
@@ -61,6 +64,21 @@ async fn complete(app: &App, body: Map<String, Value>, arrived: Instant) -> Resu
 )]
 pub(super) async fn models() -> Answered<OpenAiModels> {
     Answered(OpenAiModels::default())
+}
+
+/// One of these
+#[utoipa::path(
+    get, path = "/v1/models/{id}", tag = "editors",
+    params(("id" = String, Path, description = "Always `foretype`")),
+    responses(
+        (status = 200, body = OpenAiModel),
+        (status = 404, description = "There is no other", body = OpenAiErrorBody)
+    )
+)]
+pub(super) async fn model(Path(id): Path<String>) -> Result<Answered<OpenAiModel>, ApiError> {
+    let [model] = OpenAiModels::default().data;
+    let unknown = || ApiError::NotFound(format!("the only model is {}", model.id).into());
+    if id == model.id { Ok(Answered(model)) } else { Err(unknown()) }
 }
 
 /// The parts of an answer as server-sent events. All are there when the first is sent.

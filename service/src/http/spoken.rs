@@ -20,6 +20,7 @@ pub(super) async fn as_spoken(request: Request, next: Next) -> Response {
 fn of(path: &str) -> Option<fn(&ApiError) -> Response> {
     match path {
         "/v1/completions" | "/v1/models" => Some(openai::refused),
+        path if path.starts_with("/v1/models/") => Some(openai::refused),
         "/infill" => Some(llama::refused),
         "/v1/events" | "/v1/health" | "/v1beta/server_setting" => Some(tabby::refused),
         _ => None,

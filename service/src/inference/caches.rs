@@ -86,10 +86,10 @@ impl Caches {
         state.out.iter_mut().filter(|out| is_of(&out.session)).for_each(|out| out.forgotten = true);
     }
 
-    /// Whether a cache that is out holds something of a writer.
+    /// Whether a cache is still out that is to be dropped because its writer was forgotten.
     pub(super) fn is_out(&self, tenant: &str, writer: &str) -> bool {
         let is_of = |key: &SessionKey| &*key.tenant == tenant && key.writer.as_deref() == Some(writer);
-        self.lock().out.iter().any(|out| is_of(&out.session))
+        self.lock().out.iter().any(|out| out.forgotten && is_of(&out.session))
     }
 
     /// What is kept.

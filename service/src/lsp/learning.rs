@@ -13,8 +13,10 @@ use crate::session::hashed;
 
 /// Bytes of a document that is learned from.
 const LONGEST: usize = 256 * 1024;
-/// Bytes that come in one change only by pasting. A suggestion that is taken is shorter.
-const PASTED: usize = 256;
+/// Bytes that come in one change only by pasting. Hardly any suggestion that is taken is as long.
+const PASTED: usize = 80;
+/// Bytes of some keys.
+const FEW: usize = 16;
 /// Bytes of a message.
 const MESSAGE: usize = 4_096;
 /// Characters of a line that may have been broken for its length. A shorter one was ended by its writer.
@@ -41,7 +43,10 @@ impl Learning {
     /// The document was changed.
     pub(super) fn changed(&mut self, inserted: &Inserted) {
         self.typed = Some(inserted.end);
-        if inserted.text.len() > PASTED {
+        // Suggestions have no line breaks, and editors that tell of several keys at once tell of few.
+        let lines =
+            inserted.text.trim().contains('\n') || inserted.text.len() > FEW && inserted.text.contains('\n');
+        if inserted.text.len() > PASTED || lines {
             self.know(&inserted.text);
         }
     }
@@ -100,6 +105,11 @@ mod tests {
 
     /// Types `text` behind what is there.
     fn typed(learning: &mut Learning, document: &mut String, text: &str) {
+        text.chars().for_each(|key| inserted(learning, document, &key.to_string()));
+    }
+
+    /// The same in one change.
+    fn inserted(learning: &mut Learning, document: &mut String, text: &str) {
         document.push_str(text);
         learning.changed(&Inserted { end: document.len(), text: text.to_owned() });
     }
@@ -134,8 +144,9 @@ mod tests {
     fn what_is_pasted_or_only_broken_anew_is_not_learned() {
         let mut document = "Already here, and long enough to be broken. ".to_owned();
         let mut learning = Learning::new(&document);
-        typed(&mut learning, &mut document, &"Pasted by somebody else. ".repeat(20));
-        typed(&mut learning, &mut document, "\n\n-");
+        inserted(&mut learning, &mut document, &"Pasted by somebody else. ".repeat(4));
+        inserted(&mut learning, &mut document, "Project Marigold is cancelled.\n");
+        typed(&mut learning, &mut document, "\n-");
         assert!(learning.news(&document).is_empty());
         let broken = document.replace(" and", "\nand");
         // A line's end ends what is taken for a sentence: its halves are new.
@@ -144,5 +155,13 @@ mod tests {
             "Already here, and long enough to be broken. "
         );
         assert!(learning.news(&document.replace("is here", "is\nhere")).is_empty());
+        // A suggestion that was taken, and keys that an editor tells of together.
+        typed(&mut learning, &mut document, "\n\n");
+        inserted(&mut learning, &mut document, "Thank you for your patience. ");
+        inserted(&mut learning, &mut document, "e.\nI");
+        assert_eq!(
+            learning.news(&document).last().map(String::as_str),
+            Some("Thank you for your patience. e.\n")
+        );
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use lsp_server::{Connection, ErrorCode, RequestId, Response};
 use lsp_types::{
     CompletionOptions, ExecuteCommandOptions, InitializeParams, InitializeResult, OneOf, SaveOptions,
@@ -49,7 +49,10 @@ pub fn run(lsp: &Lsp) -> Result<()> {
         })?;
     }
     drop(connection);
-    Ok(threads.join()?)
+    // What the library says of a message that is none quotes it, and what people type is never logged.
+    threads
+        .join()
+        .map_err(|error| anyhow!("the editor is gone, or sent what is no message of LSP ({})", error.kind()))
 }
 
 /// What the editor says first. One whose options are wrong is told so, and may begin again.

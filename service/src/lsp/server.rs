@@ -41,6 +41,8 @@ const DOCUMENTS: usize = 1_000;
 const LONGEST: usize = 8 << 20;
 /// Messages that may wait to be learned.
 const LESSONS: usize = 1_024;
+/// Until what could not be learned is tried again.
+const AGAIN: Duration = Duration::from_secs(2);
 /// How long what is to be learned may take when the editor goes.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -68,6 +70,8 @@ pub(super) struct Server<'a> {
     lessons: Option<mpsc::Sender<Lesson>>,
     /// What is learned and heard.
     work: JoinSet<()>,
+    /// The number of the next lesson.
+    lesson: u64,
     /// Whether the writer was told that nobody answers.
     told: Arc<AtomicBool>,
 }
@@ -95,6 +99,7 @@ impl<'a> Server<'a> {
             pending: Pending::default(),
             lessons: Some(lessons),
             work,
+            lesson: 0,
             told,
         }
     }
@@ -135,9 +140,10 @@ impl<'a> Server<'a> {
                 read(params).map(|params: InlineCompletionParams| self.complete_inline(&id, &params))
             }
             Completion::METHOD => read(params).map(|params: CompletionParams| self.complete(&id, &params)),
-            ExecuteCommand::METHOD => read(params).map(|params: ExecuteCommandParams| {
-                self.execute(&params);
+            ExecuteCommand::METHOD => read(params).and_then(|params: ExecuteCommandParams| {
+                self.execute(&params)?;
                 self.send(Response::new_ok(id.clone(), Value::Null));
+                Ok(())
             }),
             _ => Err((ErrorCode::MethodNotFound, format!("{method} is not spoken here"))),
         };
@@ -220,14 +226,20 @@ impl<'a> Server<'a> {
         }
     }
 
-    fn execute(&mut self, params: &ExecuteCommandParams) {
+    fn execute(&mut self, params: &ExecuteCommandParams) -> Result<(), (ErrorCode, String)> {
+        if params.command != ACCEPTED {
+            return Err((
+                ErrorCode::InvalidParams,
+                format!("{} is no command of this server", params.command),
+            ));
+        }
         let [id, index, chars] = [0, 1, 2].map(|at| params.arguments.get(at).unwrap_or(&Value::Null));
         let (Some(id), Some(index), Some(chars)) = (id.as_str(), index.as_u64(), chars.as_u64()) else {
-            return;
+            return Err((
+                ErrorCode::InvalidParams,
+                format!("{ACCEPTED} takes an id, an index and a number of characters"),
+            ));
         };
-        if params.command != ACCEPTED {
-            return;
-        }
         let verdict = Verdict {
             id: id.to_owned(),
             outcome: Outcome::Accepted,
@@ -236,6 +248,7 @@ impl<'a> Server<'a> {
         };
         let service = Arc::clone(&self.service);
         self.later(async move { service.accepted(verdict).await });
+        Ok(())
     }
 
     fn hear(&mut self, notification: Notification) {
@@ -311,7 +324,9 @@ impl<'a> Server<'a> {
         let Some(lessons) = &self.lessons else { return };
         for text in news {
             let (writer, at) = (self.options.writer.clone(), clock::now_ms());
-            let lesson = Lesson { writer, text, context: Vec::new(), role, at, idempotency_key: None };
+            let key = format!("lsp-{:016x}{:016x}", self.name, self.lesson);
+            self.lesson += 1;
+            let lesson = Lesson { writer, text, context: Vec::new(), role, at, idempotency_key: Some(key) };
             if lessons.try_send(lesson).is_err() {
                 return tracing::warn!("too much waits to be learned; the rest of this save is not");
             }
@@ -367,8 +382,13 @@ async fn teach(
     told: Arc<AtomicBool>,
 ) {
     while let Some(lesson) = lessons.recv().await {
-        if let Err(fault) = service.learn(lesson).await {
+        // What cannot be learned now waits, and all that is saved after it; its key has it learned once.
+        while let Err(fault) = service.learn(lesson.clone()).await {
             complain(&sender, &fault, &told);
+            if !fault.passes() {
+                break;
+            }
+            tokio::time::sleep(AGAIN).await;
         }
     }
 }

@@ -33,14 +33,25 @@ pub(super) enum Fault {
         /// What happened.
         cause: String,
     },
+    /// There is no room or no time just now.
+    #[error("Foretype refused for now: {0}")]
+    Later(String),
     /// The service says no.
     #[error("Foretype refused: {0}")]
     Refused(String),
 }
 
+impl Fault {
+    /// Whether the same may succeed a little later.
+    pub(super) fn passes(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Later(_))
+    }
+}
+
 impl From<ApiError> for Fault {
     fn from(error: ApiError) -> Self {
-        Self::Refused(error.to_string())
+        let of = if error.passes() { Self::Later } else { Self::Refused };
+        of(error.to_string())
     }
 }
 
@@ -76,10 +87,12 @@ impl Service {
     pub(super) async fn learn(&self, lesson: Lesson) -> Result<(), Fault> {
         match self {
             Self::Remote(remote) => {
-                let Lesson { writer, text, role, .. } = lesson;
+                let Lesson { writer, text, role, at, idempotency_key, .. } = lesson;
                 let writer = writer.as_ref().map(WriterId::as_str);
                 let role = crate::wire::Role::from(role);
-                let body = json!({"writer": writer, "text": text, "role": role});
+                let key = idempotency_key.as_deref();
+                let body =
+                    json!({"writer": writer, "text": text, "role": role, "at": at, "idempotency_key": key});
                 remote.post("/v1/learn", &body).await.map(drop)
             }
             Self::Embedded(app) => Ok(app.learn(lesson).await.map(drop)?),
@@ -184,7 +197,9 @@ impl Remote {
             return Ok(answer);
         }
         let message = answer["error"]["message"].as_str().unwrap_or(status.as_str());
-        Err(Fault::Refused(message.to_owned()))
+        let passes = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        let of = if passes { Fault::Later } else { Fault::Refused };
+        Err(of(message.to_owned()))
     }
 }
 

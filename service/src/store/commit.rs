@@ -21,8 +21,10 @@ use crate::clock;
 const QUEUE: usize = 4_096;
 /// Jobs in one transaction at most, which bounds the wait of the first.
 const BATCH: usize = 512;
-/// Quiet time after which the thread checkpoints the WAL and forgets old idempotency keys.
+/// Quiet time after which the thread checkpoints the WAL.
 const IDLE: Duration = Duration::from_secs(2);
+/// Between two looks through the idempotency keys.
+const TIDYING: Duration = Duration::from_secs(3_600);
 
 /// Answers the waiter; called once the transaction is durable. Dropped uncalled, the waiter sees a failure.
 pub(super) type Acknowledge = Box<dyn FnOnce() + Send>;
@@ -166,7 +168,15 @@ impl Worker {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let acknowledgements =
             writes.into_iter().map(|write| write(&transaction)).collect::<rusqlite::Result<Vec<_>>>()?;
+        // Here too: a store that is always busy is never idle.
+        let tidies = is_due(self.tidied);
+        if tidies {
+            expire_idempotency(&transaction)?;
+        }
         transaction.commit()?;
+        if tidies {
+            self.tidied = Some(Instant::now());
+        }
         (self.on_commit)(size, started.elapsed());
         if purge {
             self.truncate = true;
@@ -178,12 +188,10 @@ impl Worker {
 
     fn idle(&mut self) {
         let Some(connection) = &self.connection else { return };
-        let hour = Duration::from_secs(3_600);
         let checkpoint = if self.truncate { "TRUNCATE" } else { "PASSIVE" };
         let mut work = || {
-            if self.tidied.is_none_or(|at| at.elapsed() > hour) {
-                let kept = i64::try_from(IDEMPOTENCY_HOURS * 3_600_000).unwrap_or(i64::MAX);
-                statements::expire_idempotency(connection, clock::now_ms() - kept)?;
+            if is_due(self.tidied) {
+                expire_idempotency(connection)?;
                 self.tidied = Some(Instant::now());
             }
             connection
@@ -197,6 +205,15 @@ impl Worker {
             }
         }
     }
+}
+
+fn is_due(tidied: Option<Instant>) -> bool {
+    tidied.is_none_or(|at| at.elapsed() > TIDYING)
+}
+
+fn expire_idempotency(connection: &Connection) -> rusqlite::Result<()> {
+    let kept = i64::try_from(IDEMPOTENCY_HOURS * 3_600_000).unwrap_or(i64::MAX);
+    statements::expire_idempotency(connection, clock::now_ms() - kept).map(drop)
 }
 
 fn reopen(path: &std::path::Path) -> rusqlite::Result<Connection> {

@@ -157,7 +157,8 @@ impl Sqlite {
     }
 }
 
-/// Writers by the hash of their key. One more than there should be costs them little, and the set is small.
+/// Writers by the hash of their key. One more than there should be costs them little, and the set is small: who is erased stays
+/// until the next start, as they may be listing words again by the time that this is known.
 #[derive(Default)]
 struct Blocking {
     hasher: RandomState,
@@ -167,10 +168,6 @@ struct Blocking {
 impl Blocking {
     fn add(&self, key: &WriterKey) {
         self.writers.write().unwrap_or_else(PoisonError::into_inner).insert(self.hasher.hash_one(key));
-    }
-
-    fn remove(&self, key: &WriterKey) {
-        self.writers.write().unwrap_or_else(PoisonError::into_inner).remove(&self.hasher.hash_one(key));
     }
 
     fn has(&self, key: &WriterKey) -> bool {
@@ -255,12 +252,8 @@ impl Store for Sqlite {
     }
 
     fn erase<'a>(&'a self, key: &'a WriterKey) -> Answer<'a, bool> {
-        Box::pin(async move {
-            let of = key.clone();
-            let erased = self.write(true, move |connection| statements::erase(connection, &of)).await?;
-            self.shared.blocking.remove(key);
-            Ok(erased)
-        })
+        let key = key.clone();
+        Box::pin(self.write(true, move |connection| statements::erase(connection, &key)))
     }
 
     fn keys_since(&self, version: u64) -> Answer<'_, Option<(u64, Vec<StoredKey>)>> {

@@ -1,8 +1,11 @@
 //! What waits for the store and what failed in it, for operators.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use rusqlite::ErrorCode;
+
+use crate::clock;
 
 /// Why the store did not do what it was asked, as far as an operator can do something about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +65,8 @@ pub struct StoreState {
     pub waiting: usize,
     /// Failures since the start, in the order of [`Failure::ALL`].
     pub failures: [u64; Failure::ALL.len()],
+    /// The latest of them, and when it was, in milliseconds since the Unix epoch.
+    pub failed: Option<(Failure, i64)>,
     /// Bytes of the database.
     pub database_bytes: u64,
     /// Bytes of what is committed and not in the database yet.
@@ -73,6 +78,7 @@ pub struct StoreState {
 pub(super) struct Tally {
     waiting: AtomicUsize,
     failures: [AtomicU64; Failure::ALL.len()],
+    failed: Mutex<Option<(Failure, i64)>>,
 }
 
 impl Tally {
@@ -88,12 +94,17 @@ impl Tally {
 
     pub(super) fn failed(&self, why: Failure) {
         self.failures[why as usize].fetch_add(1, Ordering::Relaxed);
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some((why, clock::now_ms()));
     }
 
     /// What was counted; the files are for the caller to look at.
     pub(super) fn state(&self) -> StoreState {
         let failures = Failure::ALL.map(|why| self.failures[why as usize].load(Ordering::Relaxed));
-        StoreState { waiting: self.waiting.load(Ordering::Relaxed), failures, ..StoreState::default() }
+        let (waiting, failed) = (
+            self.waiting.load(Ordering::Relaxed),
+            *self.failed.lock().unwrap_or_else(PoisonError::into_inner),
+        );
+        StoreState { waiting, failures, failed, ..StoreState::default() }
     }
 }
 

@@ -17,7 +17,7 @@ pub use forget::{ForgetRequest, ForgetResponse};
 pub use import::{ImportLine, ImportResponse};
 pub use learn::{FeedbackRequest, LearnRequest, LearnResponse};
 pub use llama::{InfillRequest, InfillResponse, LlamaErrorBody};
-pub use openai::{OpenAiErrorBody, OpenAiModels, OpenAiRequest, OpenAiResponse};
+pub use openai::{OpenAiErrorBody, OpenAiModel, OpenAiModels, OpenAiRequest, OpenAiResponse};
 pub use stream::{ClientMessage, Edit, Open, Sent, ServerMessage};
 pub use tabby::{SelectKind, TabbyEvent, TabbyHealth, TabbyRequest, TabbyResponse, TabbySettings};
 pub use writers::{ExportLine, SnippetList, TeamRequest, TeamResponse, WriterResponse};

@@ -38,7 +38,8 @@ const LONGEST_ID: usize = 128;
 /// Characters of a name that stay readable in an id made of it.
 const READABLE: usize = 64;
 
-/// The name of somebody or something: 1 to 128 characters of `A-Za-z0-9._@:-`.
+/// The name of somebody or something: 1 to 128 characters of `A-Za-z0-9._@:-`, other than `.` and `..`, which clients take out of the
+/// paths they would stand in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Id(Arc<str>);
@@ -51,14 +52,15 @@ pub type TeamId = Id;
 
 /// The id is not one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an id has 1 to 128 characters of A-Z a-z 0-9 . _ @ : -")]
+#[error("an id has 1 to 128 characters of A-Z a-z 0-9 . _ @ : -, and is neither . nor ..")]
 pub struct BadId;
 
 impl Id {
     /// Checks `id`.
     pub fn new(id: &str) -> Result<Self, BadId> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._@:-".contains(&byte);
-        let good = (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(allowed);
+        let good =
+            (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(allowed) && ![".", ".."].contains(&id);
         good.then(|| Self(id.into())).ok_or(BadId)
     }
 

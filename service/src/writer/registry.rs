@@ -206,8 +206,9 @@ impl Writers {
                 self.tally.learned(appended.fresh);
             }
             let current = !appended.fresh || writer.accept(appended, event);
-            if !current || !writer.reached(appended.seq, TURN).await {
-                self.forget(&writer);
+            if !current || !writer.reached(appended.seq, TURN).await || !self.holds(&writer) {
+                // Another object may have taken its place, and been loaded before this event was durable.
+                self.warm.remove(key);
             } else if writer.unsaved() >= self.settings.snapshot_every {
                 self.save_soon(Arc::clone(&writer));
             }
@@ -248,10 +249,14 @@ impl Writers {
         self.warm.iter().filter_map(|slot| slot.get().cloned()).collect()
     }
 
+    /// Whether this object is the one that others are handed.
+    fn holds(&self, writer: &Arc<Writer>) -> bool {
+        self.warm.get(writer.key()).is_some_and(|slot| is_of(&slot, writer))
+    }
+
     /// Drops this object, unless another has taken its place already.
     fn forget(&self, writer: &Arc<Writer>) {
-        let same = |slot: &Slot| slot.get().is_some_and(|held| Arc::ptr_eq(held, writer));
-        self.warm.remove_if(writer.key(), |_, slot| same(slot));
+        self.warm.remove_if(writer.key(), |_, slot| is_of(slot, writer));
     }
 
     fn save_soon(self: &Arc<Self>, writer: Arc<Writer>) {
@@ -326,6 +331,10 @@ impl Writers {
         };
         self.warm.remove_if(&key, |_, slot| idle(slot)).is_some()
     }
+}
+
+fn is_of(slot: &Slot, writer: &Arc<Writer>) -> bool {
+    slot.get().is_some_and(|held| Arc::ptr_eq(held, writer))
 }
 
 fn fold(mut state: WriterState, stored: &Stored) -> WriterState {

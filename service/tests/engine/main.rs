@@ -66,6 +66,21 @@ fn finishes_the_word_at_the_cursor() {
 }
 
 #[test]
+fn what_reads_wrong_is_not_shown() {
+    let shown = |words: &[(&str, f32)], text: &str| {
+        let completion = complete(&Engine::fixed(words), request(text));
+        let texts: Vec<_> = completion.suggestions.into_iter().map(|suggestion| suggestion.text).collect();
+        (texts, completion.silence)
+    };
+    assert_eq!(shown(&[(" <", 0.9)], "Call me at "), (Vec::new(), Some(Silence::PrivateData)));
+    assert_eq!(shown(&[(" !", 0.9)], "Hello there "), (Vec::new(), Some(Silence::NoCandidate)));
+    assert_eq!(shown(&[(" you", 0.9)], "Hello there ").0, ["you "]);
+    let words = [(" Bob", 0.5), (" Call", 0.5)];
+    let goes_on = |text| shown(&words, text).0.iter().any(|text| text.starts_with(" Call"));
+    assert!(!goes_on("Call Bob\nCall Bob") && goes_on("Call Bob\nand Bob") && goes_on("Call Bob Call Bob"));
+}
+
+#[test]
 fn goes_on_after_a_finished_word() {
     check("I can help|", expect![[r#"[" help ", " you ", " with "]"#]]);
     check("I can |", expect![[r#"["help ", "you ", "with "]"#]]);
