@@ -160,6 +160,23 @@ async fn who_sends_slowly_takes_nobodys_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_sends_in_pieces_without_an_end_takes_few_places() {
+    let served = guarded().await;
+    let head = "POST /v1/complete HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let mut slow = Vec::new();
+    for _ in 0..served.permits[0] + 50 {
+        let mut socket = served.connect().await;
+        socket.write_all(format!("{head}1\r\n{{\r\n").as_bytes()).await.unwrap();
+        slow.push(socket);
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    served.answers().await;
+    assert!(served.app.admission.available_permits() > served.permits[0] / 2);
+    drop(slow);
+    served.ends_as_it_began().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_read_an_export_holds_up_nobody() {
     let served = guarded().await;
     let text = "The nightly batch was dropped again by the gateway. ".repeat(40);

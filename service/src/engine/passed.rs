@@ -11,7 +11,7 @@ use crate::writer::{Attention, SLOTS};
 
 /// Keys at which a word was passed over that count against it. Who does not look at one key rarely looks at the next: more of them say
 /// little, and what is right and alone is not to vanish under the fingers of who types it.
-const MOST: u8 = 2;
+pub(super) const MOST: u8 = 2;
 
 impl Engine {
     /// Notes what the writer saw and typed out by hand.

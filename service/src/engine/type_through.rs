@@ -7,14 +7,14 @@ use serde_json::json;
 
 use super::blocked::Barrier;
 use super::complete::surroundings;
-use super::passed::{looks, untaken};
+use super::passed::{MOST, looks, untaken};
 use super::place::Place;
 use super::{Completion, Engine, Kind, Predictor, Record, Request, Source, Status, Suggestion, Tables};
 use crate::ensemble::expected::Expected;
 use crate::ensemble::rank::rank;
 use crate::ensemble::weights::MEMBERS;
 use crate::ensemble::worth;
-use crate::session::{self, Offer, Shown};
+use crate::session::{self, Offer, Passes, Shown};
 use crate::writer::slot;
 
 /// The fast tier must find something this many times as urgent as the rest before the rest is given up.
@@ -46,7 +46,8 @@ impl Engine {
         };
         let first = offers.first().filter(|offer| wanted(offer))?;
         let word = first.first_word().to_owned();
-        let expected = expected(&shown, request);
+        let passed = self.passed(request);
+        let expected = expected(&shown, request, &passed);
         // Of a word that was begun by taking the one before, nothing else was looked at yet.
         let (now, other) = match &expected {
             Some(expected) => (expected.of(&word), expected.best_but(&word)),
@@ -68,7 +69,7 @@ impl Engine {
         }
         let suggestions: Vec<_> = offers.iter().map(|offer| offer.suggestion.clone()).collect();
         let landings: Vec<_> = suggestions.iter().map(|s| session::landing(&request.text, &s.text)).collect();
-        let looks = looks(&offers, &self.passed(request));
+        let looks = looks(&offers, &passed);
         self.sessions.with(key, |session| {
             session.shown =
                 Some(Shown { draft: request.text.clone(), suggestions: offers, expected, ..shown });
@@ -112,13 +113,20 @@ impl Engine {
 }
 
 /// What may come next, now that what was shown was seen and the writer typed on; `None` when its first word is behind.
-fn expected(shown: &Shown, request: &Request) -> Option<Expected> {
+fn expected(shown: &Shown, request: &Request, passed: &[(String, Passes)]) -> Option<Expected> {
     let typed = request.text.strip_prefix(&shown.draft)?;
     shown.suggestions.first().filter(|offer| offer.is_passed_by(typed))?;
     let (mut expected, untaken) = (shown.expected.clone(), untaken(request));
     for (index, offer) in shown.suggestions.iter().enumerate().filter(|(_, offer)| offer.is_passed_by(typed))
     {
-        expected.pass(offer.first_word(), untaken[slot(index)]);
+        let left = offer.first_word().strip_prefix(typed);
+        let times = passed
+            .iter()
+            .find(|(word, _)| Some(&**word) == left)
+            .map_or(0, |(_, passes)| passes.times[slot(index)]);
+        if times <= MOST {
+            expected.pass(offer.first_word(), untaken[slot(index)]);
+        }
     }
     Some(expected.typed(typed))
 }

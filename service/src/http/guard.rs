@@ -69,22 +69,19 @@ pub(super) async fn admit(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let (mut request, mut place) = (request, None);
-    match length(request.headers()) {
-        Some(length @ 1..=BODY_LIMIT) => request = arrived(request, length).await?,
-        _ if request.body().is_end_stream() => {}
-        _ => place = Some(app.long_bodies.try_acquire()),
-    }
-    if place.as_ref().is_some_and(Result::is_err) {
-        app.metrics.turned_away(Turned::Requests);
-        app.ledger.turned_away(None);
-        return Err(ApiError::Busy);
-    }
-    let Ok(_permit) = app.admission.try_acquire() else {
-        app.metrics.turned_away(Turned::Requests);
-        app.ledger.turned_away(None);
-        return Err(ApiError::Busy);
+    let short = length(request.headers()).filter(|length| (1..=BODY_LIMIT).contains(length));
+    let request = match short {
+        Some(length) => arrived(request, length).await?,
+        None => request,
     };
+    let may_dawdle = short.is_none() && !request.body().is_end_stream();
+    let busy = |_| {
+        app.metrics.turned_away(Turned::Requests);
+        app.ledger.turned_away(None);
+        ApiError::Busy
+    };
+    let _place = may_dawdle.then(|| app.long_bodies.try_acquire()).transpose().map_err(busy)?;
+    let _permit = app.admission.try_acquire().map_err(busy)?;
     Ok(next.run(request).await)
 }
 
