@@ -118,7 +118,8 @@ def exits(rows: Rows, folder: Path) -> str:
     """Fewer layers of a model that was trained for them, and of one that was not."""
     sets = sets_of(rows)
     lines = [[row["trained"], row["layers"], row["nats"]["perplexity"], *saved(row, sets), row["milliseconds"][0]] for row in rows]
-    return table(["trained", "layers", "perplexity", *(f"KSR {name}" for name in sets), "ms a token"], lines)
+    said = "Two trainings, of the same text, seed and tokens; a model that was trained as its namesake above is not that to the digit."
+    return said + "\n\n" + table(["trained", "layers", "perplexity", *(f"KSR {name}" for name in sets), "ms a token"], lines)
 
 
 def checkpoints(rows: Rows, folder: Path) -> str:
