@@ -208,13 +208,20 @@ test("it is in time while hardly anything is late", () => {
 });
 
 test("it is safe while what is taught reaches the disk soon", () => {
-  const calm = safe({ learned: 12, "silences.private_data": 3 }, { store_commit_p99_ms: 4.2, store_queue: 0 }, false);
+  const open = { at: 1_800_000_000, keysRequired: false, keys: 0, store_failed: null };
+  const keyed = { ...open, keysRequired: true, keys: 2 };
+  const calm = safe({ learned: 12, "silences.private_data": 3 }, { store_commit_p99_ms: 4.2, store_queue: 0 }, open);
   assert.deepEqual([calm.state, plain(calm.figure)], ["good", "4.2 ms"]);
   assert.match(calm.text, /12 messages learned.* 3 times nothing was shown/);
   assert.match(calm.aside, /only programs of this machine/);
-  assert.match(safe({}, {}, true).aside, /needs a key/);
-  assert.equal(safe({}, { store_commit_p99_ms: 300 }, true).state, "attention");
-  assert.equal(safe({}, { store_queue: 5000 }, true).state, "bad");
+  assert.match(safe({}, {}, keyed).aside, /needs a key/);
+  assert.match(safe({}, {}, { ...keyed, keys: 0 }).aside, /Nobody is let in/);
+  assert.equal(safe({}, { store_commit_p99_ms: 300 }, keyed).state, "attention");
+  assert.equal(safe({}, { store_queue: 5000 }, keyed).state, "bad");
+  const failed = (ago) => safe({}, {}, { ...keyed, store_failed: { reason: "disk_full", at: keyed.at - ago, times: 3 } });
+  assert.deepEqual([failed(5).state, failed(5).answer, failed(5).figure], ["bad", "No", "3"]);
+  assert.match(failed(5).aside, /^The disk is full, last at [\d:]+\. /);
+  assert.equal(failed(3_600).state, "good");
 });
 
 test("the hold-out says how far chance reaches", () => {
