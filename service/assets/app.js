@@ -126,19 +126,17 @@ async function send() {
 async function teach() {
   while (unlearned.length > 0) {
     const [message] = unlearned;
-    try {
-      await learn(message);
-      notify(`Sent, and learned for ${message.writer ?? "the key's writer"}.`);
-      ghost.restart();
-    } catch (error) {
-      if (isForNow(error)) {
-        const waiting = unlearned.length === 1 ? "Your message is" : `${unlearned.length} messages are`;
-        notify(`${waiting} not learned yet: the service cannot be reached, or has no room. It is tried again.`);
-        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
-        continue;
-      }
-      fail(error);
+    const failure = await learn(message).then(() => null, (error) => error);
+    if (failure && isForNow(failure)) {
+      const waiting = unlearned.length === 1 ? "Your message is" : `${unlearned.length} messages are`;
+      notify(`${waiting} not learned yet: the service cannot be reached, or has no room. It is tried again.`);
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      continue;
     }
+    if (failure) fail(failure);
+    else notify(`Sent, and learned for ${message.writer ?? "the key's writer"}.`);
+    // Who has begun to type is not disturbed.
+    if (!failure && box.value === "") ghost.restart();
     unlearned.shift();
   }
 }
@@ -146,7 +144,7 @@ async function teach() {
 /** The writer's id; "" when none is given, null when it is not one the service takes. */
 function writer() {
   const name = byId("writer").value.trim();
-  return /^[A-Za-z0-9._@:-]{0,128}$/.test(name) ? name : null;
+  return /^(?!\.{1,2}$)[A-Za-z0-9._@:-]{0,128}$/.test(name) ? name : null;
 }
 
 function role() {

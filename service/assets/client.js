@@ -28,7 +28,7 @@ export class ServiceError extends Error {
 
 /** Whether the same may succeed a little later: nobody answered, or there was no room or no time. */
 export function isForNow(error) {
-  return error instanceof ServiceError ? [429, 503].includes(error.status) : error instanceof TypeError;
+  return error instanceof ServiceError ? [408, 429, 502, 503, 504].includes(error.status) : error instanceof TypeError;
 }
 
 /** What fits this draft. @returns the body of the answer to `POST /v1/complete` */

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -60,18 +60,25 @@ pub type Told = (usize, Outcome, u32);
 pub struct Heard(Mutex<Vec<Told>>);
 
 impl Heard {
-    /// What is new about an outcome; `None`: it was heard before, or more was than a person can do.
-    pub fn news(&self, told: &Told) -> Option<News> {
-        let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_new = heard.len() < OUTCOMES && !heard.contains(told);
+    /// What is new about an outcome, which is noted; `None`: it was heard before, or more was than a person can do.
+    pub fn note(&self, told: Told) -> Option<News> {
+        let mut heard = self.lock();
+        let is_new = (heard.len() < OUTCOMES || told.1 == Outcome::Accepted) && !heard.contains(&told);
         let looked =
             told.1 != Outcome::Rejected && heard.iter().all(|(_, outcome, _)| *outcome == Outcome::Rejected);
-        is_new.then_some(News { looked })
+        is_new.then(|| {
+            heard.push(told);
+            News { looked }
+        })
     }
 
-    /// An outcome was recorded.
-    pub fn note(&self, told: Told) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(told);
+    /// It could not be recorded: told again, it is new.
+    pub fn forget(&self, told: Told) {
+        self.lock().retain(|heard| *heard != told);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Told>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -174,16 +181,16 @@ mod tests {
     fn an_outcome_is_heard_once_and_a_look_counts_once() {
         let heard = Heard::default();
         let (first, second) = ((0, Outcome::Partial, 4), (0, Outcome::Accepted, 9));
-        let hear = |told: Told| {
-            let news = heard.news(&told);
-            heard.note(told);
-            news.map(|news| news.looked)
-        };
+        let hear = |told: Told| heard.note(told).map(|news| news.looked);
         assert_eq!(hear((1, Outcome::Rejected, 0)), Some(false));
         assert_eq!([first, first, second].map(hear), [Some(true), None, Some(false)]);
         let later = (0..OUTCOMES as u32).filter_map(|chars| hear((0, Outcome::Partial, 100 + chars)));
-        assert_eq!(later.count(), OUTCOMES - 4);
-        assert_eq!(heard.news(&(0, Outcome::Partial, 1_000)), None);
+        assert_eq!(later.count(), OUTCOMES - 3);
+        assert_eq!(hear((0, Outcome::Partial, 1_000)), None);
+        let last = (0, Outcome::Accepted, 30);
+        assert_eq!([last, last].map(hear), [Some(false), None]);
+        heard.forget(last);
+        assert_eq!(hear(last), Some(false));
     }
 
     #[test]

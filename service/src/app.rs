@@ -34,7 +34,7 @@ mod writers;
 /// Requests worked on at once; more are told to retry, which keeps those that are in within their budget.
 const CONCURRENCY: usize = 512;
 
-/// Of these, requests at once whose body is long or of a length that nobody said: it arrives while they hold their permit.
+/// Of these, requests at once whose body is long or of a length that nobody said: it may be long in arriving.
 const LONG_BODIES: usize = 64;
 
 /// Imports under way at once: each keeps a thread busy.
@@ -321,17 +321,19 @@ impl App {
             return Err(ApiError::invalid("index", message));
         }
         let told = (verdict.index, verdict.outcome, verdict.chars);
-        let Some(news) = given.heard.news(&told) else { return Ok(()) };
+        let Some(news) = given.heard.note(told) else { return Ok(()) };
+        // Also if it cannot be recorded: what is not wanted is not shown again.
+        self.engine.outcome(&given.record, verdict.index, verdict.outcome);
         if let Some(key) = &given.writer {
             let index = u16::try_from(verdict.index).unwrap_or(u16::MAX);
             let look = given.record.looks.get(verdict.index).copied().unwrap_or_default();
             let look = if news.looked { look } else { Look::NONE };
             let (weight, passed) = (fixed(look.weight), look.passed.map(fixed));
             let judged = Judged { outcome: verdict.outcome, index, chars: verdict.chars, weight, passed };
-            self.writers.record(key, &Content::Judged(judged), crate::clock::now_ms(), None).await?;
+            let recorded =
+                self.writers.record(key, &Content::Judged(judged), crate::clock::now_ms(), None).await;
+            recorded.inspect_err(|_| given.heard.forget(told))?;
         }
-        given.heard.note(told);
-        self.engine.outcome(&given.record, verdict.index, verdict.outcome);
         self.metrics.judged(verdict.outcome);
         self.ledger.judged(given, verdict.index, verdict.outcome, verdict.chars);
         Ok(())

@@ -75,6 +75,23 @@ pub struct Passes {
     pub weighed: [f32; SLOTS],
 }
 
+impl Passes {
+    /// How often it was, at most `most` times in all.
+    pub fn counted(&self, most: u8) -> [u8; SLOTS] {
+        let mut left = most;
+        self.times.map(|times| {
+            let counted = times.min(left);
+            left -= counted;
+            counted
+        })
+    }
+
+    /// How often it was in all.
+    pub fn all(&self) -> u32 {
+        self.times.iter().map(|times| u32::from(*times)).sum()
+    }
+}
+
 /// One session.
 #[derive(Debug, Default)]
 pub struct Session {
@@ -247,6 +264,7 @@ mod tests {
         };
         let once = Passes { times: [1, 0, 0], weighed: [0.5, 0.0, 0.0] };
         assert_eq!(after("I can hel"), [("p".to_owned(), once)]);
+        assert_eq!(Passes { times: [1, 5, 2], ..once }.counted(2), [1, 1, 0]);
         assert_eq!(after("I can help"), [], "taken");
         assert_eq!(after("I can help "), [], "taken");
         assert_eq!(after("I can hea"), [], "something else");

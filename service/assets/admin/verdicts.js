@@ -133,8 +133,8 @@ export function safe(sums, recent, { at, keysRequired, keys, store_failed: faile
   const aside = doorSentence(keysRequired, keys);
   const told = { figure, unit, text: kept.join(" "), aside };
   if (failed && at - failed.at < FAILED_LATELY_S) {
-    const why = `${sentence(STORE_FAILURES[failed.reason] ?? failed.reason)}, last at ${format.timeOfDay(failed.at)}.`;
-    const lost = "Who sent a message then was told that it is not stored.";
+    const why = `${sentence(STORE_FAILURES[failed.reason] ?? failed.reason)}, last at ${format.timeOfDay(1000 * failed.at)}.`;
+    const lost = "What could not be stored was not acknowledged.";
     return { state: "bad", answer: "No", figure: format.count(failed.times), unit: "failures of the store", text: kept.join(" "), aside: `${why} ${lost} ${aside}` };
   }
   const over = (limit) => commit > COMMIT_MS[limit] || waiting > WAITING[limit];

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use foretype_markov::segment::{self, Cut};
+use foretype_markov::segment;
 use serde_json::json;
 
 use super::blocked::Barrier;
@@ -22,6 +22,9 @@ use crate::ensemble::rank::{Ranked, by_urgency, rank};
 use crate::ensemble::weights::MEMBERS;
 use crate::ensemble::{silence, worth};
 use crate::session::{self, Offer, Shown};
+
+/// The last words before the cursor that may have ended a line, marks counted in.
+const WORDS_OF_A_LINE: usize = 4;
 
 /// How many of the best first words are tried as phrases.
 const EXTENDED: usize = 2;
@@ -145,6 +148,12 @@ impl Engine {
         let after = segment::normalise(&request.after);
         let repeated = segment::surfaces(&after).next();
         let lines = Lines::of(&request.text);
+        let line = |candidate: &Ranked, surfaces: &[String]| {
+            let history = &place.cut.history[place.cut.history.len().saturating_sub(WORDS_OF_A_LINE)..];
+            let words: Vec<_> = history.iter().copied().chain(candidate.follows.then_some(prefix)).collect();
+            let begun = !candidate.follows && !prefix.trim().is_empty();
+            lines.before_break(&words, begun || lines.begins(), surfaces)
+        };
         let (mut offers, mut landings) = (Vec::new(), Vec::new());
         for candidate in &mut ranked {
             if offers.len() == request.max_suggestions {
@@ -153,12 +162,7 @@ impl Engine {
             let ends = [
                 (silence::before_repeating(&candidate.surfaces, repeated), Silence::RepeatsAfter),
                 (barrier.allows(candidate), Silence::Blocked),
-                (
-                    before(candidate, |surfaces| {
-                        lines.before_break(follows(candidate, &place.cut), surfaces)
-                    }),
-                    Silence::NoCandidate,
-                ),
+                (before(candidate, |surfaces| line(candidate, surfaces)), Silence::NoCandidate),
                 (before(candidate, silence::before_placeholder), Silence::PrivateData),
                 (before(candidate, silence::before_loose_mark), Silence::NoCandidate),
             ];
@@ -309,12 +313,6 @@ fn snippets(request: &Request, prefix: &str) -> Vec<Ranked> {
 pub(super) fn surroundings(request: &Request) -> u64 {
     let context: Vec<_> = request.context.iter().map(|turn| (turn.role, turn.text.as_str())).collect();
     session::hashed(&(request.after.as_str(), request.role, request.corrections, context))
-}
-
-/// The word that a candidate's first surface follows, if that is not begun.
-fn follows<'a>(candidate: &Ranked, cut: &Cut<'a>) -> Option<&'a str> {
-    let begun = !cut.prefix.trim().is_empty();
-    if begun { candidate.follows.then_some(cut.prefix) } else { cut.history.last().copied() }
 }
 
 /// How many surfaces of a candidate come before something; what a writer keeps ready is theirs.

@@ -10,7 +10,7 @@ use super::place::recent_turns;
 use super::tables::after;
 use super::{Engine, Losses, Memory, Predictor, Turn, read};
 use crate::ensemble::mixture::{Views, bucket_of};
-use crate::ensemble::weights::{Loss, MEMBERS};
+use crate::ensemble::weights::{Loss, MEMBERS, in_255ths};
 use crate::inference::Text;
 use crate::predictors::Query;
 use crate::writer::Team;
@@ -114,8 +114,7 @@ impl Engine {
         }
         log_probs[Predictor::Gpt2 as usize] = neural;
         let prior = &self.bundle.ensemble.prior;
-        // Nobody's weight is nothing: it could never become more.
-        let prior = prior.of_team(bucket, known.weights().team).map(|w| (w * 255.0).round().max(1.0) as u8);
+        let prior = prior.of_team(bucket, known.weights().team).map(in_255ths);
         Loss { bucket: bucket as u8, prior, log_probs }
     }
 

@@ -51,7 +51,7 @@ impl Engine {
         let untaken = untaken(request);
         for (text, passes) in passed {
             let of_slot =
-                untaken.iter().zip(passes.times).map(|(untaken, times)| untaken.powi(times.min(MOST).into()));
+                untaken.iter().zip(passes.counted(MOST)).map(|(untaken, times)| untaken.powi(times.into()));
             expected.pass(text, of_slot.product());
         }
         for (candidate, p) in ranked.iter_mut().zip(expected.probs()) {

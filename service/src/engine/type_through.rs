@@ -120,11 +120,8 @@ fn expected(shown: &Shown, request: &Request, passed: &[(String, Passes)]) -> Op
     for (index, offer) in shown.suggestions.iter().enumerate().filter(|(_, offer)| offer.is_passed_by(typed))
     {
         let left = offer.first_word().strip_prefix(typed);
-        let times = passed
-            .iter()
-            .find(|(word, _)| Some(&**word) == left)
-            .map_or(0, |(_, passes)| passes.times[slot(index)]);
-        if times <= MOST {
+        let passes = passed.iter().find(|(word, _)| Some(&**word) == left);
+        if passes.map_or(0, |(_, passes)| passes.all()) <= MOST.into() {
             expected.pass(offer.first_word(), untaken[slot(index)]);
         }
     }

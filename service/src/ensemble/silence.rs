@@ -50,14 +50,19 @@ pub fn before_placeholder(surfaces: &[String]) -> usize {
 
 /// How many of the surfaces come before a mark with a space in front of it, as some corpora have them and hardly anybody writes.
 pub fn before_loose_mark(surfaces: &[String]) -> usize {
-    let is_loose = |surface: &String| [" .", " ,", " !", " ?"].contains(&surface.as_str());
-    surfaces.iter().position(is_loose).unwrap_or(surfaces.len())
+    let is_mark = |surface: &str| [" .", " ,", " !", " ?"].contains(&surface);
+    // Of " .NET" and " ..." it is the beginning.
+    let goes_on = |at: usize| surfaces.get(at + 1).is_some_and(|next| !next.starts_with(' '));
+    (0..surfaces.len()).find(|at| is_mark(&surfaces[*at]) && !goes_on(*at)).unwrap_or(surfaces.len())
 }
 
 /// Whether nothing but marks would follow a mark.
 fn doubles(text: &str, draft: &str) -> bool {
     let is_mark = |c: char| ".,;:!?".contains(c);
-    draft.ends_with(is_mark) && text.trim_end().chars().all(is_mark)
+    // "etc.," and "..."
+    let may_follow =
+        draft.ends_with('.') && text.starts_with(',') || draft.ends_with("..") && text.starts_with('.');
+    draft.ends_with(is_mark) && !may_follow && text.trim_end().chars().all(is_mark)
 }
 
 /// What speaks against one candidate, read at the end of `draft`.
@@ -139,6 +144,7 @@ mod tests {
         assert_eq!(shown(&[" a", " <", " b"]), [3, 3], "less than");
         assert_eq!(shown(&["there", " !"]), [2, 1]);
         assert_eq!(shown(&["there", "!", " :", ")"]), [4, 4]);
+        assert_eq!(shown(&["in", " .", "NET", " ."]), [4, 3]);
     }
 
     #[test]
@@ -146,7 +152,14 @@ mod tests {
         for (draft, text) in [("details.", ". "), ("why?", "?"), ("so,", ".")] {
             assert_eq!(against(text, draft), Some(Silence::NoCandidate), "{draft}{text}");
         }
-        for (draft, text) in [("details", ". "), ("details.", " I "), ("10.", "5 "), ("well.", ".. then")] {
+        for (draft, text) in [
+            ("details", ". "),
+            ("details.", " I "),
+            ("10.", "5 "),
+            ("well.", ".. then"),
+            ("etc.", ", "),
+            ("well..", ". "),
+        ] {
             assert_eq!(against(text, draft), None, "{draft}{text}");
         }
     }

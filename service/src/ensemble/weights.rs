@@ -73,6 +73,12 @@ pub fn long_match(bucket: usize) -> Option<usize> {
     level.checked_sub(MATCHES - 2)
 }
 
+/// A prior weight as it is stored, in 255ths. Who has some has one of them at least: nothing could never become more.
+pub fn in_255ths(weight: f32) -> u8 {
+    let least = f32::from(u8::from(weight > 0.0));
+    (weight * 255.0).round().clamp(least, 255.0) as u8
+}
+
 /// What each member lost on one word.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Loss {

@@ -41,8 +41,8 @@ const DOCUMENTS: usize = 1_000;
 const LONGEST: usize = 8 << 20;
 /// Messages that may wait to be learned.
 const LESSONS: usize = 1_024;
-/// Until what could not be learned is tried again.
-const AGAIN: Duration = Duration::from_secs(2);
+/// Until what could not be learned is tried again; a fraction of [`FAREWELL`].
+const AGAIN: Duration = Duration::from_millis(400);
 /// How long what is to be learned may take when the editor goes.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -86,7 +86,7 @@ impl<'a> Server<'a> {
     ) -> Self {
         let (told, mut work) = (Arc::<AtomicBool>::default(), JoinSet::new());
         let (lessons, queue) = mpsc::channel(LESSONS);
-        let teach = teach(Arc::clone(&service), queue, connection.sender.clone(), Arc::clone(&told));
+        let teach = teach(Arc::clone(&service), queue, connection.sender.clone());
         work.spawn_on(teach, &runtime);
         Self {
             connection,
@@ -375,19 +375,24 @@ impl<'a> Server<'a> {
 type Senders = crossbeam_channel::Sender<Message>;
 
 /// Learns one message after the other.
-async fn teach(
-    service: Arc<Service>,
-    mut lessons: mpsc::Receiver<Lesson>,
-    sender: Senders,
-    told: Arc<AtomicBool>,
-) {
+async fn teach(service: Arc<Service>, mut lessons: mpsc::Receiver<Lesson>, sender: Senders) {
+    // Whether the writer was told that nothing is learned: that completing works says nothing about it.
+    let told = AtomicBool::new(false);
     while let Some(lesson) = lessons.recv().await {
         // What cannot be learned now waits, and all that is saved after it; its key has it learned once.
-        while let Err(fault) = service.learn(lesson.clone()).await {
-            complain(&sender, &fault, &told);
+        let mut waits = false;
+        loop {
+            let Err(fault) = service.learn(lesson.clone()).await else {
+                told.store(false, Ordering::Relaxed);
+                break;
+            };
+            if !waits {
+                complain(&sender, &fault, &told);
+            }
             if !fault.passes() {
                 break;
             }
+            waits = true;
             tokio::time::sleep(AGAIN).await;
         }
     }

@@ -191,13 +191,15 @@ impl Remote {
         if status == StatusCode::NO_CONTENT {
             return Ok(Value::Null);
         }
-        let answer: Value = serde_json::from_slice(&bytes)
-            .map_err(|_| unreachable("what answers is no Foretype".to_owned()))?;
+        let answer = serde_json::from_slice::<Value>(&bytes);
         if status.is_success() {
-            return Ok(answer);
+            return answer.map_err(|_| unreachable("what answers is no Foretype".to_owned()));
         }
+        // A proxy in between has pages of its own.
+        let answer = answer.unwrap_or_default();
         let message = answer["error"]["message"].as_str().unwrap_or(status.as_str());
-        let passes = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        // The last three are also what a proxy says while the service is started anew.
+        let passes = [408, 429, 502, 503, 504].contains(&status.as_u16());
         let of = if passes { Fault::Later } else { Fault::Refused };
         Err(of(message.to_owned()))
     }

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 use super::event::{Content, Learned};
 use crate::ensemble::mixture::Prior;
-use crate::ensemble::weights::{MEMBERS, Weights};
+use crate::ensemble::weights::{MEMBERS, Weights, in_255ths};
 use crate::store::{Store, StoreError, TeamEvent, TeamKey};
 
 /// Messages read at once.
@@ -39,8 +39,7 @@ pub struct Shared {
 impl Shared {
     /// A team nobody taught. `writers_needed`: how many members must have used an n-gram before others are shown it.
     pub fn new(prior: &Prior, writers_needed: u8) -> Self {
-        let prior =
-            prior.weights.iter().map(|row| row.map(|weight| (weight * 255.0).round() as u8)).collect();
+        let prior = prior.weights.iter().map(|row| row.map(in_255ths)).collect();
         let limits = TeamLimits { writers_needed, ..TeamLimits::default() };
         Self { model: TeamModel::new(limits), weights: Weights::new(), prior }
     }
