@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { request } from "node:http";
+import { createServer as createPlainServer, request } from "node:http";
 import { createServer } from "node:https";
 import { after, before, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
@@ -226,7 +226,10 @@ test("the engine in the server's own process keeps what it learned", async () =>
   const options = { writer: "ann", learnOnSave: true, budgetMs: 500 };
   let editor = await Editor.start({ command, options });
   editor.open("");
-  editor.type(0, 0, "The zorbex is calibrated.\nWe cleaned the zorbex.\n");
+  editor.type(0, 0, "The zorbex is calibrated.");
+  editor.type(0, 25, "\n");
+  editor.type(1, 0, "We cleaned the zorbex.");
+  editor.type(1, 22, "\n");
   editor.save();
   editor.close();
   await editor.stop();
@@ -237,6 +240,31 @@ test("the engine in the server's own process keeps what it learned", async () =>
   assert.equal(await editor.accept(items[0].command), null);
   await editor.stop();
   data.remove();
+});
+
+test("what a service that is away cannot learn waits for it", async () => {
+  const asked = [];
+  const restarting = createPlainServer(async (request, answer) => {
+    let body = "";
+    for await (const part of request) body += part;
+    asked.push(JSON.parse(body));
+    // As a proxy says it, in a page of its own.
+    if (asked.length === 1) answer.writeHead(502, { "content-type": "text/html" }).end("<h1>Bad Gateway</h1>");
+    else answer.writeHead(200, { "content-type": "application/json" }).end('{"seq":1}');
+  });
+  await new Promise((resolve) => restarting.listen(0, "127.0.0.1", resolve));
+  restarting.unref();
+  const command = ["--url", `http://127.0.0.1:${restarting.address().port}`];
+  const editor = await Editor.start({ command, options: { writer: "ann", learnOnSave: true } });
+  editor.open("");
+  editor.type(0, 0, "The zorbex is calibrated.");
+  editor.save();
+  editor.close();
+  await editor.stop();
+  assert.deepEqual(asked.map(({ text }) => text.trim()), Array(2).fill("The zorbex is calibrated."));
+  assert.ok(asked[0].idempotency_key && asked[0].idempotency_key === asked[1].idempotency_key);
+  assert.equal(editor.messages.length, 1);
+  restarting.close();
 });
 
 test("a service behind a proxy that encrypts", async () => {
