@@ -40,10 +40,11 @@ pub fn before_repeating(surfaces: &[String], first: Option<&str>) -> usize {
 /// learned is nothing to type.
 pub fn before_placeholder(surfaces: &[String]) -> usize {
     let stands_in = |at: usize| {
-        let rest = surfaces[at..].concat();
-        let rest = rest.trim_start();
-        rest.starts_with('<')
-            && privacy::placeholders().any(|name| rest.starts_with(name) || name.starts_with(rest))
+        surfaces[at].trim_start().starts_with('<') && {
+            let rest = surfaces[at..].concat();
+            let rest = rest.trim_start();
+            privacy::placeholders().any(|name| rest.starts_with(name) || name.starts_with(rest))
+        }
     };
     (0..surfaces.len()).find(|at| stands_in(*at)).unwrap_or(surfaces.len())
 }
