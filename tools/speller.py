@@ -7,8 +7,8 @@
 
 Each kind of slip is put into words of the dev sets' messages, drawn as often as they occur, of four small letters or
 more; the typing stops somewhere between the slip and the end of the word. `misspelling` takes what people really
-wrote from the list of codespell instead. What still begins a listed word is no mistake to charlm, which then corrects
-nothing; `nowhere` is the share that leads nowhere, and the other columns are of those.
+wrote from the list of codespell instead. What still begins a listed word may be no mistake; `nowhere` is the share that
+leads nowhere, and the other columns are of those.
 Spellers that know whole words only are asked the same, and in the rows `whole word` for words typed to their end.
 
 hunspell is Debian's (apt install hunspell hunspell-en-us); pyspellchecker and codespell come from PyPI into .tools/speller.

@@ -13,7 +13,7 @@ const FIRST: f32 = 0.2;
 pub(crate) const CASE: f32 = 0.3;
 
 const OMITTED: f32 = 6e-4;
-const OMITTED_OF_TWO: f32 = 3e-3;
+pub(crate) const OMITTED_OF_TWO: f32 = 3e-3;
 const DOUBLED: f32 = 3e-4;
 const NEIGHBOUR_ADDED: f32 = 6e-5;
 const ADDED: f32 = 1.5e-5;

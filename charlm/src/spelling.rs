@@ -80,7 +80,7 @@ impl Spelling {
         self.with(None).top(prefix, k)
     }
 
-    /// Whether no listed word starts with a prefix of three letters or more: only then it may be a slip.
+    /// Whether no listed word starts with a prefix of three letters or more: then it is a new word, or a slip.
     pub fn leads_nowhere(&self, prefix: &str) -> bool {
         let mut letters = prefix.strip_prefix(' ').unwrap_or(prefix).chars();
         letters.clone().nth(correct::SHORTEST - 1).is_some()

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::{About, AboutTeam, App};
 use crate::clock;
-use crate::ensemble::weights::{BUCKETS, MEMBERS, Weights};
+use crate::ensemble::bucket::BUCKETS;
+use crate::ensemble::weights::{MEMBERS, Weights};
 use crate::error::ApiError;
 use crate::store::WriterKey;
 use crate::writer::event::Content;

@@ -124,7 +124,7 @@ impl Engine {
         let ensemble = &self.bundle.ensemble;
         let prefix = place.cut.prefix;
         let mut ranked = rank(&tables.here, tables.next.as_ref(), &ensemble.calibration);
-        ranked.extend(tables.meant.iter().filter_map(|meant| meant.ranked(&tables.here)));
+        ranked.extend(tables.meant());
         ranked.extend(snippets(request, prefix));
         let passed = self.passed(request);
         let expected = self.pass_over(&mut ranked, &passed, request, prefix);

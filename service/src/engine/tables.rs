@@ -40,7 +40,7 @@ pub(crate) struct Tables {
     /// It was whole: what follows it.
     pub(crate) next: Option<Table>,
     /// Words that a mistyped prefix was to be.
-    pub(crate) meant: Vec<Meant>,
+    pub(super) meant: Meant,
     /// What the neural tier goes on with after the likeliest first words.
     pub(crate) phrases: Vec<Continuation>,
 }
@@ -93,6 +93,7 @@ impl Engine {
             phrase_words: PHRASE,
             deadline: request.deadline,
             session: request.session.clone(),
+            read_later: request.look_ahead,
         }
     }
 
@@ -110,8 +111,8 @@ impl Engine {
         }
         self.with_views(place, request, |views, learned| {
             let here = &mut tables.here;
-            here.mass[GPT2] = Some(words.mass);
-            here.done[GPT2] = words.done * words.mass;
+            here.wake(Predictor::Gpt2, words.mass, words.done * words.mass);
+            tables.meant.doubt(here);
             let asked = question.candidates.iter().zip(words.candidates.iter().copied());
             for (surface, p) in asked {
                 if let Some(row) = here.rows.iter_mut().find(|row| row.surface == *surface) {

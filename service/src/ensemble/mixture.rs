@@ -8,7 +8,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::weights::{ALONE, BUCKETS, MEMBERS, Weights, bucket};
+use super::bucket::{ALONE, BUCKETS, bucket};
+use super::slips::Slips;
+use super::weights::{MEMBERS, Weights};
 use crate::engine::Predictor;
 use crate::predictors::View;
 
@@ -92,6 +94,8 @@ pub struct Row {
     pub probs: [f32; MEMBERS],
     /// Who proposed it, by [`Predictor`].
     pub proposed: [bool; MEMBERS],
+    /// Whether it adds digits to a number that nobody here has written: what a corpus makes of "$45" is another sum.
+    pub made_up: bool,
 }
 
 /// What the members say at one place.
@@ -107,13 +111,19 @@ pub struct Table {
     pub done: [f32; MEMBERS],
     /// The candidates.
     pub rows: Vec<Row>,
-    /// Σ π_m P_m(word) · P(the prefix | word was meant) of the words that the prefix may be a slip for.
-    pub slips: f32,
-    weights: [f32; MEMBERS],
+    /// Words that the prefix may be a slip for.
+    pub(super) slips: Slips,
+    pub(super) weights: [f32; MEMBERS],
 }
 
 /// Several members at the same place.
 pub type Views<'a> = Vec<(Predictor, Box<dyn View<'a> + 'a>)>;
+
+/// Whether a surface makes another number of one that is typed. A time of day stays the hour it was.
+fn adds_digits(prefix: &str, surface: &str) -> bool {
+    let added = surface.get(prefix.len()..).unwrap_or_default();
+    prefix.ends_with(char::is_numeric) && added.contains(char::is_numeric) && !added.starts_with(':')
+}
 
 /// The evidence bucket of a place.
 pub fn bucket_of(views: &Views<'_>) -> usize {
@@ -134,7 +144,7 @@ impl Table {
             mass: [None; MEMBERS],
             done: [0.0; MEMBERS],
             rows: Vec::new(),
-            slips: 0.0,
+            slips: Slips::default(),
             weights: prior.at(bucket, prefix_class(prefix), learned),
         };
         for (predictor, view) in views {
@@ -159,7 +169,9 @@ impl Table {
             for (predictor, view) in views {
                 probs[*predictor as usize] = view.prob(surface);
             }
-            self.rows.push(Row { surface: surface.to_owned(), probs, proposed: [false; MEMBERS] });
+            let made_up =
+                adds_digits(&self.prefix, surface) && !views.iter().any(|(_, view)| view.uses(surface));
+            self.rows.push(Row { surface: surface.to_owned(), probs, proposed: [false; MEMBERS], made_up });
             self.rows.len() - 1
         });
         self.rows[at].proposed[by as usize] = true;
@@ -179,36 +191,15 @@ impl Table {
             by_others += other;
         }
         self.mass[m] = Some(mass);
-        let (rest, left) =
-            ((mass - assigned).max(0.0), (1.0 - self.meant(self.slips) - by_others).max(f32::EPSILON));
+        let (rest, left) = ((mass - assigned).max(0.0), (1.0 - self.slipped() - by_others).max(f32::EPSILON));
         for (row, other) in self.rows.iter_mut().zip(others).filter(|(row, _)| !scored(&row.surface)) {
             row.probs[m] = rest * (other / left).min(1.0);
         }
     }
 
     /// Σ π_m P_m(prefix).
-    fn evidence(&self) -> f32 {
+    pub(super) fn evidence(&self) -> f32 {
         self.weights.iter().zip(self.mass).map(|(w, mass)| w * mass.unwrap_or(0.0)).sum()
-    }
-
-    /// Takes the prefix for a slip for one of some words, given P(the prefix | the word was meant) of each. Says π_m P_m(word)
-    /// times that of each.
-    pub fn slip(&mut self, views: &Views<'_>, words: &[(&str, f32)]) -> Vec<f32> {
-        let prior = |word: &str| -> f32 {
-            let awake = views.iter().filter(|(m, _)| self.mass[*m as usize].is_some());
-            awake.map(|(m, view)| self.weights[*m as usize] * view.prob(word)).sum()
-        };
-        let joint: Vec<f32> = words.iter().map(|(word, channel)| channel * prior(word)).collect();
-        self.slips = joint.iter().sum();
-        joint
-    }
-
-    /// P(a word was meant | the prefix was typed), of one that [`slip`](Self::slip) gave `joint`.
-    ///
-    /// Bayes' rule: the alternative to all slips is a word that does start with the prefix, Σ π_m P_m(prefix).
-    pub fn meant(&self, joint: f32) -> f32 {
-        let all = self.slips + self.evidence();
-        if all > 0.0 { joint / all } else { 0.0 }
     }
 
     /// The mixture of one joint probability per member, given the prefix. In 0..=1.
@@ -219,7 +210,7 @@ impl Table {
         }
         let awake = |m: usize| if self.mass[m].is_some() { self.weights[m] } else { 0.0 };
         let mixed: f32 = (0..MEMBERS).map(|m| awake(m) * probs[m]).sum();
-        (mixed / evidence).clamp(0.0, 1.0) * (1.0 - self.meant(self.slips))
+        (mixed / evidence).clamp(0.0, 1.0) * (1.0 - self.slipped())
     }
 
     /// P(the prefix is the whole surface | prefix).

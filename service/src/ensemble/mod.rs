@@ -1,5 +1,6 @@
 //! The mixture of the predictors, its ranking, calibration and silence.
 
+pub mod bucket;
 pub mod calibrate;
 pub mod expected;
 pub mod gate;
@@ -7,5 +8,6 @@ pub mod mixture;
 pub mod phrase;
 pub mod rank;
 pub mod silence;
+pub mod slips;
 pub mod weights;
 pub mod worth;

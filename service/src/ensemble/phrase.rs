@@ -1,5 +1,6 @@
 //! Phrases: a first word goes on, a word at a time, as long as going on is worth it.
 
+use foretype_charlm::is_misspelt;
 use foretype_models::Word;
 
 use super::calibrate::Calibration;
@@ -65,7 +66,8 @@ impl Extension<'_> {
             table.propose(surface, Predictor::Gpt2, views).probs[gpt2] = *prob;
             table.settle(Predictor::Gpt2, |scored| scored == surface);
         }
-        let mixed = table.rows.iter().map(|row| (row, table.mix(&row.probs)));
+        let mixed = table.rows.iter().filter(|row| !is_misspelt(&row.surface));
+        let mixed = mixed.map(|row| (row, table.mix(&row.probs)));
         let (row, p) =
             mixed.max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.surface.cmp(&a.0.surface)))?;
         let agrees = neural.is_some_and(|word| word.surface == row.surface);

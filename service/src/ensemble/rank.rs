@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use foretype_charlm::is_misspelt;
+
 use super::calibrate::Calibration;
 use super::mixture::{Table, prefix_class};
 use super::worth;
@@ -115,7 +117,7 @@ impl Ranked {
     }
 }
 
-/// All single-word candidates of a place, most urgent first.
+/// All single-word candidates of a place, most urgent first, but for common misspellings and numbers that are made up.
 ///
 /// `next` is the table one word later, if the prefix may be finished.
 pub fn rank(here: &Table, next: Option<&Table>, calibration: &Calibration) -> Vec<Ranked> {
@@ -134,15 +136,16 @@ pub fn rank(here: &Table, next: Option<&Table>, calibration: &Calibration) -> Ve
         ranked.reckon(&here.prefix);
         ranked
     };
-    let finishing =
-        here.rows.iter().map(|row| single(&row.surface, here.mix(&row.probs), false, here.proposer(row)));
+    let rows = here.rows.iter().filter(|row| !row.made_up);
+    let finishing = rows.map(|row| single(&row.surface, here.mix(&row.probs), false, here.proposer(row)));
     let done = here.done();
     let following = next.into_iter().flat_map(|next| {
         next.rows
             .iter()
             .map(move |row| single(&row.surface, done * next.mix(&row.probs), true, next.proposer(row)))
     });
-    let mut all: Vec<_> = finishing.chain(following).filter(|r| r.raw > 0.0).collect();
+    let offered = |ranked: &Ranked| ranked.raw > 0.0 && !is_misspelt(&ranked.surfaces[0]);
+    let mut all: Vec<_> = finishing.chain(following).filter(offered).collect();
     all.sort_by(by_urgency);
     all
 }

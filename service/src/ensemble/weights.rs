@@ -10,27 +10,14 @@
 //! single rare word moves all weight, and the mixture is the poorer for it. A step of one twentieth towards that
 //! posterior estimates the mixture itself.
 
-use foretype_markov::Matched;
-
+use super::bucket::{ALONE, BUCKETS, FIRST_BUCKETS, first_of, of_first, of_one_kind};
 use crate::engine::Predictor;
 
 /// Members of the mixture.
 pub const MEMBERS: usize = Predictor::ALL.len();
 
-/// Evidence buckets: what the writer's model matched times what the domain's matched, in a text of one's own and in a conversation.
-pub const BUCKETS: usize = 2 * ALONE;
-
-/// Those of a text of one's own, which come first. Earlier releases had no others.
-pub const ALONE: usize = PERSONAL_LEVELS * DOMAIN_LEVELS;
-
-/// None at all; some of a model that has learned little, as many of one that has learned more.
-const PERSONAL_LEVELS: usize = 1 + 2 * MATCHES;
-const MATCHES: usize = 9;
-const DOMAIN_LEVELS: usize = 4;
-
-/// Members, and levels of what the writer's model matched, as the first releases stored them.
+/// Members, as the first releases stored them.
 const FIRST_MEMBERS: usize = 4;
-const FIRST_MATCHES: usize = 7;
 
 /// The share of every weight that returns to the prior at each word: writers change topic.
 const SHARE: f32 = 0.01;
@@ -45,33 +32,6 @@ const fn stored(members: usize) -> usize {
 
 /// The log-probability that is stored for a sleeping member.
 const ASLEEP: i16 = i16::MIN;
-
-/// Words from which on a writer's model has seen enough to be trusted in another way: about fifty chat messages.
-const GROWN: u64 = 1_000;
-
-/// The bucket of a place in a text: what the writer's model, which has learned so many words, and the domain's know of
-/// it, and whether the text `answers` others. `None`: that model is not there at all.
-pub fn bucket(personal: Option<(Matched, u64)>, domain: Option<Matched>, answers: bool) -> usize {
-    let personal = personal.map_or(0, |(matched, words)| {
-        let level = match matched {
-            Matched { order: 0, .. } => 0,
-            Matched { order: 1, count } => 1 + usize::from(count >= 8),
-            Matched { order: 2, count } => 3 + usize::from(count >= 3),
-            Matched { order: 3 | 4, count } => 5 + usize::from(count >= 2),
-            // What agrees with so many words is likely a copy of them.
-            Matched { order, .. } => 7 + usize::from(order >= 8),
-        };
-        1 + level + if words >= GROWN { MATCHES } else { 0 }
-    });
-    let domain = domain.map_or(0, |m| usize::from(m.order).min(DOMAIN_LEVELS - 1));
-    personal * DOMAIN_LEVELS + domain + if answers { ALONE } else { 0 }
-}
-
-/// Whether the writer's model matched five words or more in a bucket: 0 for up to seven, 1 beyond.
-pub fn long_match(bucket: usize) -> Option<usize> {
-    let level = (bucket % ALONE / DOMAIN_LEVELS).checked_sub(1)? % MATCHES;
-    level.checked_sub(MATCHES - 2)
-}
 
 /// A prior weight as it is stored, in 255ths. Who has some has one of them at least: nothing could never become more.
 pub fn in_255ths(weight: f32) -> u8 {
@@ -93,22 +53,6 @@ pub struct Loss {
 /// The losses of one message, a word each; part of its learn event.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Losses(pub Vec<Loss>);
-
-/// The bucket of today for one of the releases that told no conversations from other texts, [`BUCKETS`] for one they did not have.
-fn bucket_of_one_kind(bucket: usize, answers: bool) -> usize {
-    match bucket {
-        ALONE.. => BUCKETS,
-        _ if answers => bucket + ALONE,
-        _ => bucket,
-    }
-}
-
-/// That bucket for one of the first releases', which told no long matches from longer ones.
-fn bucket_of_first(bucket: usize) -> usize {
-    let (personal, domain) = (bucket / DOMAIN_LEVELS, bucket % DOMAIN_LEVELS);
-    let grown = personal > FIRST_MATCHES;
-    (personal + if grown { MATCHES - FIRST_MATCHES } else { 0 }) * DOMAIN_LEVELS + domain
-}
 
 impl Losses {
     /// The stored form: the number of members, then per word the bucket, the prior and log-probabilities in hundredths of a
@@ -137,12 +81,12 @@ impl Losses {
     /// The same of versions 2 and 3 of the events; whether the message answered others is to be guessed.
     pub fn from_one_kind(bytes: &[u8], answers: bool) -> Option<Self> {
         let (members, words) = bytes.split_first()?;
-        Self::read(words, usize::from(*members), |bucket| bucket_of_one_kind(bucket, answers))
+        Self::read(words, usize::from(*members), |bucket| of_one_kind(bucket, answers))
     }
 
     /// The same of version 1.
     pub fn from_first(bytes: &[u8], answers: bool) -> Option<Self> {
-        Self::read(bytes, FIRST_MEMBERS, |bucket| bucket_of_one_kind(bucket_of_first(bucket), answers))
+        Self::read(bytes, FIRST_MEMBERS, |bucket| of_one_kind(of_first(bucket), answers))
     }
 
     fn read(bytes: &[u8], members: usize, bucket_of: impl Fn(usize) -> usize) -> Option<Self> {
@@ -258,14 +202,7 @@ impl Weights {
 
     /// The same of the first versions of the snapshots. What is new takes the factors of what it was part of.
     pub fn from_first(bytes: &[u8]) -> Option<Self> {
-        let buckets = (1 + 2 * FIRST_MATCHES) * DOMAIN_LEVELS;
-        Self::read(bytes, FIRST_MEMBERS, buckets, |bucket| {
-            let bucket = bucket % ALONE;
-            let (personal, domain) = (bucket / DOMAIN_LEVELS, bucket % DOMAIN_LEVELS);
-            let Some(level) = personal.checked_sub(1) else { return domain };
-            let (grown, level) = (level / MATCHES, (level % MATCHES).min(FIRST_MATCHES - 1));
-            (1 + grown * FIRST_MATCHES + level) * DOMAIN_LEVELS + domain
-        })
+        Self::read(bytes, FIRST_MEMBERS, FIRST_BUCKETS, first_of)
     }
 
     /// `stored_at`: where a bucket's factors are among those stored. Members that came later have the bundle's weight.
@@ -386,7 +323,7 @@ mod tests {
             let weights = Weights::from_first(&bytes).expect("their bytes");
             for (bucket, stored) in factors.iter().enumerate() {
                 for answers in [false, true] {
-                    let bucket = bucket_of_one_kind(bucket_of_first(bucket), answers);
+                    let bucket = of_one_kind(of_first(bucket), answers);
                     prop_assert_eq!(&weights.factors(bucket)[..FIRST_MEMBERS], stored);
                 }
             }

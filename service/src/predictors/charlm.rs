@@ -54,8 +54,15 @@ impl<'a> View<'a> for Spelled<'a> {
     }
 
     fn knows_prefix(&self) -> bool {
-        let written = self.own.as_ref().is_some_and(Ngram::knows_prefix);
-        written || !self.spells.model().leads_nowhere(&self.prefix)
+        self.uses_prefix() || !self.spells.model().leads_nowhere(&self.prefix)
+    }
+
+    fn uses_prefix(&self) -> bool {
+        self.own.as_ref().is_some_and(Ngram::knows_prefix)
+    }
+
+    fn uses(&self, surface: &str) -> bool {
+        self.own.as_ref().is_some_and(|own| own.uses(surface))
     }
 
     fn corrections(&self, k: usize) -> Vec<Correction> {

@@ -60,6 +60,16 @@ pub trait View<'a> {
     /// Whether it has learned or lists any surface that starts with the prefix, as opposed to being able to spell it.
     fn knows_prefix(&self) -> bool;
 
+    /// Whether the writer, the team or the conversation has such a surface, or one like it.
+    fn uses_prefix(&self) -> bool {
+        false
+    }
+
+    /// Whether one of them has a surface, with a space before it or without, and whatever its first letter's case.
+    fn uses(&self, _surface: &str) -> bool {
+        false
+    }
+
     /// Words that the prefix may be a mistyped beginning of, at most `k`; only the spelling model has any.
     fn corrections(&self, _k: usize) -> Vec<Correction> {
         Vec::new()

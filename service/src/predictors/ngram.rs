@@ -26,6 +26,9 @@ fn cased(word: &str) -> impl Iterator<Item = String> + use<> {
 
 /// What a model may show, and how much it has learned.
 pub trait Suggest: NextWord {
+    /// Whether it is a corpus that it knows, rather than those who write here.
+    const OF_A_CORPUS: bool = false;
+
     /// Words it has learned from; a corpus counts as no end of them.
     fn experience(&self) -> u64;
 
@@ -48,6 +51,8 @@ pub trait Suggest: NextWord {
 }
 
 impl Suggest for StaticModel {
+    const OF_A_CORPUS: bool = true;
+
     fn experience(&self) -> u64 {
         u64::MAX
     }
@@ -203,6 +208,15 @@ where
 
     fn knows_prefix(&self) -> bool {
         self.model.knows(&self.history, &self.prefix)
+    }
+
+    fn uses_prefix(&self) -> bool {
+        !M::OF_A_CORPUS && self.knows_prefix()
+    }
+
+    fn uses(&self, surface: &str) -> bool {
+        let known = |form: String| self.model.score(&self.history, &form).prob > 0.0;
+        !M::OF_A_CORPUS && cased(surface.trim_start()).any(known)
     }
 
     fn after(&self, surface: &str) -> Box<dyn View<'a> + 'a> {

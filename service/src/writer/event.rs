@@ -205,7 +205,8 @@ mod tests {
     use foretype_markov::Matched;
 
     use super::*;
-    use crate::ensemble::weights::{Loss, bucket};
+    use crate::ensemble::bucket::bucket;
+    use crate::ensemble::weights::Loss;
     use crate::writer::Snippet;
 
     fn event(content: &Content) -> Event {

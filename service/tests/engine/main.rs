@@ -10,9 +10,9 @@ use std::time::Duration;
 use expect_test::{Expect, expect};
 use foretype::engine::{
     Completion, Deadline, Early, Effort, Engine, Kind, Memory, Outcome, Predictor, Request, SessionKey,
-    Settings, Shuffle, Silence, Source, Status, Turn,
+    Settings, Shuffle, Silence, Source, Status, Suggestion, Turn,
 };
-use foretype::ensemble::weights::ALONE;
+use foretype::ensemble::bucket::ALONE;
 use foretype::writer::{Blocked, Snippet, Snippets};
 use foretype_markov::{Role, segment};
 use unicode_segmentation::UnicodeSegmentation;

@@ -56,6 +56,47 @@ fn a_word_the_writer_uses_is_no_mistake() {
 }
 
 #[test]
+fn a_common_misspelling_is_replaced_and_never_offered_whoever_writes_it() {
+    for (draft, word, replace) in [
+        ("Did you recieve", "receive", 7),
+        ("Please send me teh", "the", 3),
+        ("I will definately", "definitely", 10),
+        ("Each in a seperate", "separate", 8),
+        ("Thier", "Their", 5),
+        ("See you on thrusday", "Thursday", 8),
+    ] {
+        let memory = Arc::new(RwLock::new(shipped().new_memory()));
+        let of =
+            |draft: &str| Request { memory: Some(Arc::clone(&memory)), corrections: true, ..request(draft) };
+        let first = || complete(shipped(), of(draft)).suggestions.remove(0);
+        let is_right =
+            |s: &Suggestion| s.replace == replace && s.text.starts_with(word) && s.confidence > 0.5;
+        assert!(is_right(&first()), "{draft}: {:?}", first());
+        for _ in 0..3 {
+            memory.write().expect("not poisoned").learn(draft, Role::Author);
+        }
+        // A capital may make a name of it that the writer uses.
+        assert!(is_right(&first()) || draft == "Thier", "{draft}, learned: {:?}", first());
+        let misspelt = draft.rsplit(' ').next().expect("a word");
+        for begun in [draft.len() - 1, draft.len() - misspelt.len(), 1] {
+            let rest = complete(shipped(), of(&draft[..begun])).suggestions;
+            let says = |s: &Suggestion| {
+                format!("{}{}", &draft[..begun], s.text).split(' ').any(|word| word == misspelt)
+            };
+            assert!(draft == "Thier" || !rest.iter().any(says), "{draft} at {begun}: {rest:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_likely_to_begin_a_listed_word_is_left_alone() {
+    for draft in ["I am looking for", "Please call me tom", "The calen", "You are successful", "We can form"]
+    {
+        assert_eq!(corrected(request(draft)), [], "{draft}");
+    }
+}
+
+#[test]
 fn the_end_of_something_longer_is_not_corrected() {
     for draft in ["See example.com/ballan", "Use --ballan", "C:\\ballan", "Re\u{301}ballan"] {
         assert_eq!(corrected(request(draft)), [], "{draft}");
@@ -80,6 +121,23 @@ fn a_replacement_is_not_typed_through_and_stays_rejected() {
     engine.outcome(&ask("Your ballanc").record, 0, Outcome::Rejected);
     let later = ask("Your ballance");
     assert!(later.suggestions.iter().all(|s| !s.text.starts_with("balance ")), "{later:?}");
+}
+
+#[test]
+fn a_number_goes_on_as_it_was_said_or_not_at_all() {
+    let digits = |context: Vec<Turn>| {
+        let request =
+            Request { context, max_suggestions: 5, min_confidence: Some(0.0), ..request("The total is $45") };
+        let suggestions = complete(shipped(), request).suggestions;
+        let texts: Vec<_> = suggestions.into_iter().map(|s| s.text).collect();
+        let first =
+            |text: &String| text.split(' ').next().is_some_and(|word| word.contains(char::is_numeric));
+        texts.into_iter().filter(first).collect::<Vec<_>>()
+    };
+    assert_eq!(digits(Vec::new()), [""; 0]);
+    let said = Turn { role: Role::Customer, text: "Did it cost 4519 dollars?".to_owned() };
+    let heard = digits(vec![said]);
+    assert!(heard.first().is_some_and(|text| text.starts_with("19")) && heard.len() == 1, "{heard:?}");
 }
 
 #[test]

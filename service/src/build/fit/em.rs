@@ -1,8 +1,9 @@
 //! Maximum likelihood of mixture weights.
 
 use crate::engine::{Predictor, Probe};
+use crate::ensemble::bucket::{ALONE, BUCKETS, long_match};
 use crate::ensemble::mixture::{PREFIX_CLASSES, Prior};
-use crate::ensemble::weights::{ALONE, BUCKETS, Loss, MEMBERS, long_match};
+use crate::ensemble::weights::{Loss, MEMBERS};
 
 /// Words the overall weights count for in a bucket of few.
 const PSEUDO: f64 = 30.0;
