@@ -11,11 +11,16 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// Entropy in bits per character from which a long token of letters and digits is taken for a key. English words joined
-/// by case stay below 3.9 at these lengths; random base64 is near log2 of its length.
+/// Entropy in bits per character from which a long token of letters and digits may be a key; random base64 is near log2 of its
+/// length. Paths and joined words reach it as well: they are told by their parts.
 const RANDOM_BITS: f64 = 3.5;
 /// Characters a random string has at least.
 const RANDOM_LENGTH: usize = 20;
+/// The same of a part of it, if the others look like words.
+const RANDOM_PART: usize = 16;
+
+/// In a longer match nothing else is looked for, so that the time stays linear.
+const INSPECTED: usize = 128;
 
 /// Characters without a space that the shortest key without a digit has (`AIza` and 16 more, a JWT's two parts).
 const LONG_TOKEN: usize = 20;
@@ -25,13 +30,16 @@ struct Rule {
     /// What stands in its place.
     placeholder: &'static str,
     pattern: Regex,
-    /// What the pattern alone cannot say.
-    confirm: fn(&str) -> bool,
+    /// What the pattern alone cannot say, given the text before the match as well.
+    confirm: fn(&str, &str) -> bool,
 }
 
 /// In order: an earlier rule's matches are out of reach of the later ones.
 static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
-    let always: fn(&str) -> bool = |_| true;
+    let always: fn(&str, &str) -> bool = |_, _| true;
+    // Blanks of all kinds but line breaks, and what stands between the groups of a number.
+    let (blank, dash) = (r"[\p{Zs}\t]", r"[\p{Zs}\t\u{2010}-\u{2015}-]{1,2}");
+    let gap = r"[\p{Zs}\t.\u{2010}-\u{2015}-]";
     vec![
         rule(
             "<key>",
@@ -41,16 +49,47 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         rule("<key>", r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?", always),
         rule("<key>", r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", always),
         rule("<key>", r"\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-|AIza)[A-Za-z0-9_-]{16,}", always),
-        rule("<key>", r"\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}", has_digit),
+        rule("<key>", r"\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}", |_, found| has_digit(found)),
+        rule("<key>", r"\b[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\b", always),
         rule("<email>", r"(?i)[\p{L}\p{N}._%+'-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)*\.\p{L}{2,}", always),
         rule("<ip>", r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b", is_ip),
         rule("<ip>", r"(?i)(?:\b[0-9a-f]{1,4}|:)(?::[0-9a-f]{0,4}){1,7}\b", is_ip),
-        rule("<iban>", r"(?i)\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,30}", is_iban),
-        rule("<card>", r"\b[0-9](?:[ .-]?[0-9]){12,18}\b", is_card),
-        rule("<ssn>", r"\b[0-9]{3}[- ][0-9]{2}[- ][0-9]{4}\b", is_ssn),
-        rule("<phone>", r"(?:\+|\b00)[0-9]{1,3}(?:[ ./()-]{0,2}[0-9]){6,13}", always),
-        rule("<phone>", r"(?:\([0-9]{3}\) ?|\b[0-9]{3}[-. ])[0-9]{3}[-. ][0-9]{4}\b", always),
-        rule("<phone>", r"\b0[0-9]{1,4}(?:[ ./-][0-9]{2,5}){1,4}\b", is_phone),
+        // In one or in fours.
+        rule(
+            "<iban>",
+            &format!(
+                r"(?i)\b[A-Z]{{2}}[0-9]{{2}}(?:[A-Z0-9]{{11,30}}|(?:{dash}[A-Z0-9]{{4}}){{2,7}}(?:{dash}[A-Z0-9]{{1,3}})?)\b"
+            ),
+            is_iban,
+        ),
+        // In one, in fours, or as American Express writes them.
+        rule(
+            "<card>",
+            &format!(
+                r"\b(?:[0-9]{{13,19}}|[0-9]{{4}}(?:{gap}{{1,2}}[0-9]{{4}}){{2,3}}(?:{gap}{{1,2}}[0-9]{{1,3}})?|[0-9]{{4}}{gap}{{1,2}}[0-9]{{6}}{gap}{{1,2}}[0-9]{{4,5}})\b"
+            ),
+            is_card,
+        ),
+        rule("<ssn>", &format!(r"\b[0-9]{{3}}{dash}[0-9]{{2}}{dash}[0-9]{{4}}\b"), is_ssn),
+        rule(
+            "<phone>",
+            &format!(r"(?:\+|\b00)[1-9][0-9]{{0,2}}(?:(?:{gap}|[/()]){{0,3}}[0-9]){{6,13}}"),
+            is_abroad,
+        ),
+        rule(
+            "<phone>",
+            &format!(
+                r"(?:\([0-9]{{3}}\){blank}{{0,2}}|\b[0-9]{{3}}{gap}{{1,2}})[0-9]{{3}}{gap}{{1,2}}[0-9]{{4}}\b"
+            ),
+            always,
+        ),
+        rule(
+            "<phone>",
+            &format!(
+                r"(?:\(0[1-9][0-9]{{0,4}}\)|\b0[1-9][0-9]{{0,4}})(?:(?:{gap}|/){{1,2}}[0-9]{{2,8}}){{1,4}}\b"
+            ),
+            is_phone,
+        ),
         rule("<number>", r"[0-9]{9,}", always),
         rule("<key>", r"[A-Za-z0-9+/_=-]{20,}", is_random),
     ]
@@ -61,7 +100,7 @@ pub fn placeholders() -> impl Iterator<Item = &'static str> {
     RULES.iter().map(|rule| rule.placeholder)
 }
 
-fn rule(placeholder: &'static str, pattern: &str, confirm: fn(&str) -> bool) -> Rule {
+fn rule(placeholder: &'static str, pattern: &str, confirm: fn(&str, &str) -> bool) -> Rule {
     Rule {
         placeholder,
         pattern: Regex::new(pattern).expect("the patterns are constants and tested"),
@@ -115,17 +154,19 @@ pub fn ends_private(text: &str, from: usize) -> bool {
 }
 
 impl Rule {
-    /// The first confirmed match that starts at `from` or later. A match may hold a shorter true one (a pattern for IBAN
-    /// runs on into the next words), so what the pattern found is shortened from its end until it is confirmed.
+    /// The first confirmed match that starts at `from` or later. A match may hold a shorter true one (one for IBAN
+    /// runs on into the next words, and one for cards begins at the year before), so what the pattern found is shortened from its
+    /// end until it is confirmed, and looked for from its next group on.
     fn find(&self, text: &str, mut from: usize) -> Option<Range<usize>> {
         while let Some(found) = self.pattern.find_at(text, from) {
-            if (self.confirm)(found.as_str()) {
+            let (start, whole) = (found.start(), found.as_str());
+            if (self.confirm)(&text[..start], whole) {
                 return Some(found.range());
             }
-            if let Some(end) = self.shorter(found.as_str()) {
-                return Some(found.start()..found.start() + end);
+            if let Some(end) = self.shorter(&text[..start], whole) {
+                return Some(start..start + end);
             }
-            from = found.end().max(from + 1);
+            from = (start + next_group(whole)).max(from + 1);
             if from > text.len() {
                 return None;
             }
@@ -135,11 +176,12 @@ impl Rule {
     }
 
     /// The length of the longest confirmed start of an unconfirmed match that ends before a separator.
-    fn shorter(&self, found: &str) -> Option<usize> {
-        let ends = found.char_indices().rev().filter(|(_, c)| *c == ' ').take(8);
+    fn shorter(&self, before: &str, found: &str) -> Option<usize> {
+        let ends = found.char_indices().rev().filter(|(_, c)| !c.is_alphanumeric()).take(8);
         ends.map(|(end, _)| end).find(|&end| {
             let start = &found[..end];
-            self.pattern.find(start).is_some_and(|whole| whole.range() == (0..end)) && (self.confirm)(start)
+            self.pattern.find(start).is_some_and(|whole| whole.range() == (0..end))
+                && (self.confirm)(before, start)
         })
     }
 
@@ -154,6 +196,14 @@ impl Rule {
     }
 }
 
+/// Where the second group of letters and digits of a match begins; its end if there is none, or it is long.
+fn next_group(found: &str) -> usize {
+    let mut chars = found.char_indices().skip_while(|(_, c)| !c.is_alphanumeric());
+    let mut later = chars.by_ref().skip_while(|(_, c)| c.is_alphanumeric());
+    let next = later.find(|(_, c)| c.is_alphanumeric()).map(|(at, _)| at);
+    next.filter(|_| found.len() <= INSPECTED).unwrap_or(found.len())
+}
+
 fn has_digit(text: &str) -> bool {
     text.bytes().any(|byte| byte.is_ascii_digit())
 }
@@ -163,7 +213,7 @@ fn digits(text: &str) -> impl DoubleEndedIterator<Item = u32> + '_ {
 }
 
 /// Luhn's check (ISO/IEC 7812-1, annex B) over 13 to 19 digits.
-fn is_card(text: &str) -> bool {
+fn is_card(_: &str, text: &str) -> bool {
     let sum: u32 = digits(text)
         .rev()
         .enumerate()
@@ -177,8 +227,8 @@ fn is_card(text: &str) -> bool {
 }
 
 /// ISO 13616: the first four characters moved to the end, letters as numbers from 10, remainder 1 modulo 97.
-fn is_iban(text: &str) -> bool {
-    let compact: Vec<u8> = text.bytes().filter(|byte| *byte != b' ').collect();
+fn is_iban(_: &str, text: &str) -> bool {
+    let compact: Vec<u8> = text.bytes().filter(u8::is_ascii_alphanumeric).collect();
     if !(15..=34).contains(&compact.len()) {
         return false;
     }
@@ -191,161 +241,81 @@ fn is_iban(text: &str) -> bool {
 }
 
 /// Numbers the Social Security Administration never gives out are something else.
-fn is_ssn(text: &str) -> bool {
-    let area = &text[..3];
-    area != "000" && area != "666" && !area.starts_with('9') && &text[4..6] != "00" && &text[7..] != "0000"
+fn is_ssn(_: &str, text: &str) -> bool {
+    let number = digits(text).fold(0, |number, digit| 10 * number + digit);
+    let (area, group, serial) = (number / 1_000_000, number / 10_000 % 100, number % 10_000);
+    area != 0 && area != 666 && area < 900 && group != 0 && serial != 0
 }
 
-/// With the leading zero a local number has nine digits or more; dates and times of day have eight.
-fn is_phone(text: &str) -> bool {
-    (9..=15).contains(&digits(text).count())
+/// With the code of its country a number has eight digits or more; "+1 500 000" is a sum.
+fn is_abroad(_: &str, text: &str) -> bool {
+    digits(text).skip_while(|digit| *digit == 0).count() >= 8
+}
+
+/// With the leading zero a local number has nine digits or more. So has a date with what comes after it, or the end of one.
+fn is_phone(before: &str, text: &str) -> bool {
+    (9..=15).contains(&digits(text).count()) && !goes_on(before) && !begins_with_date(text)
+}
+
+/// Whether digits and a mark stand before a number: it is the rest of another.
+fn goes_on(before: &str) -> bool {
+    before.strip_suffix(['.', '/', '-', ':']).is_some_and(|before| before.ends_with(is_digit))
+}
+
+/// Whether a text begins with a day, a month and a year in digits.
+fn begins_with_date(text: &str) -> bool {
+    let mark = |c: char| ['.', '/', '-'].contains(&c);
+    let mut parts = text.splitn(3, mark);
+    let (Some(one), Some(two), Some(rest)) = (parts.next(), parts.next(), parts.next()) else { return false };
+    let year = &rest[..rest.find(|c| !is_digit(c)).unwrap_or(rest.len())];
+    let of_day =
+        |part: &str| (1..=2).contains(&part.len()) && part.parse().is_ok_and(|n: u8| (1..=31).contains(&n));
+    let ends = |rest: &str| !rest.strip_prefix(mark).is_some_and(|rest| rest.starts_with(is_digit));
+    // Phones in pairs of digits go on after three pairs.
+    let of_year = match year.len() {
+        2 => ends(&rest[2..]),
+        4 => year.starts_with("19") || year.starts_with("20"),
+        _ => false,
+    };
+    of_day(one) && of_day(two) && of_year
+}
+
+fn is_digit(c: char) -> bool {
+    c.is_ascii_digit()
 }
 
 /// Parsed, so that versions ("1.2.3") and times ("10:30:00") stay; without a digit it is a path in code ("a::b").
-fn is_ip(text: &str) -> bool {
-    has_digit(text) && text.parse::<IpAddr>().is_ok()
+fn is_ip(before: &str, text: &str) -> bool {
+    has_digit(text) && !goes_on(before) && text.parse::<IpAddr>().is_ok()
 }
 
-/// Letters of both cases and digits, with the entropy of a random draw: not a word, a path or a name in code.
-fn is_random(text: &str) -> bool {
+/// Letters and digits with the entropy of a random draw, in one long part that mixes them or several shorter ones: not a word, a
+/// path, a title with a date or a name in code.
+fn is_random(_: &str, text: &str) -> bool {
     let bytes = text.as_bytes();
     let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
     let letters = bytes.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
-    if bytes.len() < RANDOM_LENGTH || digits < 3 || letters < 3 {
+    if bytes.len() < RANDOM_LENGTH || digits < 3 || letters < 3 || entropy(bytes) < RANDOM_BITS {
         return false;
     }
+    let parts = || text.split(['/', '-', '_', '+', '=']).filter(|part| part.len() >= 4 && is_mixed(part));
+    parts().any(|part| part.len() >= RANDOM_PART) || parts().nth(1).is_some()
+}
+
+/// Whether a digit stands before a letter: words have theirs behind.
+fn is_mixed(part: &str) -> bool {
+    let first = part.find(is_digit);
+    first.is_some_and(|at| part[at..].contains(|c: char| c.is_ascii_alphabetic()))
+}
+
+/// Bits per byte.
+fn entropy(bytes: &[u8]) -> f64 {
     let mut counts = [0_u32; 256];
     bytes.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
     let total = bytes.len() as f64;
     let shares = counts.iter().filter(|count| **count > 0).map(|count| f64::from(*count) / total);
-    shares.map(|share| -share * share.log2()).sum::<f64>() >= RANDOM_BITS
+    shares.map(|share| -share * share.log2()).sum()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{filter, private};
-
-    fn check(text: &str, expected: &str) {
-        assert_eq!(filter(text), expected);
-        assert_eq!(private(text), text != expected, "{text}");
-    }
-
-    #[test]
-    fn digits_of_other_scripts_are_text() {
-        for text in [
-            "\u{660}\u{667}\u{668}-\u{660}\u{665}-\u{661}\u{661}\u{662}\u{660}",
-            "\u{966}\u{967}\u{968}-\u{966}\u{967}-\u{966}\u{967}\u{968}\u{969}",
-        ] {
-            assert_eq!(filter(text), text);
-            assert!(!private(text));
-        }
-    }
-
-    #[test]
-    fn what_ends_before_a_place_does_not_count_there() {
-        let draft = "Call 415-555-0132 ";
-        let whole = format!("{draft}tomorrow");
-        assert!(private(&whole) && !super::ends_private(&whole, draft.len()));
-        assert!(super::ends_private("Call 415-555-0132", "Call 415-55".len()));
-    }
-
-    #[test]
-    fn cards() {
-        check("my card is 4111 1111 1111 1111, thanks", "my card is <card>, thanks");
-        check("5500-0000-0000-0004", "<card>");
-        check("4111111111111111.", "<card>.");
-        check("amex 378282246310005 ok", "amex <card> ok");
-        // Fails Luhn: still a long run of digits.
-        check("4111111111111112", "<number>");
-        check("order 4111 1111 1111 1112", "order 4111 1111 1111 1112");
-    }
-
-    #[test]
-    fn ibans() {
-        check("to GB82 WEST 1234 5698 7654 32 please", "to <iban> please");
-        check("DE89370400440532013000", "<iban>");
-        check("de89 3704 0044 0532 0130 00", "<iban>");
-        check("GB82 WEST 1234 5698 7654 33", "GB82 WEST 1234 5698 7654 33");
-    }
-
-    #[test]
-    fn social_security() {
-        check("SSN 078-05-1120.", "SSN <ssn>.");
-        check("900-12-3456 is none", "900-12-3456 is none");
-    }
-
-    #[test]
-    fn mail() {
-        check("write to Anna.O'Neil+x@mail.example.co.uk!", "write to <email>!");
-        check("björn@exämple.se", "<email>");
-        check("@anna look at this", "@anna look at this");
-        check("5 @ 3 dollars", "5 @ 3 dollars");
-    }
-
-    #[test]
-    fn phones() {
-        check("call +1 (415) 555-0132 now", "call <phone> now");
-        check("(415) 555-0132", "<phone>");
-        check("415-555-0132 or 415.555.0133", "<phone> or <phone>");
-        check("+41 44 668 18 00", "<phone>");
-        check("ring 020 7946 0958", "ring <phone>");
-        check("from 1990-2000, 10-12 people", "from 1990-2000, 10-12 people");
-        check("on 01.02.2026, 08.30-09.15", "on 01.02.2026, 08.30-09.15");
-    }
-
-    #[test]
-    fn addresses() {
-        check("ping 192.168.0.254 twice", "ping <ip> twice");
-        check("host 2001:db8::8a2e:370:7334 is down", "host <ip> is down");
-        check("version 1.2.3 at 10:30:00", "version 1.2.3 at 10:30:00");
-        check("std::sync::Arc and a::b", "std::sync::Arc and a::b");
-        check("listen on [::1]:8080", "listen on [<ip>]:8080");
-        check("999.999.999.999 is none", "999.999.999.999 is none");
-    }
-
-    #[test]
-    fn keys() {
-        check("export K=sk-proj-4fR8sT2bQ9xZ7mLw1vNc", "export K=<key>");
-        check("ghp_16C7e42F292c6912E7710c838347Ae178B4a", "<key>");
-        check("id AKIAIOSFODNN7EXAMPLE;", "id <key>;");
-        check("Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmN", "Bearer <key>");
-        check("-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----\nbye", "<key>\nbye");
-        check("-----BEGIN PRIVATE KEY-----\nMIIEow", "<key>");
-        check("token f3a9Kq72LmZx0PvB81dRtYw4", "token <key>");
-        check("sk-learn-is-a-library-for-machines", "sk-learn-is-a-library-for-machines");
-    }
-
-    #[test]
-    fn innocent_text_is_untouched_and_borrowed() {
-        for text in [
-            "Thanks for calling, I can help you with that.",
-            "The Committee lowered the rate by 25 basis points to 5.25 percent in 1998-2001.",
-            "It costs $1,234,567.89 and 12345678 shares were sold.",
-            "org.apache.hadoop.hbase.regionserver.HRegionServer",
-            "internationalization-of-telecommunications",
-            "see HBASE-12345 and /usr/local/share/applications/foretype.desktop",
-            "2026-11-23T07:24:52 🎉 مرحبا 你好",
-            "",
-        ] {
-            check(text, text);
-            assert!(matches!(filter(text), std::borrow::Cow::Borrowed(_)));
-        }
-    }
-
-    #[test]
-    fn filtering_twice_changes_nothing() {
-        let text = "a@b.io, 4111111111111111, +41446681800, GB82WEST12345698765432 and 078-05-1120";
-        let once = filter(text).into_owned();
-        assert_eq!(once, "<email>, <card>, <phone>, <iban> and <ssn>");
-        assert_eq!(filter(&once), once);
-    }
-
-    #[test]
-    fn long_text_takes_linear_time() {
-        let digits = "4 ".repeat(30_000);
-        let colons = "a:".repeat(30_000);
-        assert_eq!(filter(&colons), colons);
-        // Fours in a row satisfy Luhn at some lengths; what counts is that this returns at once.
-        assert!(filter(&digits).len() <= digits.len());
-    }
-}
+mod tests;
