@@ -49,10 +49,14 @@ const FEW: usize = 6;
 const ROOM: usize = 16;
 
 impl KvCache {
-    /// The memory that keys, values and distributions take, in bytes.
+    /// The memory that keys, values, distributions and the conversation's text take, in bytes.
     pub fn bytes(&self) -> usize {
-        let distributions = self.memo.values().map(|(_, distribution)| distribution.bytes());
-        self.held.iter().map(Vec::capacity).sum::<usize>() + distributions.sum::<usize>()
+        let memo = self.memo.iter();
+        let distributions =
+            memo.map(|(tokens, (_, distribution))| size_of_val(&tokens[..]) + distribution.bytes());
+        let slots = self.slots.capacity() * size_of::<Slot>();
+        let held: usize = self.held.iter().map(Vec::capacity).sum();
+        held + slots + distributions.sum::<usize>() + self.encoded.bytes()
     }
 
     /// Tokens whose keys and values are held.
@@ -183,6 +187,7 @@ impl KvCache {
 
     /// Keeps the distribution after `tokens`, at the cost of the one unused longest.
     pub(crate) fn remember(&mut self, tokens: &[u32], distribution: &Arc<Distribution>) {
+        self.clock += 1;
         if self.memo.len() >= MEMO {
             let oldest =
                 self.memo.iter().min_by_key(|(_, (used, _))| *used).map(|(tokens, _)| tokens.clone());

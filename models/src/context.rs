@@ -56,6 +56,13 @@ pub(crate) struct Encoded {
 }
 
 impl Encoded {
+    /// The memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let turns = self.turns.iter().map(|(_, text, tokens)| text.capacity() + size_of_val(&tokens[..]));
+        let spaces = size_of_val(&self.spaces[..]);
+        turns.sum::<usize>() + self.draft.capacity() + size_of_val(&self.tokens[..]) + spaces
+    }
+
     /// The place `prompt` names, for a model of `positions` positions.
     pub(crate) fn place(
         &mut self,
@@ -132,7 +139,8 @@ fn settled(before: &str, prefix: &str) -> usize {
 fn fit(pieces: &[(u32, &[u32])], room: usize, begins_word: impl Fn(u32) -> bool) -> Vec<u32> {
     let total: usize = pieces.iter().map(|(_, text)| text.len() + 1).sum();
     // A cut inside a turn gets its role back, hence the one more.
-    let mut drop = if total > room { (total + 1 - room).div_ceil(STRIDE) * STRIDE } else { 0 };
+    let stride = STRIDE.min(room / 2).max(1);
+    let mut drop = if total > room { (total + 1 - room).div_ceil(stride) * stride } else { 0 };
     let mut tokens = Vec::with_capacity(room);
     for (role, text) in pieces {
         let size = text.len() + 1;

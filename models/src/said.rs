@@ -100,7 +100,11 @@ impl Said {
         let new = self.weights.keys().filter(|surface| fits(surface) && surface.len() > prefix.len());
         let new: Vec<Word> = new
             .filter(|surface| words.top.iter().all(|word| word.surface != **surface))
-            .map(|surface| Word { surface: surface.clone(), prob: again(surface, 0.0) })
+            .map(|surface| {
+                let asked = asked.iter().position(|asked| asked == surface);
+                let prob = asked.map_or_else(|| again(surface, 0.0), |at| words.candidates[at]);
+                Word { surface: surface.clone(), prob }
+            })
             .collect();
         words.top.extend(new);
         words.top.retain(|word| word.prob > 0.0);

@@ -149,7 +149,8 @@ impl Steps<'_> {
                 return Err(Halt::Failed);
             }
         };
-        for (slot, distribution) in slots.into_iter().zip(logits.collect::<Vec<_>>()) {
+        // Who was asked for first is worth most, and so remembered as the newest.
+        for (slot, distribution) in slots.into_iter().zip(logits.collect::<Vec<_>>()).rev() {
             for &(_, index) in pending.wanted.iter().filter(|(wanted, _)| *wanted == slot) {
                 cache.remember(sequences[index], &distribution);
                 found[index] = Some(Arc::clone(&distribution));

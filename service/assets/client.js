@@ -1,9 +1,11 @@
 // The service's HTTP API as this page uses it.
 
-import { firstCharacters, lastCharacters } from "./suggestion.js";
+import { endInBlocks, firstCharacters } from "./suggestion.js";
 
 /** How many characters before the cursor the service reads. */
 const TEXT_LIMIT = 4096;
+/** How many a longer text loses at its beginning at a time. */
+const BLOCK = 1024;
 /** The service refuses bodies over 64 KiB; what follows the cursor only has to show what not to repeat. */
 const AFTER_LIMIT = 512;
 
@@ -39,7 +41,7 @@ export async function complete(draft, signal) {
 
 /** The draft with as much text as the service reads. */
 export function bounded(draft) {
-  return { ...draft, text: lastCharacters(draft.text, TEXT_LIMIT), after: firstCharacters(draft.after, AFTER_LIMIT) };
+  return { ...draft, text: endInBlocks(draft.text, TEXT_LIMIT, BLOCK), after: firstCharacters(draft.after, AFTER_LIMIT) };
 }
 
 /** A message was sent: the service learns from it. @returns `{seq}` */

@@ -19,6 +19,12 @@ export function countCharacters(text) {
   return count;
 }
 
+/** The end of `text`: all of it, or `limit` characters less whole `blocks`, which begin at the same place for many keys. */
+export function endInBlocks(text, limit, block) {
+  const count = countCharacters(text);
+  return lastCharacters(text, count - block * Math.ceil(Math.max(0, count - limit) / block));
+}
+
 /** `text` without its last `count` characters. */
 export function withoutLast(text, count) {
   return text.slice(0, text.length - lastCharacters(text, count).length);

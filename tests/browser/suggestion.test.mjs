@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 import {
   countCharacters,
+  endInBlocks,
   firstCharacters,
   lastCharacters,
   nextWord,
@@ -74,4 +75,11 @@ test("characters are Unicode scalar values, and none is ever cut in half", () =>
     assert.ok(lastCharacters("a😀b😀c", count).isWellFormed?.() ?? true);
     assert.equal(countCharacters(lastCharacters("a😀b😀c", count)), Math.min(count, 5));
   }
+});
+
+test("a long text loses its beginning in blocks", () => {
+  const text = (count) => Array.from({ length: count }, (_, n) => String.fromCodePoint(0x1f600 + (n % 26))).join("");
+  assert.equal(endInBlocks(text(40), 40, 10), text(40));
+  for (const more of [1, 2, 10]) assert.equal(endInBlocks(text(40 + more), 40, 10), lastCharacters(text(40 + more), 30 + more));
+  assert.equal(countCharacters(endInBlocks(text(51), 40, 10)), 31);
 });

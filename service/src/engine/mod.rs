@@ -153,6 +153,9 @@ pub(crate) fn neural_role(role: Role) -> foretype_models::Role {
     }
 }
 
+/// Bytes of a conversation that the GPT-2 is given, and whole turns beyond: a good deal more than its window holds.
+const NEURAL: usize = 4_096;
+
 /// What the GPT-2 reads before the draft: the conversation, or what the writer sent last if there is none.
 pub(crate) fn neural_turns(
     context: &[Turn],
@@ -163,6 +166,22 @@ pub(crate) fn neural_turns(
         let recent = memory.iter().flat_map(|memory| memory.recent.turns());
         return recent.map(|(role, text)| (neural_role(role), text.to_owned())).collect();
     }
-    let normal = |turn: &Turn| segment::normalise(&turn.text).trim_end().to_owned();
-    context.iter().map(|turn| (neural_role(turn.role), normal(turn))).collect()
+    // What is beyond the model's window need not be made into tokens.
+    let mut room = NEURAL;
+    let mut turns = Vec::new();
+    for turn in context.iter().rev() {
+        if room == 0 {
+            break;
+        }
+        let text = segment::normalise(newest(&turn.text, NEURAL)).trim_end().to_owned();
+        room = room.saturating_sub(text.len());
+        turns.push((neural_role(turn.role), text));
+    }
+    turns.reverse();
+    turns
+}
+
+/// The last `bytes` of a text, or a few less.
+fn newest(text: &str, bytes: usize) -> &str {
+    &text[text.ceil_char_boundary(text.len().saturating_sub(bytes))..]
 }

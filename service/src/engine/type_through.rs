@@ -6,7 +6,7 @@ use foretype_markov::segment::Cut;
 use serde_json::json;
 
 use super::blocked::Barrier;
-use super::complete::surroundings;
+use super::complete::{surroundings, without_last};
 use super::passed::{MOST, looks, untaken};
 use super::place::Place;
 use super::{Completion, Engine, Kind, Predictor, Record, Request, Source, Status, Suggestion, Tables};
@@ -68,7 +68,7 @@ impl Engine {
             fill(&mut offers, others, request);
         }
         let suggestions: Vec<_> = offers.iter().map(|offer| offer.suggestion.clone()).collect();
-        let landings: Vec<_> = suggestions.iter().map(|s| session::landing(&request.text, &s.text)).collect();
+        let landings: Vec<_> = suggestions.iter().map(|s| landing(request, s)).collect();
         let looks = looks(&offers, &passed);
         self.sessions.with(key, |session| {
             session.shown =
@@ -141,14 +141,19 @@ fn rest(shown: &Shown, request: &Request) -> Option<Vec<Offer>> {
 
 /// Takes in of other suggestions those that begin with other words, as many as there is room for: a list stays a list.
 fn fill(offers: &mut Vec<Offer>, others: Vec<Offer>, request: &Request) {
-    let landing = |offer: &Offer| session::landing(&request.text, &offer.suggestion.text);
-    let mut taken: Vec<_> = offers.iter().map(landing).collect();
+    let mut taken: Vec<_> = offers.iter().map(|offer| landing(request, &offer.suggestion)).collect();
     for other in others {
-        if offers.len() < request.max_suggestions && !taken.contains(&landing(&other)) {
-            taken.push(landing(&other));
+        let landing = landing(request, &other.suggestion);
+        if offers.len() < request.max_suggestions && !taken.contains(&landing) {
+            taken.push(landing);
             offers.push(other);
         }
     }
+}
+
+/// Where a suggestion would take the draft.
+fn landing(request: &Request, suggestion: &Suggestion) -> u64 {
+    session::landing(without_last(&request.text, suggestion.replace), &suggestion.text)
 }
 
 /// One suggestion without what was typed of it. Its confidence is that of the word the writer is at.

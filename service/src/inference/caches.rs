@@ -39,6 +39,8 @@ struct Out {
     session: SessionKey,
     /// Its writer was erased meanwhile.
     forgotten: bool,
+    /// Bytes of text that it had read.
+    read: usize,
 }
 
 /// What is kept, for operators.
@@ -64,15 +66,22 @@ impl Caches {
     pub(super) fn take(&self, session: &SessionKey) -> Held<'_> {
         let mut state = self.lock();
         let kept = state.remove(session);
-        state.out.push(Out { session: session.clone(), forgotten: false });
-        drop(state);
         let (cache, read) = kept.map(|kept| (kept.cache, kept.read)).unwrap_or_default();
+        state.out.push(Out { session: session.clone(), forgotten: false, read });
+        drop(state);
         Held { caches: self, session: session.clone(), cache, read }
     }
 
     /// How many bytes of text the session's cache has read.
     pub(super) fn read(&self, session: &SessionKey) -> usize {
-        self.lock().kept.get(session).map_or(0, |kept| kept.read)
+        let state = self.lock();
+        let out = || state.out.iter().find(|out| out.session == *session && !out.forgotten);
+        state
+            .kept
+            .get(session)
+            .map(|kept| kept.read)
+            .or_else(|| out().map(|out| out.read))
+            .unwrap_or_default()
     }
 
     /// Drops all caches of a writer; those that are out are dropped when they come back.
@@ -109,7 +118,8 @@ impl Caches {
         let mut state = self.lock();
         let Some(at) = state.out.iter().position(|out| out.session == *session) else { return };
         let forgotten = state.out.swap_remove(at).forgotten;
-        let Some((cache, read)) = kept.filter(|_| !forgotten) else { return };
+        let is_of_use = |kept: &(KvCache, usize)| !forgotten && (!kept.0.is_empty() || kept.1 > 0);
+        let Some((cache, read)) = kept.filter(is_of_use) else { return };
         state.clock += 1;
         let used = state.clock;
         state.bytes += cache.bytes();

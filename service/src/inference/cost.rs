@@ -8,7 +8,7 @@ const PASSES: usize = 3;
 /// Bytes of text that are counted as one.
 const BYTES: f32 = 64.0;
 /// More text than this is no window's.
-const MOST: usize = 1 << 14;
+const MOST: usize = 1 << 11;
 
 /// Before anything was measured, microseconds: a question, a pass, [`BYTES`] that are new.
 const GUESS: [f32; 3] = [100.0, 600.0, 1_000.0];

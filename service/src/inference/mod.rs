@@ -83,6 +83,8 @@ pub struct Question {
     pub deadline: Deadline,
     /// Whose KV cache; `None`: nothing is kept.
     pub session: Option<SessionKey>,
+    /// Whether the text may be read when there is time, if it cannot be before the deadline.
+    pub read_later: bool,
 }
 
 /// What came of a question.
@@ -126,6 +128,15 @@ struct Shared {
     panic_next: std::sync::atomic::AtomicBool,
 }
 
+impl Shared {
+    fn prepare(&self, text: Text, session: SessionKey) {
+        let job = Job::Prepare { text, session, deadline: Deadline::after(PREPARING) };
+        if !self.queue.add(job) {
+            self.tally.refused(Refused::Full);
+        }
+    }
+}
+
 /// Closes the queue when the last handle is dropped.
 struct Open(Arc<Shared>);
 
@@ -167,11 +178,12 @@ impl Inference {
         Ok(handle)
     }
 
-    /// Asks, if the answer can be expected in time. `None`: not admitted. The text is read when there is time, then, so that the
-    /// next question about it is cheaper.
+    /// Asks, if the answer can be expected in time. `None`: not admitted. The text may be read when there is time, then, so that
+    /// the next question about it is cheaper.
     pub fn ask(&self, question: Question) -> Option<oneshot::Receiver<Answered>> {
         let (deadline, cost) = (question.deadline, self.cost(&question, question.max_passes));
-        let late = question.session.clone().map(|session| (question.text.clone(), session));
+        let session = question.session.clone().filter(|_| question.read_later);
+        let late = session.map(|session| (question.text.clone(), session));
         let (reply, answer) = oneshot::channel();
         let job = Job::Predict { question: Box::new(question), asked: Instant::now(), reply };
         match self.shared.queue.ask(job, deadline, cost, MARGIN) {
@@ -225,14 +237,12 @@ impl Inference {
     /// Reads a text into a session's cache when there is nothing else to do. Gives way to any question; what was read by then is
     /// kept.
     pub fn prepare(&self, text: Text, session: SessionKey) {
-        let job = Job::Prepare { text, session, deadline: Deadline::after(PREPARING) };
-        if !self.shared.queue.add(job) {
-            self.shared.tally.refused(Refused::Full);
-        }
+        self.shared.prepare(text, session);
     }
 
-    /// Drops all caches of a writer; resolves when they are gone.
+    /// Drops all caches of a writer and what waits to be read into them; resolves when they are gone.
     pub async fn forget(&self, tenant: &str, writer: &str) {
+        self.shared.queue.forget(|key| &*key.tenant == tenant && key.writer.as_deref() == Some(writer));
         self.shared.caches.forget(tenant, writer);
         // A thread may be at work for the writer; it comes to an end within a budget.
         while self.shared.caches.is_out(tenant, writer) {

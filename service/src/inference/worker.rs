@@ -124,9 +124,16 @@ impl Worker {
             let mut held = shared.caches.take(session);
             let unread = bytes.saturating_sub(held.read);
             let words = self.model.words(&mut held.cache, &prompt, &ask, &stop);
-            held.read = read_of(&held.cache, bytes, words.mass > 0.0);
-            if words.complete {
+            // Of a word that is too long it says nothing, and reads nothing.
+            if words.context > 0 {
+                held.read = read_of(&held.cache, bytes, words.mass > 0.0);
+            }
+            if words.complete && words.mass > 0.0 {
                 shared.costs.learn(Shape { unread, passes: question.max_passes }, started.elapsed());
+            }
+            if !words.complete && words.mass <= 0.0 && question.read_later && !reply.is_closed() {
+                // A budget too short for what is new would be so at the next key as well.
+                shared.prepare(question.text.clone(), session.clone());
             }
             words
         } else {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Role, TEXT_LIMIT, Turn, last_characters, name, newest, role_or_default, within};
+use super::{Role, Turn, name, newest, role_or_default, window, within};
 use crate::app::{Answer, Keystroke};
 use crate::engine;
 use crate::error::ApiError;
@@ -16,11 +16,12 @@ use crate::writer::WriterId;
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CompleteRequest {
-    /// The message up to the cursor; the last 4,096 characters count.
+    /// The message up to the cursor. The last 4,096 characters count, of a longer one some fewer, so that they begin at the same
+    /// place for many keys: send all of it.
     #[schema(example = "Thanks for calling, I can he")]
     pub text: String,
     /// Who is typing. Absent: no personalisation.
-    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9._@:-]{1,128}$")]
+    #[schema(value_type = Option<String>, pattern = "^(?!\\.{1,2}$)[A-Za-z0-9._@:-]{1,128}$")]
     pub writer: Option<WriterId>,
     /// Who is writing. Absent: `agent` if the context has a customer's turn, else `author`.
     pub role: Option<Role>,
@@ -68,7 +69,7 @@ impl CompleteRequest {
             self.min_confidence.map(|least| within("min_confidence", least, 0.0, 1.0)).transpose()?;
         Ok(Keystroke {
             role: role_or_default(self.role, &self.context),
-            text: last_characters(self.text, TEXT_LIMIT),
+            text: window(self.text),
             after: self.after,
             context: newest(self.context),
             writer: self.writer,
@@ -127,7 +128,7 @@ pub struct Suggestion {
     pub replace: usize,
     /// Probability that at least its first word is what the writer types next.
     pub confidence: f32,
-    /// Who proposed it: `gpt2`, `personal`, `domain`, `charlm`, `recall` or `snippet`.
+    /// Who proposed it: `gpt2`, `personal`, `team`, `domain`, `charlm`, `recall` or `snippet`.
     pub predictor: &'static str,
     /// `word`, `phrase` or `sentence`.
     pub kind: &'static str,

@@ -5,15 +5,12 @@ use std::time::Duration;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{TEXT_LIMIT, last_characters};
+use super::{last_characters, window};
 use crate::app::Keystroke;
 use crate::engine::{Completion, Turn};
 use crate::error::ApiError;
 use crate::writer::WriterId;
 
-/// Characters that a long document loses at its beginning at a time, so that the window stays where it is for many keys: what
-/// the session remembers of the last one is found by how it begins.
-const BLOCK: usize = 1_024;
 /// Characters after the cursor that count.
 const AFTER: usize = 1_024;
 /// Characters of other texts that count.
@@ -76,16 +73,6 @@ impl Draft {
             debug: false,
         }
     }
-}
-
-/// The end of a document: at most `TEXT_LIMIT` characters, whole blocks less.
-fn window(mut text: String) -> String {
-    let beyond = text.chars().count().saturating_sub(TEXT_LIMIT);
-    let start = text.char_indices().nth(beyond.div_ceil(BLOCK) * BLOCK);
-    if let Some((at, _)) = start {
-        text.drain(..at);
-    }
-    text
 }
 
 /// What follows the cursor up to the next empty line, as far as it counts: what stands in the next paragraph may well be said
@@ -187,18 +174,6 @@ pub(super) fn words(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_long_document_loses_its_beginning_in_blocks() {
-        let text =
-            |count: usize| (0..count).map(|n| char::from(b'a' + (n / 100 % 26) as u8)).collect::<String>();
-        assert_eq!(window(text(TEXT_LIMIT)), text(TEXT_LIMIT));
-        for more in [1, 2, 500, BLOCK] {
-            assert_eq!(window(text(TEXT_LIMIT + more)), text(TEXT_LIMIT + more)[BLOCK..], "{more}");
-        }
-        assert_eq!(window(text(TEXT_LIMIT + BLOCK + 1)), text(TEXT_LIMIT + BLOCK + 1)[2 * BLOCK..]);
-        assert_eq!(window("é".repeat(TEXT_LIMIT + 1)).chars().count(), TEXT_LIMIT + 1 - BLOCK);
-    }
 
     #[test]
     fn what_follows_is_the_paragraph() {

@@ -18,7 +18,7 @@ const LATEST: i64 = 253_402_300_799_999;
 #[serde(deny_unknown_fields)]
 pub struct LearnRequest {
     /// Who wrote it. Absent: the writer that the API key is bound to.
-    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9._@:-]{1,128}$", example = "anna")]
+    #[schema(value_type = Option<String>, pattern = "^(?!\\.{1,2}$)[A-Za-z0-9._@:-]{1,128}$", example = "anna")]
     pub writer: Option<WriterId>,
     /// The whole message. Personal data in it is replaced before anything is stored.
     #[schema(example = "Thanks for calling, I can help you with that.")]
@@ -31,7 +31,7 @@ pub struct LearnRequest {
     /// When it was sent, in milliseconds since the Unix epoch; dates imported history. Absent: now.
     #[schema(minimum = 0)]
     pub at: Option<i64>,
-    /// Makes retries safe: the same key within 24 hours teaches once.
+    /// Makes retries safe: the same key within 24 hours teaches once, and with another text is refused.
     pub idempotency_key: Option<String>,
 }
 

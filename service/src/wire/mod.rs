@@ -37,6 +37,9 @@ mod writers;
 
 /// Characters (Unicode scalar values) before the cursor that count.
 const TEXT_LIMIT: usize = 4_096;
+/// Characters that a long text loses at its beginning at a time, so that the window stays where it is for many keys: what the
+/// session remembers of the last one is found by how it begins.
+const BLOCK: usize = 1_024;
 /// Turns of context that count.
 const TURNS: usize = 100;
 /// The longest session name and idempotency key, in characters.
@@ -94,6 +97,16 @@ fn role_or_default(role: Option<Role>, context: &[Turn]) -> foretype_markov::Rol
 fn newest(mut context: Vec<Turn>) -> Vec<engine::Turn> {
     context.drain(..context.len().saturating_sub(TURNS));
     context.into_iter().map(|turn| engine::Turn { role: turn.role.into(), text: turn.text }).collect()
+}
+
+/// The end of a text: at most `TEXT_LIMIT` characters, whole blocks less.
+fn window(mut text: String) -> String {
+    let beyond = text.chars().count().saturating_sub(TEXT_LIMIT);
+    let start = text.char_indices().nth(beyond.div_ceil(BLOCK) * BLOCK);
+    if let Some((at, _)) = start {
+        text.drain(..at);
+    }
+    text
 }
 
 /// The last `count` characters.
@@ -157,6 +170,18 @@ mod tests {
         assert_eq!(last_characters("short".into(), 0), "");
         let long = last_characters(format!("lost{}", "é".repeat(TEXT_LIMIT)), TEXT_LIMIT);
         assert_eq!(long, "é".repeat(TEXT_LIMIT));
+    }
+
+    #[test]
+    fn a_long_text_loses_its_beginning_in_blocks() {
+        let text =
+            |count: usize| (0..count).map(|n| char::from(b'a' + (n / 100 % 26) as u8)).collect::<String>();
+        assert_eq!(window(text(TEXT_LIMIT)), text(TEXT_LIMIT));
+        for more in [1, 2, 500, BLOCK] {
+            assert_eq!(window(text(TEXT_LIMIT + more)), text(TEXT_LIMIT + more)[BLOCK..], "{more}");
+        }
+        assert_eq!(window(text(TEXT_LIMIT + BLOCK + 1)), text(TEXT_LIMIT + BLOCK + 1)[2 * BLOCK..]);
+        assert_eq!(window("é".repeat(TEXT_LIMIT + 1)).chars().count(), TEXT_LIMIT + 1 - BLOCK);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub struct Open {
     /// The API key, where one is needed and was not sent in a header.
     pub key: Option<String>,
     /// Who is typing. Absent: no personalisation.
-    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9._@:-]{1,128}$")]
+    #[schema(value_type = Option<String>, pattern = "^(?!\\.{1,2}$)[A-Za-z0-9._@:-]{1,128}$")]
     pub writer: Option<WriterId>,
     /// Keeps caches warm, over reconnects too. Absent: a new one, told in `opened`.
     pub session: Option<String>,
@@ -175,7 +175,7 @@ pub enum ServerMessage {
         #[serde(skip_serializing_if = "Option::is_none")]
         idempotency_key: Option<String>,
     },
-    /// A message was refused, and nothing became of it. The connection stays.
+    /// A message was refused, and nothing became of it; of `unavailable` that is not known. The connection stays.
     Error {
         /// The edit's, if it was one.
         #[serde(skip_serializing_if = "Option::is_none")]
