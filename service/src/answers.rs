@@ -63,7 +63,12 @@ impl Heard {
     /// What is new about an outcome, which is noted; `None`: it was heard before, or more was than a person can do.
     pub fn note(&self, told: Told) -> Option<News> {
         let mut heard = self.lock();
-        let is_new = (heard.len() < OUTCOMES || told.1 == Outcome::Accepted) && !heard.contains(&told);
+        // All of a suggestion is taken once.
+        let taken = |(index, outcome, _): &Told| *index == told.0 && *outcome == Outcome::Accepted;
+        let is_new = match told.1 {
+            Outcome::Accepted => !heard.iter().any(taken),
+            _ => heard.len() < OUTCOMES && !heard.contains(&told),
+        };
         let looked =
             told.1 != Outcome::Rejected && heard.iter().all(|(_, outcome, _)| *outcome == Outcome::Rejected);
         is_new.then(|| {
@@ -187,7 +192,8 @@ mod tests {
         let later = (0..OUTCOMES as u32).filter_map(|chars| hear((0, Outcome::Partial, 100 + chars)));
         assert_eq!(later.count(), OUTCOMES - 3);
         assert_eq!(hear((0, Outcome::Partial, 1_000)), None);
-        let last = (0, Outcome::Accepted, 30);
+        assert_eq!(hear((0, Outcome::Accepted, 30)), None, "all of it was taken before");
+        let last = (1, Outcome::Accepted, 30);
         assert_eq!([last, last].map(hear), [Some(false), None]);
         heard.forget(last);
         assert_eq!(hear(last), Some(false));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::http::HeaderMap;
 use tokio::sync::{Semaphore, watch};
 
-use crate::answers::{AnswerId, Answers, Given, Heard};
+use crate::answers::{AnswerId, Answers, Given, Heard, News};
 use crate::caller::Caller;
 use crate::door::Door;
 use crate::engine::{Completion, Deadline, Early, Engine, Look, Predictor, Request, SessionKey, Shuffle};
@@ -322,6 +322,13 @@ impl App {
         }
         let told = (verdict.index, verdict.outcome, verdict.chars);
         let Some(news) = given.heard.note(told) else { return Ok(()) };
+        // To the end, whether or not the client waits for it: what cannot be recorded is new when it is told again.
+        let app = self.clone();
+        let heard = tokio::spawn(async move { app.hear(&answer.1, &verdict, news).await });
+        heard.await.unwrap_or(Err(ApiError::Internal))
+    }
+
+    async fn hear(&self, given: &Given, verdict: &Verdict, news: News) -> Result<(), ApiError> {
         // Also if it cannot be recorded: what is not wanted is not shown again.
         self.engine.outcome(&given.record, verdict.index, verdict.outcome);
         if let Some(key) = &given.writer {
@@ -332,6 +339,7 @@ impl App {
             let judged = Judged { outcome: verdict.outcome, index, chars: verdict.chars, weight, passed };
             let recorded =
                 self.writers.record(key, &Content::Judged(judged), crate::clock::now_ms(), None).await;
+            let told = (verdict.index, verdict.outcome, verdict.chars);
             recorded.inspect_err(|_| given.heard.forget(told))?;
         }
         self.metrics.judged(verdict.outcome);

@@ -415,3 +415,20 @@ fn a_newer_schema_is_refused_and_untouched() {
     let message = refusal(folder.path());
     assert!(message.contains("99") && message.contains("--data"), "{message}");
 }
+
+#[cfg(unix)]
+#[test]
+fn what_is_written_stays_in_the_folder_and_its_owners() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let _store = open(folder.path());
+    for file in ["foretype.sqlite3", "foretype.sqlite3-wal"] {
+        let mode = fs::metadata(folder.path().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    let connection = rusqlite::Connection::open_in_memory().unwrap();
+    let temporary: String =
+        connection.query_row("PRAGMA temp_store_directory", [], |row| row.get(0)).unwrap();
+    assert_eq!(Path::new(&temporary), folder.path(), "a copy of the database is no matter of /var/tmp");
+}

@@ -10,14 +10,18 @@ use crate::store::{Appended, WriterKey};
 use crate::writer::event::{Content, Learned};
 
 impl App {
-    /// Learns a message; resolves with its number once it is durable and applied.
+    /// Learns a message; resolves with its number once it is durable and applied, also if it was before: by the number of then.
     pub async fn learn(&self, lesson: Lesson) -> Result<u64, ApiError> {
         let effort = if self.door.is_shut() { Effort::NONE } else { Effort::SENDING };
-        let characters = lesson.text.chars().count();
+        let text = lesson.text.clone();
         let (writer, appended) = self.learn_with(lesson, effort).await?;
-        // A retry sends nothing.
         if appended.fresh {
-            self.ledger.sent(&writer, characters);
+            self.ledger.sent(&writer, text.chars().count());
+        } else if self.writers.is_other(&writer, appended.seq, &privacy::filter(&text)).await? {
+            // To acknowledge it would lose it.
+            let message =
+                "was another message's within a day; nothing is stored, send a new key with each message";
+            return Err(ApiError::invalid("idempotency_key", message));
         }
         Ok(appended.seq)
     }

@@ -10,7 +10,7 @@ use crate::wire::{ForgetRequest, ForgetResponse};
 ///
 /// It is taken out of every message, whatever its case and its possessive too; a gap (U+FFFC) stands in its place, and what was on
 /// either side is not joined. Answers once no byte of it is left in memory, in the store's files or in what the writer's team
-/// learned from them. Snippets and blocked words are the writer's own lists and stay. It may be learned again.
+/// learned from them; what keystrokes under way still hold is gone 2.5 s later. Snippets and blocked words are the writer's own lists and stay. It may be learned again.
 #[utoipa::path(
     post, path = "/v1/writers/{writer}/forget", tag = "writers",
     params(("writer" = String, Path, description = "The writer's id")),

@@ -58,7 +58,8 @@ pub(crate) async fn exported(app: App, writer: &WriterId) -> Result<impl IntoRes
 
 /// Erase a writer
 ///
-/// Answers once no byte of what the writer taught is left in memory or in the store's files.
+/// Answers once no byte of what the writer taught is left in memory or in the store's files; what keystrokes under way still hold
+/// is gone 2.5 s later. API keys bound to the writer stay.
 #[utoipa::path(
     delete, path = "/v1/writers/{writer}", tag = "writers",
     params(("writer" = String, Path, description = "The writer's id")),

@@ -16,7 +16,7 @@ families! {
     Learning {
         learned: IntCounterVec = family("foretype_learned_total", Unit::Of("messages"), "Messages to learn that were acknowledged.")
             .by(&[RESULT])
-            .reading("`known`: sent again with the same idempotency key, and stored once. Many: clients time out and retry.");
+            .reading("`known`: sent again with the same idempotency key, and stored once (or refused, if it was another message). Many: clients time out and retry.");
         commit: Histogram =
             family("foretype_store_commit_seconds", Unit::Seconds, "A transaction of the store and its fsync.")
                 .buckets(COMMIT)

@@ -88,8 +88,10 @@ impl Sqlite {
         }
         let file = database(folder);
         let broken = |source| OpenError::Database { file: file.clone(), source };
+        create_private_file(&file).map_err(unwritable)?;
         let mut connection = Connection::open(&file).map_err(|error| broken(error.into()))?;
         schema::migrate(&mut connection).map_err(broken)?;
+        keep_temporary(&connection, folder).map_err(|error| broken(error.into()))?;
         let who = statements::who_blocks(&connection).map_err(|error| broken(error.into()))?;
         let tally = Arc::<Tally>::default();
         let committer = Committer::start(file.clone(), connection, on_commit, Arc::clone(&tally));
@@ -318,11 +320,27 @@ pub(super) fn database(folder: &Path) -> PathBuf {
     folder.join("foretype.sqlite3")
 }
 
+/// Has SQLite write what does not fit into memory, such as a copy of the database while it is purged, into the folder, instead of
+/// where others may read and a container may not write. It holds for the process.
+fn keep_temporary(connection: &Connection, folder: &Path) -> rusqlite::Result<()> {
+    // A folder whose name is no text keeps the system's place for it.
+    folder.to_str().map_or(Ok(()), |folder| connection.pragma_update(None, "temp_store_directory", folder))
+}
+
 fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
     schema::configure(&connection)?;
     Ok(connection)
+}
+
+/// Makes the file, if there is none, readable by its owner only, in whatever folder it is; those that SQLite puts beside it are like it.
+fn create_private_file(file: &Path) -> std::io::Result<()> {
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file).map(drop)
 }
 
 /// Makes the folder readable by its owner only: it holds what people typed.

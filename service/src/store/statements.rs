@@ -245,7 +245,7 @@ pub(super) fn rewrite(
     Ok(Ok(true))
 }
 
-/// Deletes everything of the writer, its name included.
+/// Deletes everything of the writer, its name included; but for API keys, which are an operator's.
 pub(super) fn erase(connection: &Connection, key: &WriterKey) -> Result<bool> {
     let mut rows = 0;
     teams::withdraw(connection, key)?;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
+use foretype_markov::segment::GAP;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::event::Content;
@@ -13,11 +14,14 @@ use super::tally::{Tally, WritersState};
 use super::teams::Teams;
 use super::warm::Writer;
 use crate::engine::{Deadline, Engine, Memory};
-use crate::store::{Appended, EventKind, NewEvent, Store, StoreError, Stored, TeamKey, WriterKey};
+use crate::store::{Appended, Event, EventKind, NewEvent, Store, StoreError, Stored, TeamKey, WriterKey};
 
 /// How long an acknowledged event may wait for the ones before it to be applied. They are durable already; only the
 /// tasks that carry them have to wake.
 const TURN: Duration = Duration::from_secs(1);
+
+/// Of so many loads the bytes of all are looked at once.
+const LOOKED_AT: u64 = 64;
 
 /// Bounds on what is warm.
 #[derive(Clone, Copy, Debug)]
@@ -95,9 +99,12 @@ impl Writers {
         let slot = self.slot(key);
         let cold = !slot.initialized();
         let writer = slot.get_or_try_init(|| self.load(key)).await?.clone();
-        writer.touch(self.requests.fetch_add(1, Ordering::Relaxed));
+        let now = self.requests.fetch_add(1, Ordering::Relaxed);
+        writer.touch(now);
         drop(slot);
-        if cold && self.warm.len() > self.settings.max_writers {
+        // To know their bytes takes a look at each.
+        let due = now.is_multiple_of(LOOKED_AT);
+        if cold && (due || self.warm.len() > self.settings.max_writers) {
             self.tidy_soon();
         }
         Ok(writer)
@@ -138,6 +145,17 @@ impl Writers {
         })
     }
 
+    /// Whether an event is another message than `text`; one that is gone by now, or has lost a word to forgetting, is not.
+    pub async fn is_other(&self, key: &WriterKey, seq: u64, text: &str) -> Result<bool, StoreError> {
+        let stored = self.store.events(key, seq.saturating_sub(1), 1).await?;
+        let of = |event: &Event| match Content::decode(event) {
+            Ok(Content::Learned(learned)) => Some(learned.text),
+            _ => None,
+        };
+        let before = stored.first().filter(|event| event.seq == seq).and_then(of);
+        Ok(before.is_some_and(|before| before != text && !before.contains(GAP)))
+    }
+
     /// Erases all of a writer, on disk and in memory, and what they taught their team. `false`: there was nothing.
     pub async fn erase(self: &Arc<Self>, key: &WriterKey) -> Result<bool, StoreError> {
         let (writers, key) = (Arc::clone(self), key.clone());
@@ -165,7 +183,18 @@ impl Writers {
     ) -> Result<T, StoreError> {
         let writers = Arc::clone(self);
         let task = tokio::spawn(async move {
-            let before = writers.get(&key).await?.team();
+            // One that cannot be folded can still be erased.
+            let before = match writers.get(&key).await {
+                Ok(writer) => writer.team(),
+                Err(StoreError::Busy) => return Err(StoreError::Busy),
+                Err(_) => writers
+                    .store
+                    .load(&key)
+                    .await
+                    .ok()
+                    .flatten()
+                    .and_then(|stored| of_team(&key, stored.team)),
+            };
             let changed = change.await;
             // Also when its fate is unknown: memory must not outlive the disk.
             writers.warm.remove(&key);
@@ -225,16 +254,19 @@ impl Writers {
             return Ok(Arc::new(Writer::new(key.clone(), None, None, blank, 0)));
         };
         self.tally.loaded();
-        let team = stored.team.take().map(|team| TeamKey { tenant: Arc::clone(&key.tenant), team });
-        let restore = |snapshot| WriterState::restore(snapshot, self.engine.new_memory());
-        let restored = stored.snapshot.as_ref().and_then(restore);
-        if restored.is_none() && stored.snapshot.is_some() {
-            tracing::error!("a snapshot cannot be read; folding the kept events instead");
-            stored.events = self.store.events(key, 0, usize::MAX).await?;
+        let team = of_team(key, stored.team.take());
+        // Reading what a writer taught takes milliseconds, and keystrokes are answered on these threads.
+        let mut restored = None;
+        if let Some(snapshot) = stored.snapshot.take() {
+            let memory = self.engine.new_memory();
+            restored = blocking(move || WriterState::restore(&snapshot, memory)).await?;
+            if restored.is_none() {
+                tracing::error!("a snapshot cannot be read; folding the kept events instead");
+                stored.events = self.store.events(key, 0, usize::MAX).await?;
+            }
         }
         let (saved, epoch) = (restored.as_ref().map_or(0, |state| state.seq), stored.epoch);
-        let fold = tokio::task::spawn_blocking(move || fold(restored.unwrap_or(blank), &stored));
-        let state = fold.await.map_err(|_| StoreError::Unavailable)?;
+        let state = blocking(move || fold(restored.unwrap_or(blank), &stored)).await?;
         Ok(Arc::new(Writer::new(key.clone(), team, Some(epoch), state, saved)))
     }
 
@@ -335,6 +367,14 @@ impl Writers {
 
 fn is_of(slot: &Slot, writer: &Arc<Writer>) -> bool {
     slot.get().is_some_and(|held| Arc::ptr_eq(held, writer))
+}
+
+fn of_team(writer: &WriterKey, team: Option<Arc<str>>) -> Option<TeamKey> {
+    team.map(|team| TeamKey { tenant: Arc::clone(&writer.tenant), team })
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Unavailable)
 }
 
 fn fold(mut state: WriterState, stored: &Stored) -> WriterState {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use foretype_markov::{TeamLimits, TeamModel, segment};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use super::event::{Content, Learned};
 use crate::ensemble::mixture::Prior;
@@ -22,8 +22,12 @@ const PAGE: usize = 256;
 /// What comes within this time of each other is folded in one go.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Teams in memory; the one asked for longest ago goes first, and is folded again when it is asked for.
-const MOST_TEAMS: usize = 32;
+/// Teams in memory, and what they may take; the one asked for longest ago goes first, and is folded again when it is asked for.
+const MOST_TEAMS: usize = 1_024;
+const MOST_BYTES: usize = 128 << 20;
+
+/// Teams that are folded at once.
+const FOLDS: usize = 2;
 
 /// What predictions read of a team.
 #[derive(Debug)]
@@ -105,12 +109,14 @@ pub struct Teams {
     warm: DashMap<TeamKey, Arc<Team>>,
     /// Counts requests: the clock of least-recently-used.
     requests: AtomicU64,
+    folds: Semaphore,
 }
 
 impl Teams {
     /// Over `store`; `blank` makes a team nobody taught.
     pub fn new(store: Arc<dyn Store>, blank: Box<dyn Fn() -> Shared + Send + Sync>) -> Arc<Self> {
-        Arc::new(Self { store, blank, warm: DashMap::new(), requests: AtomicU64::new(0) })
+        let (requests, folds) = (AtomicU64::new(0), Semaphore::new(FOLDS));
+        Arc::new(Self { store, blank, warm: DashMap::new(), requests, folds })
     }
 
     /// Teams in memory.
@@ -198,11 +204,17 @@ impl Teams {
         let (teams, team) = (Arc::clone(self), Arc::clone(team));
         tokio::spawn(async move {
             loop {
+                let permit = teams.folds.acquire().await;
                 let seen = team.news.load(Ordering::Acquire);
-                if let Err(error) = teams.follow(&team).await {
+                // One that had to make room meanwhile is folded when it is asked for again.
+                if teams.holds(&team)
+                    && let Err(error) = teams.follow(&team).await
+                {
                     // The next message, or the next start, tries again.
                     tracing::warn!(%error, "a team could not be brought up to date");
                 }
+                drop(permit);
+                teams.evict();
                 if team.news.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                     return;
                 }
@@ -211,8 +223,14 @@ impl Teams {
         });
     }
 
+    /// Whether this object is the one that others are handed.
+    fn holds(&self, team: &Arc<Team>) -> bool {
+        self.warm.get(&team.key).is_some_and(|held| Arc::ptr_eq(&held, team))
+    }
+
     fn evict(&self) {
-        while self.warm.len() > MOST_TEAMS {
+        let bytes = || self.warm.iter().map(|team| team.read().model.bytes()).sum::<usize>();
+        while self.warm.len() > MOST_TEAMS || self.warm.len() > 1 && bytes() > MOST_BYTES {
             let oldest = self.warm.iter().min_by_key(|team| team.touched.load(Ordering::Relaxed));
             // Its guard is gone before the map is changed.
             let Some(oldest) = oldest.map(|team| team.key.clone()) else { return };
