@@ -314,3 +314,9 @@ test("a key says who is typing", async () => {
   await stranger.stop();
   await nobody.stop();
 });
+
+test("an editor that leaves without a farewell is told by the exit status", async () => {
+  const editor = await Editor.start();
+  editor.client.sendNotification(protocol.ExitNotification.type);
+  assert.equal(await editor.gone(), 1);
+});

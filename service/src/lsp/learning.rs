@@ -22,7 +22,7 @@ const MESSAGE: usize = 4_096;
 /// Characters of a line that may have been broken for its length. A shorter one was ended by its writer.
 const WRAPPED: usize = 60;
 /// Messages of one save.
-const MESSAGES: usize = 64;
+pub(super) const MESSAGES: usize = 64;
 
 /// What a document held that is not to be learned, or was.
 #[derive(Debug)]

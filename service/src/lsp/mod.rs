@@ -25,6 +25,7 @@ use crate::writer::Settings;
 mod answer;
 mod document;
 mod learning;
+mod lessons;
 mod options;
 mod server;
 mod service;
@@ -41,7 +42,8 @@ pub fn run(lsp: &Lsp) -> Result<()> {
     let general = params.capabilities.general.as_ref();
     let encoding = Encoding::of(general.and_then(|general| general.position_encodings.as_deref()));
     connection.initialize_finish(id, json!(offer(&params, encoding)))?;
-    Server::new(&connection, runtime.handle().clone(), Arc::clone(&service), options, encoding).run();
+    let server = Server::new(&connection, runtime.handle().clone(), Arc::clone(&service), options, encoding);
+    let told = server.run();
     if let Service::Embedded(app) = &*service {
         runtime.block_on(async {
             app.writers.save_all().await;
@@ -50,9 +52,11 @@ pub fn run(lsp: &Lsp) -> Result<()> {
     }
     drop(connection);
     // What the library says of a message that is none quotes it, and what people type is never logged.
-    threads
-        .join()
-        .map_err(|error| anyhow!("the editor is gone, or sent what is no message of LSP ({})", error.kind()))
+    threads.join().map_err(|error| {
+        anyhow!("the editor is gone, or sent what is no message of LSP ({})", error.kind())
+    })?;
+    // As LSP wants it: an error for `exit` without `shutdown`.
+    if told { Ok(()) } else { Err(anyhow!("the editor is gone without `shutdown`")) }
 }
 
 /// What the editor says first. One whose options are wrong is told so, and may begin again.

@@ -10,27 +10,26 @@ use std::time::Duration;
 use lsp_server::{Connection, ErrorCode, Message, Notification, Request, RequestId, Response};
 use lsp_types::notification::{
     Cancel, DidChangeTextDocument, DidCloseTextDocument, DidOpenTextDocument, DidSaveTextDocument,
-    Notification as _, ShowMessage,
+    Notification as _,
 };
 use lsp_types::request::{Completion, ExecuteCommand, InlineCompletionRequest, Request as _, Shutdown};
 use lsp_types::{
     CompletionParams, DidChangeTextDocumentParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams,
     DidSaveTextDocumentParams, ExecuteCommandParams, InlineCompletionParams, InlineCompletionTriggerKind,
-    MessageType, NumberOrString, ShowMessageParams, TextDocumentPositionParams,
+    NumberOrString, TextDocumentPositionParams,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::answer::{self, ACCEPTED};
 use super::document::{Document, Encoding};
 use super::learning::Learning;
+use super::lessons::{Lessons, complain};
 use super::options::Options;
 use super::service::{Fault, Service};
-use crate::app::{Keystroke, Lesson, Verdict};
-use crate::clock;
+use crate::app::{Keystroke, Verdict};
 use crate::engine::Outcome;
 use crate::session::hashed;
 use crate::wire::Draft;
@@ -39,10 +38,6 @@ use crate::wire::Draft;
 const DOCUMENTS: usize = 1_000;
 /// Bytes of a document at most; of a longer one nothing is suggested.
 const LONGEST: usize = 8 << 20;
-/// Messages that may wait to be learned.
-const LESSONS: usize = 1_024;
-/// Until what could not be learned is tried again; a fraction of [`FAREWELL`].
-const AGAIN: Duration = Duration::from_millis(400);
 /// How long what is to be learned may take when the editor goes.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -66,12 +61,10 @@ pub(super) struct Server<'a> {
     name: u64,
     documents: HashMap<String, Open>,
     pending: Pending,
-    /// What is to be learned, in the order it was written; `None`: nothing more.
-    lessons: Option<mpsc::Sender<Lesson>>,
+    /// What is to be learned; `None`: nothing more.
+    lessons: Option<Lessons>,
     /// What is learned and heard.
     work: JoinSet<()>,
-    /// The number of the next lesson.
-    lesson: u64,
     /// Whether the writer was told that nobody answers.
     told: Arc<AtomicBool>,
 }
@@ -85,33 +78,33 @@ impl<'a> Server<'a> {
         encoding: Encoding,
     ) -> Self {
         let (told, mut work) = (Arc::<AtomicBool>::default(), JoinSet::new());
-        let (lessons, queue) = mpsc::channel(LESSONS);
-        let teach = teach(Arc::clone(&service), queue, connection.sender.clone());
-        work.spawn_on(teach, &runtime);
+        let name = RandomState::new().hash_one(());
+        let (lessons, teaching) = Lessons::new(Arc::clone(&service), name, connection.sender.clone());
+        work.spawn_on(teaching, &runtime);
         Self {
             connection,
             runtime,
             service,
             options,
             encoding,
-            name: RandomState::new().hash_one(()),
+            name,
             documents: HashMap::new(),
             pending: Pending::default(),
             lessons: Some(lessons),
             work,
-            lesson: 0,
             told,
         }
     }
 
-    /// Answers until the editor says it is done, or is gone.
-    pub(super) fn run(mut self) {
+    /// Answers until the editor says it is done, or is gone. `false`: it did not say so.
+    pub(super) fn run(mut self) -> bool {
         for message in &self.connection.receiver {
             match message {
                 Message::Request(request) if request.method == Shutdown::METHOD => {
                     self.finish();
                     // An error says that the editor did not wait.
-                    return drop(self.connection.handle_shutdown(&request));
+                    drop(self.connection.handle_shutdown(&request));
+                    return true;
                 }
                 Message::Request(request) => self.answer(request),
                 Message::Notification(notification) => self.hear(notification),
@@ -120,6 +113,7 @@ impl<'a> Server<'a> {
             }
         }
         self.finish();
+        false
     }
 
     /// Learns what is still to be learned. Editors wait for the answer to their farewell, and for little else.
@@ -318,19 +312,15 @@ impl<'a> Server<'a> {
         if !self.options.learn_on_save {
             return;
         }
-        let Some(open) = self.documents.get_mut(uri) else { return };
-        let news = open.learning.news(open.document.text());
-        let role = self.options.role.map_or(foretype_markov::Role::Author, Into::into);
-        let Some(lessons) = &self.lessons else { return };
-        for text in news {
-            let (writer, at) = (self.options.writer.clone(), clock::now_ms());
-            let key = format!("lsp-{:016x}{:016x}", self.name, self.lesson);
-            self.lesson += 1;
-            let lesson = Lesson { writer, text, context: Vec::new(), role, at, idempotency_key: Some(key) };
-            if lessons.try_send(lesson).is_err() {
-                return tracing::warn!("too much waits to be learned; the rest of this save is not");
-            }
+        let (Some(open), Some(lessons)) = (self.documents.get_mut(uri), &mut self.lessons) else { return };
+        if !lessons.have_room() {
+            // What is new stays new until the next save.
+            return tracing::warn!(
+                "much waits to be learned; what is saved now does not, until it is saved again"
+            );
         }
+        let news = open.learning.news(open.document.text());
+        news.into_iter().for_each(|text| lessons.put(text, &self.options));
     }
 
     fn cancelled(&self, params: lsp_types::CancelParams) {
@@ -369,41 +359,6 @@ impl<'a> Server<'a> {
     fn send(&self, response: Response) {
         // An error says that the editor is gone, which ends the loop.
         drop(self.connection.sender.send(response.into()));
-    }
-}
-
-type Senders = crossbeam_channel::Sender<Message>;
-
-/// Learns one message after the other.
-async fn teach(service: Arc<Service>, mut lessons: mpsc::Receiver<Lesson>, sender: Senders) {
-    // Whether the writer was told that nothing is learned: that completing works says nothing about it.
-    let told = AtomicBool::new(false);
-    while let Some(lesson) = lessons.recv().await {
-        // What cannot be learned now waits, and all that is saved after it; its key has it learned once.
-        let mut waits = false;
-        loop {
-            let Err(fault) = service.learn(lesson.clone()).await else {
-                told.store(false, Ordering::Relaxed);
-                break;
-            };
-            if !waits {
-                complain(&sender, &fault, &told);
-            }
-            if !fault.passes() {
-                break;
-            }
-            waits = true;
-            tokio::time::sleep(AGAIN).await;
-        }
-    }
-}
-
-/// Tells the writer once what is wrong, until it is right again; the log every time.
-fn complain(sender: &Senders, fault: &Fault, told: &AtomicBool) {
-    tracing::warn!(%fault, "no answer");
-    if !told.swap(true, Ordering::Relaxed) {
-        let params = ShowMessageParams { typ: MessageType::WARNING, message: fault.to_string() };
-        drop(sender.send(Notification::new(ShowMessage::METHOD.to_owned(), params).into()));
     }
 }
 
