@@ -119,10 +119,12 @@ pub struct Table {
 /// Several members at the same place.
 pub type Views<'a> = Vec<(Predictor, Box<dyn View<'a> + 'a>)>;
 
-/// Whether a surface makes another number of one that is typed. A time of day stays the hour it was.
+/// Whether a surface makes another number of one that is typed. A single digit may be the beginning of a day or of an hour, and a time
+/// of day stays the hour it was.
 fn adds_digits(prefix: &str, surface: &str) -> bool {
     let added = surface.get(prefix.len()..).unwrap_or_default();
-    prefix.ends_with(char::is_numeric) && added.contains(char::is_numeric) && !added.starts_with(':')
+    let typed = prefix.chars().rev().take_while(|c| c.is_numeric()).count();
+    typed > 1 && added.contains(char::is_numeric) && !added.starts_with(':')
 }
 
 /// The evidence bucket of a place.
