@@ -62,11 +62,11 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
             ),
             is_iban,
         ),
-        // In one, in fours, or as American Express writes them.
+        // In one, in fours, or in two or three longer groups, as American Express writes them.
         rule(
             "<card>",
             &format!(
-                r"\b(?:[0-9]{{13,19}}|[0-9]{{4}}(?:{gap}{{1,2}}[0-9]{{4}}){{2,3}}(?:{gap}{{1,2}}[0-9]{{1,3}})?|[0-9]{{4}}{gap}{{1,2}}[0-9]{{6}}{gap}{{1,2}}[0-9]{{4,5}})\b"
+                r"\b(?:[0-9]{{13,19}}|[0-9]{{4}}(?:{gap}{{1,2}}[0-9]{{4}}){{2,3}}(?:{gap}{{1,2}}[0-9]{{1,3}})?|[0-9]{{4,12}}(?:{gap}{{1,2}}[0-9]{{4,12}}){{1,2}})\b"
             ),
             is_card,
         ),
@@ -223,7 +223,8 @@ fn is_card(_: &str, text: &str) -> bool {
             _ => digit * 2,
         })
         .sum();
-    sum.is_multiple_of(10) && digits(text).any(|digit| digit > 0)
+    let is_long_enough = (13..=19).contains(&digits(text).count());
+    is_long_enough && sum.is_multiple_of(10) && digits(text).any(|digit| digit > 0)
 }
 
 /// ISO 13616: the first four characters moved to the end, letters as numbers from 10, remainder 1 modulo 97.
