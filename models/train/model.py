@@ -145,13 +145,18 @@ class Block(nn.Module):
         self.ln_2 = Norm(shape.width, shape.epsilon)
         self.mlp = MLP(shape)
 
-    def forward(self, x: Tensor, mask: Tensor, part: Subnetwork | None = None, layer: int = 0) -> Tensor:
-        """x: [batch, tokens, width] in fp32; products are computed in the mask's type."""
+    def forward(self, x: Tensor, mask: Tensor, part: Subnetwork | None = None, layer: int = 0, dropout: float = 0.0) -> Tensor:
+        """x: [batch, tokens, width] in fp32; products are computed in the mask's type; `dropout`: the share of what is added that is not."""
         heads = part.heads[layer] if part and part.heads else None
         neurons = part.neurons[layer] if part and part.neurons else None
         scale = part.scale if part else 1.0
-        x = x + scale * self.attn(self.ln_1(x).to(mask.dtype), mask, heads)
-        return x + scale * self.mlp(self.ln_2(x).to(mask.dtype), neurons)
+        x = x + scale * dropped(self.attn(self.ln_1(x).to(mask.dtype), mask, heads), dropout)
+        return x + scale * dropped(self.mlp(self.ln_2(x).to(mask.dtype), neurons), dropout)
+
+
+def dropped(x: Tensor, share: float) -> Tensor:
+    """Without a share of its elements, drawn at random, the others the larger for it (Srivastava et al. 2014)."""
+    return F.dropout(x, share) if share else x
 
 
 class GPT2(nn.Module):
@@ -177,12 +182,14 @@ class GPT2(nn.Module):
         hidden = torch.full((tokens, tokens + extra), -torch.inf, device=self.wte.weight.device)
         return hidden.triu(1 + extra).to(dtype)
 
-    def forward(self, ids: Tensor, dtype: torch.dtype = torch.float32, part: Subnetwork | None = None) -> Tensor:
+    def forward(
+        self, ids: Tensor, dtype: torch.dtype = torch.float32, part: Subnetwork | None = None, dropout: float = 0.0
+    ) -> Tensor:
         """ids: [batch, tokens]; the normalised output of the last block, [batch, tokens, width] in `dtype`."""
         mask = self.mask(ids.shape[1], dtype)
-        x = F.embedding(ids, self.wte.weight) + self.wpe.weight[: ids.shape[1]]
+        x = dropped(F.embedding(ids, self.wte.weight) + self.wpe.weight[: ids.shape[1]], dropout)
         for layer in part.layers if part else range(self.shape.layers):
-            x = self.h[layer](x, mask, part, layer)
+            x = self.h[layer](x, mask, part, layer, dropout)
         return self.ln_f(x).to(dtype)
 
     def logits(self, ids: Tensor, dtype: torch.dtype = torch.float32, part: Subnetwork | None = None) -> Tensor:
@@ -265,7 +272,7 @@ class HeadLoss(torch.autograd.Function):
         return into_x * share, into_table * share, None
 
 
-def loss(model: GPT2, tokens: Tensor, dtype: torch.dtype, part: Subnetwork | None = None) -> Tensor:
+def loss(model: GPT2, tokens: Tensor, dtype: torch.dtype, part: Subnetwork | None = None, dropout: float = 0.0) -> Tensor:
     """Mean nats of each token after those before it; tokens: [batch, length + 1]."""
-    hidden = model(tokens[:, :-1], dtype, part)
+    hidden = model(tokens[:, :-1], dtype, part, dropout)
     return HeadLoss.apply(hidden.reshape(-1, model.shape.width), model.wte.weight, tokens[:, 1:].reshape(-1))

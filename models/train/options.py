@@ -54,6 +54,7 @@ def arguments(about: str | None) -> argparse.ArgumentParser:
     add("--optimizer", choices=sorted(RATES), default="muon", help="default: muon")
     add("--rate", type=float, help=f"its learning rate (default: {', '.join(f'{k} {v}' for k, v in RATES.items())}; with --init a third)")
     add("--weight-decay", type=float, help=f"times the rate (default: {', '.join(f'{k} {v}' for k, v in DECAYS.items())})")
+    add("--dropout", type=float, default=0.0, help="share of what each layer adds that is left out at random; 0.1 suits text that is read often")
     add("--warmup", type=int, default=40, help="steps until the whole learning rate, or a tenth of a short run (default: 40)")
     add("--decay", type=float, default=0.5, help="last share of the run over which the rate falls (default: 0.5)")
     add("--evolving", action="store_true", help="Evolving Subnetwork Training: early steps compute a part of the network")
@@ -117,6 +118,8 @@ def complete(options: argparse.Namespace, data: Data) -> None:
     for name in ("batch", "micro", "warmup"):
         if getattr(options, name) < 1:
             raise InputError(f"--{name} is at least 1")
+    if not 0 <= options.dropout < 1:
+        raise InputError("--dropout is at least 0 and less than 1")
     if options.batch % options.micro:
         raise InputError(f"--batch {options.batch} is no multiple of --micro {options.micro}")
     options.workers = min(cores, options.batch // options.micro)

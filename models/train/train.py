@@ -120,6 +120,7 @@ def work(run: Run, worker: int, lead: Lead | None = None) -> None:
     """Steps until the plan says stop; `lead` is the first worker's, who draws the text and keeps the books."""
     torch.set_num_threads(1)
     options, model = run.options, run.model
+    torch.manual_seed(options.seed + 1 + worker)
     dtype = torch.bfloat16 if options.precision == "bf16" else torch.float32
     for (_, weights), view in zip(model.named_parameters(), run.views(worker).values(), strict=True):
         weights.grad = view
@@ -140,7 +141,7 @@ def work(run: Run, worker: int, lead: Lead | None = None) -> None:
                 micro, run.taken.value = run.taken.value, run.taken.value + 1
             if micro >= len(run.batch):
                 break
-            nats = loss(model, run.batch[micro], dtype, part)
+            nats = loss(model, run.batch[micro], dtype, part, options.dropout)
             (nats / len(run.batch)).backward()
             run.losses[micro] = nats.detach()
         run.wait()

@@ -77,6 +77,28 @@ class Pipeline(unittest.TestCase):
         for start in data.windows("chats", 64)[:50]:
             self.assertIn(tokens[start], [*data.markers, tokens[start]])
 
+    def test_the_average_lies_between_networks(self) -> None:
+        tokenizer = self.folder / "data/tokenizer.json"
+        networks = [GPT2(Shape(2, 64, 2, 320, 64)), GPT2(Shape(2, 64, 2, 320, 64)), GPT2(Shape(3, 64, 2, 320, 64))]
+        folders = [self.folder / f"averaged-{at}" for at in range(3)]
+        for network, folder in zip(networks, folders, strict=True):
+            network.save(folder, tokenizer)
+        done = verb("average", *folders[:2], "--parts", "3,1", "--out", self.folder / "average")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        mean, one, other = (GPT2.load(folder).state_dict() for folder in (self.folder / "average", *folders[:2]))
+        for name, weights in mean.items():
+            torch.testing.assert_close(weights, 0.75 * one[name] + 0.25 * other[name], atol=2e-3, rtol=1e-2)
+        for arguments, why in (
+            (folders, "layers=3"),
+            ((*folders[:2], "--parts", "1,2,3"), "--parts are 3, the networks 2"),
+            ((*folders[:2], "--parts", "1,x"), "not numbers"),
+            ((folders[0], self.folder / "nowhere"), "does not exist"),
+        ):
+            done = verb("average", *arguments, "--out", self.folder / "none")
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn(why, done.stderr)
+        self.assertFalse((self.folder / "none").exists())
+
     def test_sampling_goes_on_where_it_stopped(self) -> None:
         data = Data(self.folder / "data")
         one = Sampler(data, 64, {}, 3)
