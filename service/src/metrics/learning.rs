@@ -26,7 +26,7 @@ families! {
                 .buckets(BATCH)
                 .reading("Grows with what comes at once; at 512 the disk sets the pace.");
         queue: IntGauge = family("foretype_store_queue_length", Unit::Of("writes"), "Writes that are not durable yet.")
-            .reading("Near 0. At 4,096 more are refused with 503.");
+            .reading("Near 0. At 4,096 more are refused with 429.");
         failures: IntCounterVec =
             family("foretype_store_failures_total", Unit::Of("failures"), "Reads and transactions that failed, writes that were refused.")
                 .by(&[FAILURE])
