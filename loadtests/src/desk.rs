@@ -25,6 +25,9 @@ use crate::corpus::{Message, Stream};
 use crate::score::{Reader, Score};
 use crate::typist::{Habits, Match, Policy, Target, Typist};
 
+/// How long what a message says of the predictors is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Who predicts, what requests say, and how the typist works.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Setup {
@@ -214,7 +217,8 @@ impl<'a> Desk<'a> {
             thrift_ms: setup.thrift_ms,
         };
         let app = runtime.block_on(async {
-            let app = open_app(&models, Settings::default(), Duration::from_millis(20))?;
+            let mut app = open_app(&models, Settings::default(), Duration::from_millis(20))?;
+            app.effort.patience = PATIENCE;
             app.engine.warm_up().await;
             anyhow::Ok(app)
         })?;

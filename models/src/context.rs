@@ -1,4 +1,5 @@
-//! A conversation and a draft as the tokens the model was trained on: `<|role|>text<|role|>text…`.
+//! A conversation and a draft as the tokens the model was trained on: `<|role|>text<|role|>text…`, and between texts of their own
+//! `<|endoftext|>`.
 
 use crate::boundary::End;
 use crate::config::Specials;
@@ -13,6 +14,8 @@ pub enum Role {
     Agent,
     /// The writer of a text that is no dialogue.
     Author,
+    /// The same, of a text that is finished and stands for itself, as what one wrote before does.
+    Document,
 }
 
 /// A place in a text. Texts are normalised: white space is one space, none at the beginning.
@@ -72,7 +75,7 @@ impl Encoded {
         positions: usize,
     ) -> Place {
         let (settled, held) = prompt.before.split_at(settled(prompt.before, prompt.prefix));
-        self.encode_turns(prompt.turns, vocabulary);
+        self.encode_turns(prompt.turns, vocabulary, specials);
         self.encode_draft(settled, vocabulary);
         let mut pieces: Vec<(u32, &[u32])> =
             self.turns.iter().map(|(role, _, tokens)| (specials.of(*role), tokens.as_slice())).collect();
@@ -82,13 +85,18 @@ impl Encoded {
         Place { tokens, held: held.to_owned(), end: End::of(prompt.before.as_bytes()) }
     }
 
-    fn encode_turns(&mut self, turns: &[(Role, &str)], vocabulary: &Vocabulary) {
+    fn encode_turns(&mut self, turns: &[(Role, &str)], vocabulary: &Vocabulary, specials: &Specials) {
         let mut known = std::mem::take(&mut self.turns);
+        let encode = |role: Role, text: &str| {
+            let mut tokens = vocabulary.encode(text);
+            tokens.extend((role == Role::Document).then_some(specials.end));
+            tokens
+        };
         self.turns = turns
             .iter()
             .map(|(role, text)| match known.iter().position(|(who, what, _)| who == role && what == text) {
                 Some(at) => known.swap_remove(at),
-                None => (*role, (*text).to_owned(), vocabulary.encode(text)),
+                None => (*role, (*text).to_owned(), encode(*role, text)),
             })
             .collect();
     }
@@ -115,7 +123,7 @@ impl Specials {
         match role {
             Role::Customer => self.customer,
             Role::Agent => self.agent,
-            Role::Author => self.author,
+            Role::Author | Role::Document => self.author,
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::answers::{AnswerId, Answers, Given, Heard, News};
 use crate::caller::Caller;
 use crate::door::Door;
-use crate::engine::{Completion, Deadline, Early, Engine, Look, Predictor, Request, SessionKey, Shuffle};
+use crate::engine::{Completion, Deadline, Early, Effort, Engine, Look, Predictor, Request, SessionKey, Shuffle};
 use crate::error::ApiError;
 use crate::holdout::Holdout;
 use crate::keyring::Keyring;
@@ -78,6 +78,8 @@ pub struct App {
     pub trace: Option<Arc<Trace>>,
     /// The budget of a request that names none.
     pub budget: Duration,
+    /// What may be spent on weighing a message that is sent.
+    pub effort: Effort,
     /// The share of lists that are shuffled below the first place, 0 to 1.
     pub shuffle_share: f32,
     stopping: Arc<watch::Sender<bool>>,
@@ -121,6 +123,7 @@ impl App {
             traces: None,
             trace: None,
             budget,
+            effort: Effort::SENDING,
             shuffle_share: 0.0,
             stopping,
         }
@@ -244,7 +247,9 @@ impl App {
     fn enter(&self, keystroke: &Keystroke, session: Option<&SessionKey>, writer: Option<&WriterKey>) {
         let group = if self.is_held_out(keystroke) { Group::HeldOut } else { Group::Others };
         if let Some(session) = session {
-            self.ledger.key(session, group, keystroke.text.chars().count());
+            // Of the whole draft, which is as long wherever the cursor is.
+            let draft = keystroke.text.chars().chain(keystroke.after.chars());
+            self.ledger.key(session, group, draft.count());
         }
         if let Some(writer) = writer.filter(|_| keystroke.learn) {
             self.ledger.typed(writer, group, keystroke.is_own);
@@ -286,6 +291,7 @@ impl App {
             session,
             max_suggestions: keystroke.max_suggestions,
             min_confidence: keystroke.min_confidence,
+            learn: keystroke.learn,
             unread,
             held_out,
             shuffle: None,

@@ -4,8 +4,6 @@
 //! than can be done, accepting and reading these takes the time that answers need: nobody is answered any more, so everybody
 //! comes again. They are told to come back in a canned answer. Who is being answered has a connection already.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,9 +24,21 @@ const TELLING: Duration = Duration::from_millis(500);
 /// Bytes of a request that are read before it is answered: those unread would take the answer back at the close.
 const READ: usize = 16 * 1024;
 
-/// Accepts connections; turns them away while the door is shut and its threads have no time left.
+/// Connections of clients that may be open; those that became WebSockets have places of their own.
+const PLACES: usize = 4_096;
+/// Connections of operators that may be open: more wait.
+const OPERATORS: usize = 256;
+
+/// Where connections come from.
+pub trait Accept: Send {
+    /// The next one, and the place it takes until it ends.
+    fn accept(&mut self) -> impl Future<Output = (TcpStream, OwnedSemaphorePermit)> + Send;
+}
+
+/// Accepts connections; turns them away while the door is shut and its threads have no time left, or when all places are taken.
 pub struct Public {
     listener: TcpListener,
+    places: Arc<Semaphore>,
     door: Door,
     metrics: Arc<Metrics>,
     ledger: Arc<Ledger>,
@@ -39,8 +49,8 @@ pub struct Public {
 impl Public {
     /// Asks the door about each.
     pub fn new(listener: TcpListener, door: Door, metrics: Arc<Metrics>, ledger: Arc<Ledger>) -> Self {
-        let telling = Arc::new(Semaphore::new(TOLD));
-        Self { listener, door, metrics, ledger, telling, answer: canned() }
+        let (places, telling) = (Arc::new(Semaphore::new(PLACES)), Arc::new(Semaphore::new(TOLD)));
+        Self { listener, places, door, metrics, ledger, telling, answer: canned() }
     }
 }
 
@@ -52,19 +62,14 @@ fn canned() -> Arc<str> {
     format!("{head}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into()
 }
 
-impl Listener for Public {
-    type Io = TcpStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+impl Accept for Public {
+    async fn accept(&mut self) -> (TcpStream, OwnedSemaphorePermit) {
         loop {
-            let (socket, address) = Listener::accept(&mut self.listener).await;
-            if !self.door.is_overrun() {
-                // Answers are one small packet; waiting to fill it (Nagle) would cost more than the budget.
-                if let Err(error) = socket.set_nodelay(true) {
-                    tracing::debug!(%error, "TCP_NODELAY");
-                }
-                return (socket, address);
+            let socket = connected(&mut self.listener).await;
+            if !self.door.is_overrun()
+                && let Ok(place) = Arc::clone(&self.places).try_acquire_owned()
+            {
+                return (socket, place);
             }
             self.metrics.turned_away(Turned::Connections);
             self.ledger.turned_away(None);
@@ -73,10 +78,36 @@ impl Listener for Public {
             }
         }
     }
+}
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+/// Accepts operators' connections.
+pub struct Operators {
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+}
+
+impl Operators {
+    /// All places are free.
+    pub fn new(listener: TcpListener) -> Self {
+        Self { listener, places: Arc::new(Semaphore::new(OPERATORS)) }
     }
+}
+
+impl Accept for Operators {
+    async fn accept(&mut self) -> (TcpStream, OwnedSemaphorePermit) {
+        let place = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
+        (connected(&mut self.listener).await, place)
+    }
+}
+
+/// The next connection, whatever fails before it.
+async fn connected(listener: &mut TcpListener) -> TcpStream {
+    let (socket, _) = Listener::accept(listener).await;
+    // Answers are one small packet; waiting to fill it (Nagle) would cost more than the budget.
+    if let Err(error) = socket.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY");
+    }
+    socket
 }
 
 async fn tell(mut socket: TcpStream, answer: Arc<str>, _permit: OwnedSemaphorePermit) {

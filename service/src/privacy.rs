@@ -287,7 +287,14 @@ fn is_digit(c: char) -> bool {
 
 /// Parsed, so that versions ("1.2.3") and times ("10:30:00") stay; without a digit it is a path in code ("a::b").
 fn is_ip(before: &str, text: &str) -> bool {
-    has_digit(text) && !goes_on(before) && text.parse::<IpAddr>().is_ok()
+    has_digit(text) && !goes_on(before) && !names_version(before) && text.parse::<IpAddr>().is_ok()
+}
+
+/// Whether what stands before four numbers says that they are a version.
+fn names_version(before: &str) -> bool {
+    let word = before.trim_end().trim_end_matches('.').rsplit(|c: char| !c.is_alphanumeric()).next();
+    let said = word.unwrap_or_default().to_lowercase();
+    before.ends_with([' ', '.']) && ["version", "versions", "release", "build", "ver", "v"].contains(&&*said)
 }
 
 /// Letters and digits with the entropy of a random draw, in one long part that mixes them or several shorter ones: not a word, a

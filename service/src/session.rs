@@ -19,6 +19,9 @@ const SESSIONS: usize = 4_096;
 /// Characters before a suggestion's end that tell its place.
 const LANDING: usize = 256;
 
+/// Bytes of a draft that have as many characters, blanks that count as one left out.
+const NEAR: usize = 8 * LANDING;
+
 /// Rejections remembered in one session.
 const REJECTIONS: usize = 64;
 
@@ -97,6 +100,8 @@ impl Passes {
 pub struct Session {
     /// When it was asked about last.
     pub seen: Option<Instant>,
+    /// How often it was asked about.
+    pub turn: u64,
     /// The last answer.
     pub shown: Option<Shown>,
     rejected: VecDeque<u64>,
@@ -105,6 +110,13 @@ pub struct Session {
 }
 
 impl Session {
+    /// Somebody asks; says for which time.
+    pub fn see(&mut self) -> u64 {
+        self.seen = Some(Instant::now());
+        self.turn += 1;
+        self.turn
+    }
+
     /// Notes what was shown and not taken when the writer typed on by hand.
     pub fn pass(&mut self, draft: &str, surroundings: u64) {
         self.passed.retain(|(target, _)| target.starts_with(draft));
@@ -201,7 +213,8 @@ fn was_seen(session: &Mutex<Session>) -> bool {
 /// Where a suggestion leads: the draft with its first word, hashed. Typing on towards the same word lands at the
 /// same place, so a rejected suggestion does not come back a letter later.
 pub fn landing(draft: &str, text: &str) -> u64 {
-    let normal = segment::normalise(draft);
+    let near = draft.ceil_char_boundary(draft.len().saturating_sub(NEAR));
+    let normal = segment::normalise(&draft[near..]);
     let joined = format!("{normal}{text}");
     // The first surface that ends behind the cursor and holds more than the space before a word.
     let mut end = 0;

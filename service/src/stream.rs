@@ -35,7 +35,9 @@ const SILENT: Duration = Duration::from_secs(60);
 const IDLE: Duration = Duration::from_secs(600);
 /// How long a client may take to read a message.
 const SEND: Duration = Duration::from_secs(5);
-/// Outcomes and messages to learn that may be under way.
+/// How long a client that was told goodbye may take to say it as well: what it sent and nobody read would take ours back.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// Outcomes and messages to learn that may be under way; nothing is read while there are as many.
 const PENDING: usize = 16;
 /// Refused messages in a row, after which a client is thought to be broken.
 const REFUSED: u32 = 32;
@@ -55,14 +57,23 @@ pub enum End {
     Slow,
     /// The client sent nonsense, and went on.
     Nonsense,
+    /// A key is needed, and the client has none that holds.
+    Stranger,
     /// The service stops.
     Stopping,
 }
 
 impl End {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Client, Self::Silent, Self::Idle, Self::Slow, Self::Nonsense, Self::Stopping];
+    pub const ALL: [Self; 7] = [
+        Self::Client,
+        Self::Silent,
+        Self::Idle,
+        Self::Slow,
+        Self::Nonsense,
+        Self::Stranger,
+        Self::Stopping,
+    ];
 
     /// The name metrics use.
     pub const fn name(self) -> &'static str {
@@ -72,6 +83,7 @@ impl End {
             Self::Idle => "idle",
             Self::Slow => "slow",
             Self::Nonsense => "nonsense",
+            Self::Stranger => "stranger",
             Self::Stopping => "stopping",
         }
     }
@@ -84,6 +96,7 @@ impl End {
                 (close_code::NORMAL, "nobody typed for ten minutes: connect again when somebody does")
             }
             Self::Nonsense => (close_code::POLICY, "too many messages in a row were refused"),
+            Self::Stranger => (close_code::POLICY, "no API key that holds: connect again with one"),
             Self::Stopping => (close_code::AWAY, "the service stops: connect again"),
         };
         Some(CloseFrame { code, reason: Utf8Bytes::from_static(reason) })
@@ -135,12 +148,16 @@ impl Connection {
         S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
     {
         let end = self.talk(&mut socket).await;
-        if let Some(frame) = end.frame() {
-            let farewell = async {
-                socket.send(Message::Close(Some(frame))).await.is_ok() && socket.close().await.is_ok()
-            };
-            // Nobody may be there to hear it.
-            drop(time::timeout(SEND, farewell).await);
+        // Nobody may be there to hear it.
+        match end.frame() {
+            Some(frame) => {
+                drop(time::timeout(SEND, socket.send(Message::Close(Some(frame)))).await);
+                let goodbye = async { while let Some(Ok(_)) = socket.next().await {} };
+                drop(time::timeout(FAREWELL, goodbye).await);
+            }
+            // The client's goodbye is answered by the library.
+            None if end == End::Client => drop(time::timeout(SEND, socket.close()).await),
+            None => {}
         }
         end
     }
@@ -157,7 +174,8 @@ impl Connection {
             let said = tokio::select! {
                 biased;
                 () = stopping.wait() => return End::Stopping,
-                arrived = socket.next() => {
+                // Who sends much to be stored waits for it.
+                arrived = socket.next(), if self.others.len() < PENDING => {
                     heard = Instant::now();
                     let Some(Ok(message)) = arrived else { return End::Client };
                     match message {
@@ -168,7 +186,9 @@ impl Connection {
                             typed = heard;
                             self.read(&text)
                         }
-                        Message::Binary(_) => Some(self.refuse(&ApiError::Malformed("send text frames".into()))),
+                        Message::Binary(_) => {
+                            Some(self.refuse("", &ApiError::Malformed("send text frames".into())))
+                        }
                     }
                 }
                 Some((seq, answer)) = self.early.1.recv() =>
@@ -190,6 +210,9 @@ impl Connection {
                     }
                     if typed.elapsed() > IDLE {
                         return End::Idle;
+                    }
+                    if !self.app.keys.holds(&self.app.caller) {
+                        return End::Stranger;
                     }
                     match send(socket, Message::Ping(Default::default())).await {
                         Ok(()) => None,
@@ -220,7 +243,7 @@ impl Connection {
         };
         let message = match message {
             Ok(message) => message,
-            Err(error) => return Some(self.refuse(&error)),
+            Err(error) => return Some(self.refuse(text, &error)),
         };
         self.app.metrics.streamed(message.name());
         let (seq, key) = match &message {
@@ -248,9 +271,10 @@ impl Connection {
         }
     }
 
-    fn refuse(&mut self, error: &ApiError) -> ServerMessage {
+    fn refuse(&mut self, text: &str, error: &ApiError) -> ServerMessage {
         self.refused += 1;
-        refusal(None, None, error)
+        let (seq, key) = ClientMessage::names(text);
+        refusal(seq, key, error)
     }
 
     fn open(&mut self, mut open: Open) -> Result<ServerMessage, ApiError> {
@@ -313,7 +337,8 @@ impl Connection {
     fn hear(&mut self, outcome: FeedbackRequest) -> Result<(), ApiError> {
         let verdict = outcome.check()?;
         let app = self.app.clone();
-        self.work(async move { app.feedback(verdict).await.err().map(|error| refusal(None, None, &error)) })
+        self.work(async move { app.feedback(verdict).await.err().map(|error| refusal(None, None, &error)) });
+        Ok(())
     }
 
     fn learn(&mut self, sent: Sent) -> Result<(), ApiError> {
@@ -326,7 +351,8 @@ impl Connection {
                 Ok(seq) => ServerMessage::Learned { seq, idempotency_key: key },
                 Err(error) => refusal(None, key, &error),
             })
-        })
+        });
+        Ok(())
     }
 
     fn drop_early(&mut self) {
@@ -337,15 +363,8 @@ impl Connection {
         self.open.as_ref().ok_or_else(|| ApiError::invalid("type", "send open first"))
     }
 
-    fn work(
-        &mut self,
-        work: impl Future<Output = Option<ServerMessage>> + Send + 'static,
-    ) -> Result<(), ApiError> {
-        if self.others.len() >= PENDING {
-            return Err(ApiError::Busy);
-        }
+    fn work(&mut self, work: impl Future<Output = Option<ServerMessage>> + Send + 'static) {
         self.others.push(Box::pin(work));
-        Ok(())
     }
 }
 

@@ -68,6 +68,21 @@ async fn a_forgotten_word_is_not_suggested_until_it_is_taught_again() {
 }
 
 #[tokio::test]
+async fn an_accent_is_part_of_its_letter_however_it_is_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::with(folder.path(), &FAST);
+    let (one, two) = ("Zor\u{e9}blatt", "Zore\u{301}blatt");
+    for text in [one, two] {
+        learn(&service, &format!("The quarterly {text} review")).await;
+    }
+    for begun in ["The quarterly Zor\u{e9}", "The quarterly Zore\u{301}"] {
+        assert!(suggests(&service, begun).await.starts_with("blatt"), "{begun:?}");
+    }
+    assert_eq!(forget(&service, two).await, 2);
+    assert!(!in_files(folder.path(), b"blatt"));
+}
+
+#[tokio::test]
 async fn what_cannot_be_forgotten_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::over(folder.path());

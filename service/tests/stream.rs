@@ -347,6 +347,73 @@ async fn who_sends_nonsense_is_told_and_let_go() {
 }
 
 #[tokio::test]
+async fn what_waits_to_be_learned_is_learned_all_of_it() {
+    let (connection, _folder) = connection();
+    let (socket, (send, mut hear)) = pipe(true);
+    send.send(text(&json!({"type": "open", "writer": "anna"}))).unwrap();
+    for n in 0..100 {
+        let message = json!({"type": "learn", "text": "Thanks", "idempotency_key": format!("m{n}")});
+        send.send(text(&message)).unwrap();
+    }
+    let running = tokio::spawn(connection.run(socket));
+    let mut learned = Vec::new();
+    while learned.len() < 100 {
+        let Some(ws::Message::Text(said)) = hear.recv().await else { panic!("it ended after {learned:?}") };
+        let said: Value = serde_json::from_str(&said).unwrap();
+        if said["type"] != "opened" {
+            assert_eq!(said["type"], "learned", "{said}");
+            learned.push(said["idempotency_key"].clone());
+        }
+    }
+    drop(send);
+    assert_eq!(running.await.unwrap(), End::Client);
+    assert!((0..100).all(|n| learned.contains(&json!(format!("m{n}")))));
+}
+
+#[tokio::test]
+async fn what_is_refused_is_named() {
+    let served = serve().await;
+    let mut client = Client::open(&served, json!({"type": "open"})).await;
+    let long = "x".repeat(70_000);
+    for (message, field, name) in [
+        (json!({"type": "edit", "seq": 7, "text": "a", "min_seq": -1}), "seq", json!(7)),
+        (json!({"type": "learn", "text": "a", "idempotency_key": "m1", "foo": 1}), "idempotency_key", json!("m1")),
+        (json!({"type": "learn", "text": long, "idempotency_key": "m2"}), "idempotency_key", json!("m2")),
+        (json!({"type": "outcome", "seq": 3}), "seq", Value::Null),
+    ] {
+        let error = client.ask(message).await;
+        assert_eq!((&error["type"], &error[field]), (&json!("error"), &name), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_goodbye_is_answered() {
+    let served = serve().await;
+    let mut client = Client::open(&served, json!({"type": "open"})).await;
+    client.0.close(None).await.unwrap();
+    let said = client.0.next().await;
+    assert!(matches!(said, Some(Ok(Message::Close(_)))), "{said:?}");
+    assert!(client.0.next().await.is_none(), "and that was in order");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_no_key_is_let_go_where_one_is_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::over(folder.path());
+    let key = NewKey::random().unwrap();
+    let stored = StoredKey { id: key.id.clone(), hash: key.hash(), caller: Caller::local(), created_at: 1 };
+    Keys::open(folder.path()).unwrap().add(&stored).unwrap();
+    service.app.keys.refresh(service.app.writers.store()).await.unwrap();
+    let (socket, (send, mut hear)) = pipe(true);
+    let began = tokio::time::Instant::now();
+    assert_eq!(Connection::new(service.app).run(socket).await, End::Stranger);
+    assert!(began.elapsed() < Duration::from_secs(45), "{:?}", began.elapsed());
+    let last = std::iter::from_fn(|| hear.try_recv().ok()).last();
+    assert!(matches!(&last, Some(ws::Message::Close(Some(frame))) if frame.code == 1008), "{last:?}");
+    drop(send);
+}
+
+#[tokio::test]
 async fn a_key_comes_in_the_header_or_in_the_first_message() {
     let served = serve().await;
     let key = |writer: &str, scopes: &[Scope]| {

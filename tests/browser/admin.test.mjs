@@ -196,8 +196,9 @@ test("where sessions are held out it helps once chance is ruled out", () => {
 
 test("it is in time while hardly anything is late", () => {
   assert.equal(inTime({}, {}, 20).state, "idle");
+  assert.equal(inTime({ turned_away: 9 }, {}, 20).state, "bad");
   const fast = inTime(busy, { latency_p99_ms: 13.6, gpt2_used: 0.37 }, 20);
-  assert.deepEqual([fast.state, plain(fast.figure), plain(fast.unit)], ["good", "100 %", "of answers within 20 ms"]);
+  assert.deepEqual([fast.state, plain(fast.figure), plain(fast.unit)], ["good", "100 %", "of answers within their budget, 20 ms if none was named"]);
   assert.equal(plain(fast.aside), "Now 99 of 100 take 13.6 ms or less.");
   assert.equal(inTime({ ...busy, late: 50 }, {}, 20).state, "attention");
   assert.equal(inTime({ ...busy, late: 101 }, {}, 20).state, "bad");

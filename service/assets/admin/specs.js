@@ -33,8 +33,14 @@ const sizes = {
 };
 
 /** A share of answers, or of what else is given, as a line. */
-function shareLine(frame, label, name, colour, more = {}, whole = "answers") {
-  return { label, values: ratio(column(frame, name), column(frame, whole)), colour, ...more };
+function shareLine(frame, label, name, colour, more = {}, whole = column(frame, "answers")) {
+  return { label, values: ratio(column(frame, name), whole), colour, ...more };
+}
+
+/** What was asked: what was answered and what was turned away. */
+function asked(frame) {
+  const away = column(frame, "turned_away");
+  return column(frame, "answers").map((answers, at) => (answers ?? 0) + (away[at] ?? 0));
 }
 
 function plainLine(frame, label, name, colour, more = {}) {
@@ -141,9 +147,9 @@ export const CHARTS = {
       id: "taken",
       title: "Suggestions taken",
       lines: (frame) => [
-        shareLine(frame, "whole", "accepted", "--c1", {}, "suggestions"),
-        shareLine(frame, "in part", "partial", "--c2", {}, "suggestions"),
-        shareLine(frame, "dismissed", "rejected", "--c6", { dash: [4, 3] }, "suggestions"),
+        shareLine(frame, "whole", "accepted", "--c1", {}, column(frame, "suggestions")),
+        shareLine(frame, "in part", "partial", "--c2", {}, column(frame, "suggestions")),
+        shareLine(frame, "dismissed", "rejected", "--c6", { dash: [4, 3] }, column(frame, "suggestions")),
       ],
       sentence: takenSentence,
       ...percent,
@@ -176,7 +182,7 @@ export const CHARTS = {
       title: "Under strain",
       lines: (frame) => [
         shareLine(frame, "late", "late", "--c6", { width: 2 }),
-        shareLine(frame, "turned away", "turned_away", "--c4"),
+        shareLine(frame, "turned away", "turned_away", "--c4", {}, asked(frame)),
         plainLine(frame, `without ${GPT2}`, "brownout", "--c3"),
         plainLine(frame, "busy", "busy", "--c5", { dash: [4, 3] }),
       ],

@@ -91,13 +91,15 @@ function savedSentence({ saved_chars: saved, sent_chars: sent, sent_saved: part 
 /** Is it in time? @returns {Verdict} */
 export function inTime(sums, recent, budget) {
   const { answers, late = 0, turned_away: away = 0 } = sums;
-  const unit = `of answers within ${format.milliseconds(budget)}`;
+  const unit = `of answers within their budget, ${format.milliseconds(budget)} if none was named`;
+  const turnedAway = `${format.counted(away, "request")} turned away: there was more to do than could be done.`;
+  if (!answers && away > 0) return { state: "bad", answer: "No", figure: format.UNKNOWN, unit, text: turnedAway };
   if (!answers) return { state: "idle", answer: "Nothing asked yet", figure: format.UNKNOWN, unit, text: "" };
   const lateShare = late / answers;
   const figure = format.share(1 - lateShare);
   const parts = [late > 0 ? `${format.count(late)} of ${format.count(answers)} late.` : `none of ${format.count(answers)} late.`];
   if (recent.gpt2_used > 0) parts.push(`${GPT2} has a say in ${format.share(recent.gpt2_used)}.`);
-  if (away > 0) parts.push(`${format.counted(away, "request")} turned away: there was more to do than could be done.`);
+  if (away > 0) parts.push(turnedAway);
   if (recent.brownout > BROWNOUT)
     parts.push(`${GPT2} is left out of ${format.share(recent.brownout)}: it needs more cores (--inference-threads).`);
   const p99 = recent.latency_p99_ms ?? null;

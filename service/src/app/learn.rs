@@ -12,7 +12,7 @@ use crate::writer::event::{Content, Learned};
 impl App {
     /// Learns a message; resolves with its number once it is durable and applied, also if it was before: by the number of then.
     pub async fn learn(&self, lesson: Lesson) -> Result<u64, ApiError> {
-        let effort = if self.door.is_shut() { Effort::NONE } else { Effort::SENDING };
+        let effort = if self.door.is_shut() { Effort::NONE } else { self.effort };
         let text = lesson.text.clone();
         let (writer, appended) = self.learn_with(lesson, effort).await?;
         if appended.fresh {

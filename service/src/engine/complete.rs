@@ -26,6 +26,9 @@ use crate::session::{self, Offer, Shown};
 /// The last words before the cursor that may have ended a line, marks counted in.
 const WORDS_OF_A_LINE: usize = 4;
 
+/// Characters after the cursor in which the next word is found.
+const AFTER: usize = 256;
+
 /// How many of the best first words are tried as phrases.
 const EXTENDED: usize = 2;
 
@@ -57,7 +60,7 @@ impl Engine {
             self.see(&request);
             return self.silent(reason, &request, started);
         }
-        self.pass(&request);
+        let turn = self.pass(&request);
         let mut tables = self.fast(&place, &request);
         let mut statuses = self.fast_statuses(&tables);
         if let Some(completion) = self.type_through(&request, &place, &tables, statuses, started) {
@@ -71,7 +74,7 @@ impl Engine {
             statuses[Predictor::Gpt2 as usize] = Status::Late;
             let say = move |tables: &Tables| {
                 let (completion, offers, expected) = self.decide(request, place, tables, statuses);
-                self.remember(request, offers, expected);
+                self.remember(request, turn, offers, expected);
                 hear(Completion { fast, ..completion });
             };
             (after, say)
@@ -106,7 +109,7 @@ impl Engine {
                 })
             }));
         }
-        self.remember(&request, offers, expected);
+        self.remember(&request, turn, offers, expected);
         if request.look_ahead && status == Status::Used {
             self.look_ahead(&request, &completion);
         }
@@ -145,7 +148,7 @@ impl Engine {
             }
         });
         ranked.sort_by(by_urgency);
-        let after = segment::normalise(&request.after);
+        let after = segment::normalise(first_characters(&request.after, AFTER));
         let repeated = segment::surfaces(&after).next();
         let lines = Lines::of(&request.text);
         let line = |candidate: &Ranked, surfaces: &[String]| {
@@ -271,8 +274,9 @@ impl Engine {
         extension.extend(candidate, &later);
     }
 
-    /// Keeps the answer for type-through.
-    fn remember(&self, request: &Request, offers: Vec<Offer>, expected: Expected) {
+    /// Keeps the answer for type-through, unless something was asked in the session since `turn`: an answer that comes late is not
+    /// on the screen.
+    fn remember(&self, request: &Request, turn: u64, offers: Vec<Offer>, expected: Expected) {
         let Some(key) = &request.session else { return };
         let shown = (!offers.is_empty()).then(|| Shown {
             draft: request.text.clone(),
@@ -280,7 +284,11 @@ impl Engine {
             suggestions: offers,
             expected,
         });
-        self.sessions.with(key, |session| session.shown = shown);
+        self.sessions.with(key, |session| {
+            if session.turn == turn {
+                session.shown = shown;
+            }
+        });
     }
 
     fn silent(&self, reason: Silence, request: &Request, began: Instant) -> Completion {
@@ -324,6 +332,11 @@ fn before(candidate: &Ranked, something: impl Fn(&[String]) -> usize) -> usize {
 pub(super) fn shy(candidate: &Ranked, least: f32) -> Option<Silence> {
     let shy = least > 0.0 && (candidate.probs[0] < least || candidate.worth <= 0.0);
     shy.then_some(Silence::LowConfidence)
+}
+
+/// The first `count` characters, or all there are.
+fn first_characters(text: &str, count: usize) -> &str {
+    text.char_indices().nth(count).map_or(text, |(at, _)| &text[..at])
 }
 
 /// A draft without its last `count` characters.

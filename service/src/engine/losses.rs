@@ -60,6 +60,9 @@ impl Engine {
     ) -> Losses {
         let normal = segment::normalise(text);
         let surfaces: Vec<&str> = segment::surfaces(&normal).take(effort.words).collect();
+        if surfaces.is_empty() {
+            return Losses::default();
+        }
         let turns = super::neural_turns(context, memory.map(Arc::as_ref));
         let neural = self.neural_losses(&surfaces, role, turns, effort).await;
         let turns = recent_turns(context);

@@ -52,7 +52,7 @@ impl Engine {
     /// Whether an answer is compared with what it would have been without the neural tier. Where time costs nothing nobody needs
     /// to know.
     pub(super) fn tries(&self, request: &Request) -> bool {
-        self.thrift.is_some() && is_trial(request)
+        self.thrift.is_some() && request.learn && is_trial(request)
     }
 
     /// Learns what asking gained at a place: what `decided` shows, against what the tables `before` it would have.

@@ -1,12 +1,10 @@
 //! What was shown and typed out by hand all the same, and what that says of it.
 
-use std::time::Instant;
-
 use super::complete::surroundings;
 use super::{Engine, Look, Request, read};
 use crate::ensemble::expected::Expected;
 use crate::ensemble::rank::Ranked;
-use crate::session::{Offer, Passes};
+use crate::session::{Offer, Passes, Session};
 use crate::writer::{Attention, SLOTS};
 
 /// Keys at which a word was passed over that count against it. Who does not look at one key rarely looks at the next: more of them say
@@ -14,21 +12,20 @@ use crate::writer::{Attention, SLOTS};
 pub(super) const MOST: u8 = 2;
 
 impl Engine {
-    /// Notes what the writer saw and typed out by hand.
-    pub(super) fn pass(&self, request: &Request) {
-        if let Some(key) = &request.session {
-            let surroundings = surroundings(request);
-            self.sessions.with(key, |session| {
-                session.seen = Some(Instant::now());
-                session.pass(&request.text, surroundings);
-            });
-        }
+    /// Notes what the writer saw and typed out by hand. The number of this request in its session.
+    pub(super) fn pass(&self, request: &Request) -> u64 {
+        let Some(key) = &request.session else { return 0 };
+        let surroundings = surroundings(request);
+        self.sessions.with(key, |session| {
+            session.pass(&request.text, surroundings);
+            session.see()
+        })
     }
 
     /// The same where nothing could be shown: somebody is there all the same.
     pub(super) fn see(&self, request: &Request) {
         if let Some(key) = &request.session {
-            self.sessions.with(key, |session| session.seen = Some(Instant::now()));
+            self.sessions.with(key, Session::see);
         }
     }
 

@@ -19,7 +19,9 @@ pub(crate) fn recent_turns(context: &[Turn]) -> Vec<(Role, Cow<'_, str>)> {
         left = left.saturating_sub(turn.text.len());
         within
     });
-    let mut turns: Vec<_> = newest.map(|turn| (turn.role, segment::normalise(&turn.text))).collect();
+    let near = |turn: &'_ Turn| turn.text.ceil_char_boundary(turn.text.len().saturating_sub(CONVERSATION));
+    let mut turns: Vec<_> =
+        newest.map(|turn| (turn.role, segment::normalise(&turn.text[near(turn)..]))).collect();
     turns.reverse();
     turns
 }

@@ -114,6 +114,8 @@ pub struct Request {
     pub max_suggestions: usize,
     /// 0 to 1; `None`: the bundle's threshold.
     pub min_confidence: Option<f32>,
+    /// `false`: nothing of this is kept.
+    pub learn: bool,
     /// Whether the writer blocks words that are not in memory yet, so that nothing can be shown.
     pub unread: bool,
     /// Whether the session is held out, so that nothing is shown.
@@ -143,6 +145,7 @@ impl Request {
             session: None,
             max_suggestions: 1,
             min_confidence: None,
+            learn: true,
             unread: false,
             held_out: false,
             corrections: false,

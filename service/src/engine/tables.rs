@@ -25,10 +25,10 @@ const LEAST_DONE: f32 = 0.02;
 const ASKED: (usize, usize) = (6, 4);
 
 /// Passes of the network the neural tier may spend on one keystroke.
-const PASSES: usize = 3;
+const PASSES: usize = 6;
 
 /// Words of neural continuation.
-const PHRASE: usize = 4;
+const PHRASE: usize = 6;
 
 const GPT2: usize = Predictor::Gpt2 as usize;
 

@@ -48,20 +48,27 @@ impl Engine {
         let word = first.first_word().to_owned();
         let passed = self.passed(request);
         let expected = expected(&shown, request, &passed);
-        // Of a word that was begun by taking the one before, nothing else was looked at yet.
+        // Of a word that was begun by taking the one before, nothing else was looked at yet; how likely what a writer keeps ready is
+        // to be meant is said by how much of it is typed, not by its words.
         let (now, other) = match &expected {
             Some(expected) => (expected.of(&word), expected.best_but(&word)),
+            None if first.suggestion.kind == Kind::Snippet => return None,
             None => (first.suggestion.confidence, 0.0),
         };
         if now < other
             || now < least
-            || self.clearly_better(&first.suggestion, now, &place.cut, tables, &barrier)
+            || self.clearly_better(first, now, request, &place.cut, tables, &barrier)
         {
             return None;
         }
-        let expected = expected.unwrap_or_else(|| Expected::new(vec![(word, now)]));
         offers[0].suggestion.confidence = now.clamp(0.0, 1.0);
-        offers.retain(wanted);
+        if let Some(expected) = &expected {
+            for offer in &mut offers[1..] {
+                offer.suggestion.confidence = expected.of(offer.first_word()).clamp(0.0, 1.0);
+            }
+        }
+        let expected = expected.unwrap_or_else(|| Expected::new(vec![(word, now)]));
+        offers.retain(|offer| offer.suggestion.confidence >= least && wanted(offer));
         offers.truncate(request.max_suggestions);
         if offers.len() < request.max_suggestions {
             let (_, others, _) = self.decide(request, place, tables, statuses);
@@ -91,24 +98,29 @@ impl Engine {
         })
     }
 
-    /// Whether the fast tier's best beats the rest by far.
+    /// Whether the best of the fast tier that may be shown beats the rest by far.
     fn clearly_better(
         &self,
-        rest: &Suggestion,
+        rest: &Offer,
         confidence: f32,
+        request: &Request,
         cut: &Cut<'_>,
         tables: &Tables,
         barrier: &Barrier<'_>,
     ) -> bool {
+        // With the space behind it.
+        let word = [(rest.first_word().trim_end().chars().count() + 1, confidence)];
+        let limit = CLEARLY * worth::urgency(&word, worth::worth(&word)).max(0.0);
         let ranked = rank(&tables.here, tables.next.as_ref(), &self.bundle.ensemble.calibration);
-        let Some(best) = ranked.iter().find(|ranked| barrier.allows(ranked) > 0) else { return false };
-        let first = rest.text.split_whitespace().next().unwrap_or_default();
-        let lead = rest.text.len() - rest.text.trim_start().len();
-        let word = [(lead + first.chars().count() + 1, confidence)];
-        let urgency = worth::urgency(&word, worth::worth(&word));
-        let text = best.text(cut.prefix, "");
-        let same = text.split_whitespace().next() == Some(first);
-        !same && best.urgency > CLEARLY * urgency.max(0.0)
+        let may_be_shown = |text: &str| {
+            let draft = &request.text;
+            self.unwanted(request, draft, text, session::landing(draft, text)).is_none()
+        };
+        let rivals = ranked.iter().take_while(|ranked| ranked.urgency > limit);
+        let mut rivals = rivals.filter(|ranked| barrier.allows(ranked) > 0);
+        rivals
+            .find(|ranked| may_be_shown(&ranked.text(cut.prefix, "")))
+            .is_some_and(|best| best.first_word(cut.prefix).trim() != rest.first_word().trim())
     }
 }
 

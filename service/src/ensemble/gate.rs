@@ -21,7 +21,7 @@ const PULL: f32 = 20.0;
 const WRONG: f32 = 0.25;
 
 /// How deep a question may go: passes of the network, and what of the urgency found beyond the first is gained by that.
-const DEPTHS: [(usize, f32); 3] = [(3, 0.5), (2, 0.4), (1, 0.0)];
+const DEPTHS: [(usize, f32); 4] = [(6, 0.56), (3, 0.5), (2, 0.4), (1, 0.0)];
 
 /// What asking gains that the urgency of one place does not show, as a multiple of what the fit says: who is never asked is not
 /// asked at the next key either. This and the shares above make of what is found at a place what whole messages gained when they

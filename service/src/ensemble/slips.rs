@@ -13,6 +13,19 @@ pub struct Slips {
     joint: Vec<f32>,
     /// The word that the prefix is a common misspelling of: as it stands it is none.
     misspelt: Option<usize>,
+    /// Σ π_m P_m(the prefix is the whole surface), which is that word's.
+    taken: f32,
+}
+
+impl Slips {
+    fn of(&self, word: usize) -> f32 {
+        let taken = if self.misspelt == Some(word) { self.taken } else { 0.0 };
+        self.joint.get(word).map_or(0.0, |joint| joint + taken)
+    }
+
+    fn all(&self) -> f32 {
+        (0..self.joint.len()).map(|word| self.of(word)).sum()
+    }
 }
 
 impl Table {
@@ -25,7 +38,7 @@ impl Table {
             awake.map(|(m, view)| self.weights[*m as usize] * view.prob(word)).sum()
         };
         let joint = words.iter().map(|(word, channel)| channel * prior(word)).collect();
-        self.slips = Slips { joint, misspelt };
+        self.slips = Slips { joint, misspelt, taken: 0.0 };
         self.take_word();
     }
 
@@ -36,16 +49,16 @@ impl Table {
 
     /// P(one of the words was meant | the prefix was typed).
     pub fn slipped(&self) -> f32 {
-        self.share(self.slips.joint.iter().sum())
+        self.share(self.slips.all())
     }
 
     /// P(the word was meant | the prefix was typed), of one that [`slip`](Self::slip) was given, by its place there.
     pub fn meant(&self, word: usize) -> f32 {
-        self.share(self.slips.joint.get(word).copied().unwrap_or(0.0))
+        self.share(self.slips.of(word))
     }
 
     fn share(&self, joint: f32) -> f32 {
-        let all = self.slips.joint.iter().sum::<f32>() + self.evidence();
+        let all = self.slips.all() + self.evidence();
         if all > 0.0 { joint / all } else { 0.0 }
     }
 
@@ -73,10 +86,12 @@ impl Table {
 
     /// Gives Σ π_m P_m(the prefix is the whole surface) to the word that it is a misspelling of.
     fn take_word(&mut self) {
-        let Some(joint) = self.slips.misspelt.and_then(|word| self.slips.joint.get_mut(word)) else { return };
+        if self.slips.misspelt.is_none_or(|word| word >= self.slips.joint.len()) {
+            return;
+        }
         for ((weight, mass), done) in self.weights.iter().zip(&mut self.mass).zip(&mut self.done) {
             if let Some(mass) = mass {
-                *joint += weight * *done;
+                self.slips.taken += weight * *done;
                 *mass = (*mass - *done).max(0.0);
                 *done = 0.0;
             }

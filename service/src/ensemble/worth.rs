@@ -46,17 +46,23 @@ pub fn urgency_of_phrase(p: f32) -> f32 {
     urgency(&words, worth(&words))
 }
 
-/// Whether a writer goes on with a space after this surface: after words and closing marks, not after an opening one.
+/// Whether a writer goes on with a space after this surface: after words and closing marks, not after an opening one. A quote
+/// behind a space opens.
 fn takes_space(surface: &str) -> bool {
-    surface.chars().next_back().is_some_and(|c| c.is_alphanumeric() || ".,;:?!)]}%\"'".contains(c))
+    let opens = matches!(surface, " \"" | " '");
+    !opens && surface.chars().next_back().is_some_and(|c| c.is_alphanumeric() || ".,;:?!)]}%\"'".contains(c))
+}
+
+/// Whether what follows the cursor is joined to the word before: a blank, or a mark that is not an opening one.
+fn joins(after: &str) -> bool {
+    after.starts_with(|c: char| c.is_whitespace() || ".,;:?!)]}%\"'”’»…-–—/*_`".contains(c))
 }
 
 /// The text to insert at the cursor: what is missing of `surfaces` after `prefix`, and the space that follows.
 pub fn text(prefix: &str, surfaces: &[&str], after: &str) -> String {
     let mut text: String = surfaces.concat();
     text.drain(..prefix.len().min(text.len()));
-    let no_space_wanted = |c: char| c.is_whitespace() || ".,;:?!)]}%".contains(c);
-    if surfaces.last().is_some_and(|s| takes_space(s)) && !after.starts_with(no_space_wanted) {
+    if surfaces.last().is_some_and(|s| takes_space(s)) && !joins(after) {
         text.push(' ');
     }
     text
@@ -126,6 +132,12 @@ mod tests {
         assert_eq!(text(" he", &[" help"], ", please"), "lp");
         assert_eq!(text("", &[","], ""), ", ");
         assert_eq!(text(" ", &[" ("], ""), "(");
+        assert_eq!(text("", &[" on", " \""], ""), " on \"");
+        assert_eq!(text("", &["\""], ""), "\" ", "behind a word it closes");
+        for after in ["\"", "'s account", "-based", "…", "/her"] {
+            assert_eq!(text(" custom", &[" customer"], after), "er", "{after}");
+        }
+        assert_eq!(text(" he", &[" help"], "(now)"), "lp ");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Passes that are made of those allowed, at most.
-const PASSES: usize = 3;
+const PASSES: usize = 6;
 /// Bytes of text that are counted as one.
 const BYTES: f32 = 64.0;
 /// More text than this is no window's.

@@ -8,6 +8,8 @@ pub struct Offered {
     /// Who proposed it.
     pub predictor: Predictor,
     characters: u32,
+    /// Characters before the cursor that go first.
+    replace: u32,
     /// The characters its words begin at.
     starts: Box<[u32]>,
 }
@@ -23,11 +25,16 @@ impl Offered {
             in_word = !c.is_whitespace();
             characters += 1;
         }
-        Self { predictor: suggestion.predictor, characters, starts: starts.into() }
+        Self {
+            predictor: suggestion.predictor,
+            characters,
+            replace: suggestion.replace as u32,
+            starts: starts.into(),
+        }
     }
 
     /// Keystrokes saved. All of it is taken with one key, some of it with a key a word. `taken`: how many characters were; 0 of
-    /// what was taken whole: the client does not say.
+    /// what was taken whole: the client does not say. What is replaced was typed as well, to no use.
     pub fn saved(&self, outcome: Outcome, taken: u32) -> u32 {
         let characters = match outcome {
             Outcome::Accepted if taken == 0 => self.characters,
@@ -38,7 +45,7 @@ impl Offered {
             Outcome::Partial => self.starts.partition_point(|start| *start < characters) as u32,
             Outcome::Rejected => return 0,
         };
-        characters.saturating_sub(keys)
+        characters.saturating_sub(keys + self.replace)
     }
 }
 
@@ -64,6 +71,9 @@ mod tests {
         assert_eq!(phrase.saved(Outcome::Partial, 0), 0);
         assert_eq!(phrase.saved(Outcome::Rejected, 13), 0);
         assert_eq!(offered(" über alles").saved(Outcome::Partial, 6), 6 - 1);
+        let (text, predictor, kind) = ("receive ".to_owned(), Predictor::Charlm, Kind::Word);
+        let correction = Offered::new(&Suggestion { text, replace: 5, confidence: 0.5, predictor, kind });
+        assert_eq!(correction.saved(Outcome::Accepted, 8), 8 - 5 - 1, "for recie");
         assert_eq!(offered("a").saved(Outcome::Accepted, 1), 0);
     }
 }

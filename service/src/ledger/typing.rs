@@ -28,7 +28,7 @@ pub(super) struct Typing {
 struct Latest {
     /// The last key.
     at: Instant,
-    /// Since the last message was sent.
+    /// Since the key that followed the last message that was sent.
     message: Message,
 }
 
@@ -39,7 +39,11 @@ struct Message {
     shown: bool,
     /// Keys were held out.
     held_out: bool,
+    /// Keystrokes saved in it that are in no text that was sent, and keys pressed likewise.
     saved: u64,
+    keys: u64,
+    /// It was sent, or its first part: an editor that saves sends what is new sentence by sentence.
+    sent: bool,
 }
 
 impl Typing {
@@ -52,6 +56,10 @@ impl Typing {
         }
         let latest = writers.entry(name).or_insert_with(|| Latest { at, message: Message::default() });
         latest.at = at;
+        if latest.message.sent {
+            latest.message = Message::default();
+        }
+        latest.message.keys += 1;
         if tells {
             match group {
                 Group::Others => latest.message.shown = true,
@@ -67,13 +75,20 @@ impl Typing {
         }
     }
 
-    /// The message was sent. What was saved in it; `None`: it counts for nothing, because no suggestion was asked for, or because
-    /// keys since the last message were held out.
+    /// The message was sent, or another part of it. What was saved in it; `None`: it counts for nothing, because no suggestion was
+    /// asked for, because keys since the last message were held out, or because it is more than was typed beside the parts before.
     pub(super) fn sent(&self, writer: &WriterKey, characters: u64) -> Option<u64> {
         let mut writers = self.writers();
-        let message = std::mem::take(&mut writers.get_mut(&self.hasher.hash_one(writer))?.message);
+        let message = &mut writers.get_mut(&self.hasher.hash_one(writer))?.message;
+        let first = !std::mem::replace(&mut message.sent, true);
+        if !message.shown || message.held_out || !first && characters > message.keys + message.saved {
+            return None;
+        }
         // Some of what was taken may have been deleted again.
-        (message.shown && !message.held_out).then_some(message.saved.min(characters))
+        let saved = message.saved.min(characters);
+        message.saved -= saved;
+        message.keys = message.keys.saturating_sub(characters - saved);
+        Some(saved)
     }
 
     /// How many typed in the last minute, and in the last hour.
@@ -109,6 +124,17 @@ mod tests {
         typing.key(&ann, Group::Others, true, now);
         typing.saved(&ann, 50);
         assert_eq!(typing.sent(&ann, 40), Some(40), "no more than was sent");
+    }
+
+    #[test]
+    fn what_is_sent_in_parts_counts_in_parts() {
+        let (typing, ann, now) = (Typing::default(), writer("ann"), Instant::now());
+        (0..70).for_each(|_| typing.key(&ann, Group::Others, true, now));
+        typing.saved(&ann, 60);
+        let parts = [10, 40, 40, 41].map(|characters| typing.sent(&ann, characters));
+        assert_eq!(parts, [Some(10), Some(40), Some(10), None], "the last was not typed here");
+        typing.key(&ann, Group::Others, true, now);
+        assert_eq!(typing.sent(&ann, 5), Some(0), "the next one");
     }
 
     #[test]

@@ -25,11 +25,7 @@ pub(super) fn inline(suggested: &Suggested, at: Position) -> Value {
 }
 
 /// A list to choose from, for clients that know no other way. What is begun counts to each choice, as they filter by it.
-pub(super) fn list(before: &str, suggested: &Suggested, at: Position, encoding: Encoding) -> Value {
-    let start = before
-        .rfind(char::is_whitespace)
-        .map_or(0, |space| space + before[space..].chars().next().map_or(0, char::len_utf8));
-    let begun = &before[start..];
+pub(super) fn list(begun: &str, suggested: &Suggested, at: Position, encoding: Encoding) -> Value {
     let range = Range {
         start: Position { character: at.character.saturating_sub(encoding.len(begun)), ..at },
         end: at,

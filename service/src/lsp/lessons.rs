@@ -14,6 +14,7 @@ use super::options::Options;
 use super::service::{Fault, Service};
 use crate::app::Lesson;
 use crate::clock;
+use crate::wire::composed;
 
 /// Messages that may wait.
 const WAITING: usize = 1_024;
@@ -49,7 +50,7 @@ impl Lessons {
         self.number += 1;
         let lesson = Lesson {
             writer: options.writer.clone(),
-            text,
+            text: composed(text),
             context: Vec::new(),
             role: options.role.map_or(foretype_markov::Role::Author, Into::into),
             at: clock::now_ms(),

@@ -156,11 +156,11 @@ impl<'a> Server<'a> {
     fn complete(&mut self, id: &RequestId, params: &CompletionParams) {
         let at = &params.text_document_position;
         let (position, encoding) = (at.position, self.encoding);
-        let list = move |before: &str, suggested| answer::list(before, &suggested, position, encoding);
+        let list = move |begun: &str, suggested| answer::list(begun, &suggested, position, encoding);
         self.suggest(id, at, false, list);
     }
 
-    /// Asks what comes at a position, and answers in the shape that `shape` makes of it and of the text before.
+    /// Asks what comes at a position, and answers in the shape that `shape` makes of it and of the word that is begun there.
     fn suggest(
         &mut self,
         id: &RequestId,
@@ -174,8 +174,9 @@ impl<'a> Server<'a> {
             return self.send(Response::new_ok(id.clone(), Value::Null));
         };
         let (before, after) = open.document.split(at.position, self.encoding);
+        // As the document has it, since that is what is replaced.
+        let begun = before.rsplit(char::is_whitespace).next().unwrap_or_default().to_owned();
         let keystroke = self.keystroke(uri, before, after, asked_for);
-        let before = keystroke.text.clone();
         let (service, pending, told) =
             (Arc::clone(&self.service), Arc::clone(&self.pending), Arc::clone(&self.told));
         let (sender, name) = (self.connection.sender.clone(), id.clone());
@@ -183,7 +184,7 @@ impl<'a> Server<'a> {
             let result = match service.complete(keystroke).await {
                 Ok(suggested) => {
                     told.store(false, Ordering::Relaxed);
-                    shape(&before, suggested)
+                    shape(&begun, suggested)
                 }
                 Err(fault) => {
                     complain(&sender, &fault, &told);

@@ -4,6 +4,7 @@ use foretype_markov::segment;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::composed;
 use crate::error::ApiError;
 use crate::writer::Blocked;
 use crate::writer::blocked::{LONGEST, LONGEST_PHRASE, MOST};
@@ -35,7 +36,7 @@ impl BlockedList {
                 return Err(ApiError::invalid(format!("blocked[{at}]"), message));
             }
         }
-        Ok(Blocked::new(self.blocked))
+        Ok(Blocked::new(self.blocked.into_iter().map(composed).collect()))
     }
 }
 

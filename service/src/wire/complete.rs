@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Role, Turn, name, newest, role_or_default, window, within};
+use super::{Role, Turn, composed, name, newest, role_or_default, window, within};
 use crate::app::{Answer, Keystroke};
 use crate::engine;
 use crate::error::ApiError;
@@ -67,10 +67,15 @@ impl CompleteRequest {
         let budget = self.budget_ms.map(|budget| within("budget_ms", budget, 1.0, 1_000.0)).transpose()?;
         let min_confidence =
             self.min_confidence.map(|least| within("min_confidence", least, 0.0, 1.0)).transpose()?;
+        let text = window(self.text);
+        let before = text.chars().count();
+        let text = composed(text);
+        // What replaces characters counts those that the client has.
+        let corrections = self.corrections && text.chars().count() == before;
         Ok(Keystroke {
             role: role_or_default(self.role, &self.context),
-            text: window(self.text),
-            after: self.after,
+            text,
+            after: composed(self.after),
             context: newest(self.context),
             writer: self.writer,
             session: name("session", self.session)?,
@@ -80,7 +85,7 @@ impl CompleteRequest {
             min_confidence,
             learn: self.learn,
             min_seq: self.min_seq,
-            corrections: self.corrections,
+            corrections,
             look_ahead: true,
             debug: self.debug,
         })
@@ -130,7 +135,7 @@ pub struct Suggestion {
     pub confidence: f32,
     /// Who proposed it: `gpt2`, `personal`, `team`, `domain`, `charlm`, `recall` or `snippet`.
     pub predictor: &'static str,
-    /// `word`, `phrase` or `sentence`.
+    /// `word`, `phrase`, `sentence` or `snippet`.
     pub kind: &'static str,
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{last_characters, window};
+use super::{composed, last_characters, window};
 use crate::app::Keystroke;
 use crate::engine::{Completion, Turn};
 use crate::error::ApiError;
@@ -55,8 +55,8 @@ impl Draft {
     pub(crate) fn keystroke(self) -> Keystroke {
         let writer = self.user.filter(|user| !user.trim().is_empty());
         Keystroke {
-            text: window(self.before),
-            after: rest_of_paragraph(&self.after),
+            text: composed(window(self.before)),
+            after: composed(rest_of_paragraph(&self.after)),
             context: newest(self.extra),
             role: foretype_markov::Role::Author,
             writer: writer.as_deref().map(WriterId::of_name),
@@ -93,7 +93,7 @@ fn newest(extra: Vec<String>) -> Vec<Turn> {
         let text = last_characters(text, left);
         left -= text.chars().count();
         if !text.trim().is_empty() {
-            turns.push(Turn { role: foretype_markov::Role::Author, text });
+            turns.push(Turn { role: foretype_markov::Role::Author, text: composed(text) });
         }
     }
     turns.reverse();

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::composed;
 use crate::error::ApiError;
 use crate::writer::Forgotten;
 use crate::writer::forget::LONGEST;
@@ -22,7 +23,7 @@ impl ForgetRequest {
     /// # Errors
     /// [`ApiError::Invalid`] when it is not one word.
     pub fn check(self) -> Result<Forgotten, ApiError> {
-        let word = Some(self.word).filter(|word| word.chars().count() <= LONGEST);
+        let word = Some(composed(self.word)).filter(|word| word.chars().count() <= LONGEST);
         let wrong = || {
             let message =
                 format!("must be one word of at most {LONGEST} characters; forget others one by one");

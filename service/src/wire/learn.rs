@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Role, Turn, name, newest, role_or_default, within};
+use super::{Role, Turn, composed, name, newest, role_or_default, within};
 use crate::app::{Lesson, Verdict};
 use crate::clock;
 use crate::engine;
@@ -44,7 +44,7 @@ impl LearnRequest {
         Ok(Lesson {
             role: role_or_default(self.role, &self.context),
             writer: self.writer,
-            text: self.text,
+            text: composed(self.text),
             context: newest(self.context),
             at: within("at", self.at.unwrap_or_else(clock::now_ms), 0, LATEST)?,
             idempotency_key: name("idempotency_key", self.idempotency_key)?,

@@ -70,7 +70,9 @@ impl InfillRequest {
         if fields.as_ref().is_some_and(|fields| fields.len() > FIELDS) {
             return Err(ApiError::invalid("response_fields", format!("must be {FIELDS} at most")));
         }
-        let budget = self.t_max_predict_ms.map(|ms| ms.clamp(1.0, 1_000.0) / 1e3);
+        // None at all is llama.cpp's way to say that there is no limit.
+        let limit = self.t_max_predict_ms.filter(|ms| *ms > 0.0);
+        let budget = limit.map(|ms| ms.clamp(1.0, 1_000.0) / 1e3);
         let draft = Draft {
             before: self.input_prefix + self.prompt.as_deref().unwrap_or_default(),
             after: self.input_suffix,

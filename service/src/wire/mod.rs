@@ -1,7 +1,10 @@
 //! JSON as it travels, and its conversion by hand into what the service works with. Nothing else in the crate is
 //! serialised for clients; what operators see is written out in [`crate::admin`].
 
+use std::borrow::Cow;
+
 use clap::ValueEnum;
+use icu_normalizer::ComposingNormalizerBorrowed;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -96,7 +99,16 @@ fn role_or_default(role: Option<Role>, context: &[Turn]) -> foretype_markov::Rol
 /// The newest turns that count.
 fn newest(mut context: Vec<Turn>) -> Vec<engine::Turn> {
     context.drain(..context.len().saturating_sub(TURNS));
-    context.into_iter().map(|turn| engine::Turn { role: turn.role.into(), text: turn.text }).collect()
+    context.into_iter().map(|turn| engine::Turn { role: turn.role.into(), text: composed(turn.text) }).collect()
+}
+
+/// The text with letters and their accents in one (Unicode's NFC), as nearly everybody writes and all models have them: an accent
+/// that stands for itself, as file names of macOS have it, would part a word.
+pub(crate) fn composed(text: String) -> String {
+    match ComposingNormalizerBorrowed::new_nfc().normalize(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(text) => text,
+    }
 }
 
 /// The end of a text: at most `TEXT_LIMIT` characters, whole blocks less.
@@ -189,6 +201,14 @@ mod tests {
         let turn = |n: usize| Turn { role: Role::Customer, text: n.to_string() };
         let kept = newest((0..130).map(turn).collect());
         assert_eq!((kept.len(), kept[0].text.as_str()), (TURNS, "30"));
+    }
+
+    #[test]
+    fn accents_are_part_of_their_letters() {
+        assert_eq!(composed("cafe\u{301} a\u{323}\u{302}".into()), "caf\u{e9} \u{1ead}");
+        for text in ["", "plain", "caf\u{e9}", "\u{301}", "\u{1f600}"] {
+            assert_eq!(composed(text.into()), text);
+        }
     }
 
     #[test]

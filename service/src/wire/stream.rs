@@ -101,6 +101,16 @@ impl ClientMessage {
         }
     }
 
+    /// What a message that cannot be taken is known by to who sent it: an edit's number, or the key of what is to be learned.
+    pub fn names(text: &str) -> (Option<u64>, Option<String>) {
+        let value = serde_json::from_str::<Value>(text).unwrap_or_default();
+        match value["type"].as_str() {
+            Some("edit") => (value["seq"].as_u64(), None),
+            Some("learn") => (None, value["idempotency_key"].as_str().map(str::to_owned)),
+            _ => (None, None),
+        }
+    }
+
     /// The names of all.
     pub const NAMES: [&str; 4] = ["open", "edit", "outcome", "learn"];
 

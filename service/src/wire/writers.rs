@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Role;
+use super::{Role, composed};
 use crate::app::{About, AboutTeam};
 use crate::engine::Predictor;
 use crate::error::ApiError;
@@ -180,7 +180,7 @@ impl SnippetList {
                 let message = format!("must be a word of 1 to {LONGEST_TRIGGER} characters");
                 return Err(ApiError::invalid(field("trigger"), message));
             }
-            Ok(writer::Snippet { trigger, text })
+            Ok(writer::Snippet { trigger: trigger.map(composed), text: composed(text) })
         };
         self.snippets.into_iter().enumerate().map(checked).collect::<Result<_, _>>().map(Snippets)
     }
