@@ -10,7 +10,9 @@ use tokio::sync::{Semaphore, watch};
 use crate::answers::{AnswerId, Answers, Given, Heard, News};
 use crate::caller::Caller;
 use crate::door::Door;
-use crate::engine::{Completion, Deadline, Early, Effort, Engine, Look, Predictor, Request, SessionKey, Shuffle};
+use crate::engine::{
+    Completion, Deadline, Early, Effort, Engine, Look, Predictor, Request, SessionKey, Shuffle,
+};
 use crate::error::ApiError;
 use crate::holdout::Holdout;
 use crate::keyring::Keyring;

@@ -136,7 +136,7 @@ mod tests {
         let mut public = Public::new(listener, door.clone(), Arc::default(), Arc::default());
         (0..200).for_each(|_| door.note(1.0));
         let accepting = tokio::spawn(async move {
-            public.accept().await;
+            drop(public.accept().await);
         });
         let mut socket = TcpStream::connect(address).await.unwrap();
         socket.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();

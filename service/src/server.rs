@@ -127,7 +127,9 @@ mod tests {
         let (stop, stopped) = watch::channel(());
         let router = Router::new().route("/", get(async || "here"));
         let serving = tokio::spawn(serve(Operators::new(listener), router, stopped));
-        for (sent, answers) in [("", 0), ("GET / HTTP/1.1\r\nhost:", 0), ("GET / HTTP/1.1\r\nhost: x\r\n\r\n", 1)] {
+        for (sent, answers) in
+            [("", 0), ("GET / HTTP/1.1\r\nhost:", 0), ("GET / HTTP/1.1\r\nhost: x\r\n\r\n", 1)]
+        {
             let began = Instant::now();
             let mut socket = TcpStream::connect(address).await.unwrap();
             socket.write_all(sent.as_bytes()).await.unwrap();

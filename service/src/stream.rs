@@ -65,15 +65,8 @@ pub enum End {
 
 impl End {
     /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Client,
-        Self::Silent,
-        Self::Idle,
-        Self::Slow,
-        Self::Nonsense,
-        Self::Stranger,
-        Self::Stopping,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Client, Self::Silent, Self::Idle, Self::Slow, Self::Nonsense, Self::Stranger, Self::Stopping];
 
     /// The name metrics use.
     pub const fn name(self) -> &'static str {

@@ -377,7 +377,11 @@ async fn what_is_refused_is_named() {
     let long = "x".repeat(70_000);
     for (message, field, name) in [
         (json!({"type": "edit", "seq": 7, "text": "a", "min_seq": -1}), "seq", json!(7)),
-        (json!({"type": "learn", "text": "a", "idempotency_key": "m1", "foo": 1}), "idempotency_key", json!("m1")),
+        (
+            json!({"type": "learn", "text": "a", "idempotency_key": "m1", "foo": 1}),
+            "idempotency_key",
+            json!("m1"),
+        ),
         (json!({"type": "learn", "text": long, "idempotency_key": "m2"}), "idempotency_key", json!("m2")),
         (json!({"type": "outcome", "seq": 3}), "seq", Value::Null),
     ] {

@@ -165,7 +165,8 @@ pub(crate) fn neural_turns(
         let memory = memory.map(read);
         let recent = memory.iter().flat_map(|memory| memory.recent.turns());
         // Each stands for itself, as documents of one author in the text it was trained on.
-        let document = |role| if role == Role::Author { foretype_models::Role::Document } else { neural_role(role) };
+        let document =
+            |role| if role == Role::Author { foretype_models::Role::Document } else { neural_role(role) };
         return recent.map(|(role, text)| (document(role), text.to_owned())).collect();
     }
     // What is beyond the model's window need not be made into tokens.

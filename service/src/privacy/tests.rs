@@ -111,7 +111,10 @@ fn phones() {
 #[test]
 fn addresses() {
     check("ping 192.168.0.254 twice", "ping <ip> twice");
-    check("Version 10.0.19.1 and ver. 1.2.3.4 on host v 1.2.3.4", "Version 10.0.19.1 and ver. 1.2.3.4 on host v 1.2.3.4");
+    check(
+        "Version 10.0.19.1 and ver. 1.2.3.4 on host v 1.2.3.4",
+        "Version 10.0.19.1 and ver. 1.2.3.4 on host v 1.2.3.4",
+    );
     check("conversion 10.0.19.1, the build: 10.0.19.1", "conversion <ip>, the build: <ip>");
     check("host 2001:db8::8a2e:370:7334 is down", "host <ip> is down");
     check("version 1.2.3 at 10:30:00", "version 1.2.3 at 10:30:00");

@@ -99,7 +99,10 @@ fn role_or_default(role: Option<Role>, context: &[Turn]) -> foretype_markov::Rol
 /// The newest turns that count.
 fn newest(mut context: Vec<Turn>) -> Vec<engine::Turn> {
     context.drain(..context.len().saturating_sub(TURNS));
-    context.into_iter().map(|turn| engine::Turn { role: turn.role.into(), text: composed(turn.text) }).collect()
+    context
+        .into_iter()
+        .map(|turn| engine::Turn { role: turn.role.into(), text: composed(turn.text) })
+        .collect()
 }
 
 /// The text with letters and their accents in one (Unicode's NFC), as nearly everybody writes and all models have them: an accent
