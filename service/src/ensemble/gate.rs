@@ -210,7 +210,7 @@ mod tests {
         let cost = |passes: usize| Duration::from_micros(300 + 500 * passes as u64);
         let asked = |gain: Gain, wait_ms| gate.passes((1, 0.2), gain, Duration::from_millis(wait_ms), cost);
         let (chat, mail) = (Gain { ratio: 3.0, deeper: 0.2 }, Gain { ratio: 0.5, deeper: 0.0 });
-        assert_eq!((asked(chat, 0), asked(mail, 0)), (Some(3), Some(3)), "time costs nothing");
+        assert_eq!((asked(chat, 0), asked(mail, 0)), (Some(6), Some(6)), "time costs nothing");
         assert_eq!((asked(chat, 10), asked(mail, 10)), (Some(3), Some(1)));
         assert_eq!((asked(chat, 54), asked(mail, 54)), (Some(2), Some(1)));
         assert_eq!((asked(chat, 134), asked(mail, 134)), (Some(1), None));

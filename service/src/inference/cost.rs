@@ -84,7 +84,7 @@ mod tests {
         let texts = [0, 8, 9, 100, 1_000, MOST, usize::MAX].map(|unread| costs.of(shape(unread, 1)));
         assert!(texts.is_sorted() && texts[0] < texts[1] && texts[4] < texts[5], "{texts:?}");
         assert_eq!(texts[5], texts[6], "as much as there is room for");
-        let passes = [0, 1, 2, 3, 9].map(|passes| costs.of(shape(5, passes)));
+        let passes = [0, 1, 2, PASSES, 9].map(|passes| costs.of(shape(5, passes)));
         assert!(passes.is_sorted() && passes[0] < passes[1] && passes[3] == passes[4], "{passes:?}");
     }
 
