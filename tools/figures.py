@@ -169,7 +169,8 @@ def main() -> None:
     rows = {}
     for line in ROWS.read_text().splitlines() if ROWS.exists() else []:
         row = json.loads(line)
-        rows[row["configuration"], row["set"]] = row
+        if row.get("limit") == given.limit:
+            rows[row["configuration"], row["set"]] = row
     wanted = [part.strip() for part in given.only.split(",") if part.strip()]
     for name in [*CONFIGURATIONS, BASELINE, PRESAGE]:
         if wanted and not any(part in name for part in wanted):
@@ -182,7 +183,7 @@ def main() -> None:
                 continue
             started = time.monotonic()
             row = measure(given.kit, name, stream, given.limit, given.port)
-            rows[name, stream] = row | {"configuration": name}
+            rows[name, stream] = row | {"configuration": name, "limit": given.limit}
             with ROWS.open("a") as out:
                 out.write(json.dumps(rows[name, stream]) + "\n")
             seconds = time.monotonic() - started

@@ -110,6 +110,7 @@ impl Plan {
             Ok(())
         };
         ensure!(self.writers > 0, "--writers 0: at least one has to type");
+        ensure!(self.limit != Some(0), "--limit 0: there would be nothing to type");
         ensure!(self.seconds != Some(0), "--for 0: there is nothing to measure in no time");
         ensure!(
             self.keys_per_second > 0.0 && self.keys_per_second <= 50.0,

@@ -43,7 +43,7 @@ pub(crate) struct Tally {
     pub(crate) window: Window,
     /// From when a key was due to the whole answer; of an answer that a newer key overtook, as long as it was waited for.
     pub(crate) whole_us: Histogram<u64>,
-    /// The same to the first answer, whole or not.
+    /// The same to the first answer, whole or not, or as long as one was waited for.
     pub(crate) first_us: Histogram<u64>,
     /// What the service says it took, of whole answers.
     pub(crate) server_us: Histogram<u64>,
@@ -130,10 +130,14 @@ impl Tally {
         }
     }
 
-    /// The next key came before the whole answer. Left out, slow answers would make the service look fast.
-    pub(crate) fn overtaken(&mut self, due: Instant) {
+    /// The next key came before the whole answer, or before any (`heard`: not). Left out, slow answers would make the service look
+    /// fast.
+    pub(crate) fn overtaken(&mut self, due: Instant, heard: bool) {
         if self.window.contains(due) {
             self.overtaken += 1;
+            if !heard {
+                record(&mut self.first_us, due.elapsed());
+            }
             self.record(due, due.elapsed());
         }
     }
@@ -190,14 +194,16 @@ mod tests {
         let now = Instant::now();
         let from = now - Duration::from_secs(3);
         let mut tally = Tally::new(Window { from, until: now });
-        tally.overtaken(from - Duration::from_millis(1));
-        tally.overtaken(now);
+        tally.overtaken(from - Duration::from_millis(1), false);
+        tally.overtaken(now, false);
         assert_eq!((tally.overtaken, tally.whole_us.len()), (0, 0));
         // Due two seconds ago, whenever it was sent.
-        tally.overtaken(now - Duration::from_secs(2));
-        assert_eq!(tally.overtaken, 1);
+        tally.overtaken(now - Duration::from_secs(2), true);
+        assert_eq!((tally.overtaken, tally.first_us.len()), (1, 0), "its first answer was in time");
         assert!(tally.whole_us.max() >= 1_990_000, "{}", tally.whole_us.max());
         assert_eq!(tally.whole_by_second.iter().map(Histogram::len).collect::<Vec<_>>(), [0, 1]);
+        tally.overtaken(now - Duration::from_secs(2), false);
+        assert_eq!(tally.first_us.len(), 1);
     }
 
     #[test]

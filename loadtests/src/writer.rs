@@ -62,6 +62,8 @@ struct Asked {
     due: Instant,
     /// The newest answer's id and suggestions.
     seen: Option<(String, Vec<(String, f32)>)>,
+    /// An answer came.
+    heard: bool,
     /// No more is to come.
     over: bool,
 }
@@ -271,7 +273,7 @@ impl<L: Line> Writer<L> {
     /// Asks about the draft as the key that is due now has made it.
     async fn ask(&mut self, draft: &str) {
         if let Some(asked) = self.asked.take().filter(|asked| !asked.over) {
-            self.common.tally().overtaken(asked.due);
+            self.common.tally().overtaken(asked.due, asked.heard);
         }
         if !self.common.patient && Instant::now() < self.not_before {
             self.common.tally().waits(self.due);
@@ -279,7 +281,7 @@ impl<L: Line> Writer<L> {
         }
         self.common.tally().asked(self.due);
         let sent = self.line.edit(draft).await;
-        self.asked = Some(Asked { due: self.due, seen: None, over: sent.is_err() });
+        self.asked = Some(Asked { due: self.due, seen: None, heard: false, over: sent.is_err() });
         self.check(sent);
     }
 
@@ -342,7 +344,7 @@ impl<L: Line> Writer<L> {
         match (heard, &mut self.asked) {
             (Heard::Answer { answer, whole }, Some(asked)) => {
                 let mut tally = common.tally();
-                if asked.seen.is_none() {
+                if !std::mem::replace(&mut asked.heard, true) {
                     tally.answered_first(asked.due, whole);
                 }
                 if whole {
