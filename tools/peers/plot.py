@@ -16,7 +16,7 @@ def main() -> None:
     # The same picture for the same figures.
     mpl.rcParams |= {"svg.hashsalt": "foretype", "svg.fonttype": "none", "font.size": 9}
     figure, axes = plt.subplots(figsize=(7.2, 4))
-    for name, milliseconds, net in told["points"]:
+    for _, milliseconds, net in told["points"]:
         axes.scatter(milliseconds, net, s=40)
     axes.set_xscale("log")
     middle = math.sqrt(math.prod(axes.get_xlim()))
