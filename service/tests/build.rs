@@ -13,8 +13,12 @@ fn shipped() -> PathBuf {
 }
 
 fn build(corpus: &Path, base: &Path, out: &Path) -> Output {
+    build_with(corpus, "--base", base, out)
+}
+
+fn build_with(corpus: &Path, option: &str, folder: &Path, out: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_foretype"));
-    command.arg("build").arg("--corpus").arg(corpus).arg("--base").arg(base).arg("--out").arg(out);
+    command.arg("build").arg("--corpus").arg(corpus).arg(option).arg(folder).arg("--out").arg(out);
     command.output().unwrap()
 }
 
@@ -42,6 +46,18 @@ fn little_text_keeps_the_rest_of_a_bundle() {
     let named: Vec<_> = new.sources.iter().map(|source| (&source.name[..], &source.licence[..])).collect();
     assert_eq!(named.len(), old.sources.len() + 1, "whose licences still hold");
     assert_eq!(named.last().unwrap(), &("tickets", "the licence of its owner"));
+}
+
+#[test]
+fn without_a_base_little_text_is_said_and_the_gpt2_still_counts_most() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mine, out) = (corpus(folder.path()), folder.path().join("bundle"));
+    let done = build_with(&mine, "--gpt2", &shipped(), &out);
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success() && said.contains("too few held-out words"), "{said}");
+    let fitted = Bundle::open(&out).unwrap().ensemble;
+    assert!(fitted.prior.is_valid() && fitted.gate.is_valid() && fitted.threshold > 0.0);
+    assert!(fitted.prior.weights.iter().all(|weights| weights[0] > 0.8), "{:?}", fitted.prior.weights[0]);
 }
 
 #[test]

@@ -52,3 +52,21 @@ fn accepted(suggested: &Suggested, index: usize) -> Command {
     let arguments = vec![json!(suggested.id), json!(index), json!(chars)];
     Command { title: "Accepted".into(), command: ACCEPTED.into(), arguments: Some(arguments) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_begun_is_replaced_as_the_document_has_it() {
+        let suggested = Suggested { id: "a".into(), texts: vec!["\u{e9} ".into()] };
+        // The accent stands for itself, as it came from a file name.
+        let begun = "re\u{301}sum";
+        for (encoding, length) in [(Encoding::Utf8, 7), (Encoding::Utf16, 6)] {
+            let list = list(begun, &suggested, Position { line: 0, character: 10 + length }, encoding);
+            let edit = &list["items"][0]["textEdit"];
+            assert_eq!(edit["range"]["start"]["character"], 10, "{edit}");
+            assert_eq!(edit["newText"], "re\u{301}sum\u{e9} ");
+        }
+    }
+}

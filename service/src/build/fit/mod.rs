@@ -21,7 +21,7 @@ use crate::ensemble::calibrate::Calibration;
 use crate::ensemble::gate::{Example, Gate};
 use crate::ensemble::mixture::prefix_class;
 use crate::ensemble::rank::{Ranked, rank};
-use crate::ensemble::weights::Loss;
+use crate::ensemble::weights::{Loss, MEMBERS};
 use crate::store::TeamKey;
 use crate::writer::event::Learned;
 use crate::writer::{Settings, Team};
@@ -41,6 +41,10 @@ const EFFORT: Effort = Effort { steps: 160, patience: BUDGET, ..Effort::SENDING 
 
 /// Fewer held-out words than this say less than the weights and curves of the base.
 const LEAST: usize = 1_500;
+
+/// Weights where there is too little to fit any on: those of the shipped bundle over all its text, rounded; in the order of
+/// [`Predictor::ALL`].
+const USUAL: [f32; MEMBERS] = [0.83, 0.02, 0.13, 0.005, 0.005, 0.01];
 
 /// One position in this many is typed through.
 const EVERY: usize = 6;
@@ -63,6 +67,16 @@ pub(super) fn run(args: &Args, sources: &[Source], figures: &mut BTreeMap<String
             "too few held-out words: weights and calibration stay those of the base"
         );
         return Ok(());
+    }
+    if losses.len() < LEAST {
+        tracing::warn!(
+            words = losses.len(),
+            least = LEAST,
+            "too few held-out words: weights are what they mostly are, confidence is not calibrated; a source is held out from \
+             in part if it has 50 records, and --base takes what another bundle has"
+        );
+        fitted.prior.weights.fill(USUAL);
+        return write_fitted(&args.out, &fitted);
     }
     fitted.prior.weights = em::weights(&losses);
     figures.insert("fit_words".to_owned(), losses.len() as f64);
