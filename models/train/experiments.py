@@ -235,8 +235,9 @@ def served(given: argparse.Namespace, results: Results) -> None:
                 histories(given.kit, folder / "text", KILOBYTES[-1])
                 script("prepare", "--corpus", folder / "text", "--out", folder / "data", "--tokenizer", given.model)
                 train(folder / "model", "--data", folder / "data", "--init", given.model)
+                script("average", given.model, folder / "model", "--out", folder / "average")
                 bundle, gpt2 = folder / "bundle", folder / "gpt2"
-                export(folder / "model", gpt2, "int4", folder / "data")
+                export(folder / "average", gpt2, "int4", folder / "data")
                 command = [given.foretype, "build", "--corpus", folder / "text", "--base", ROOT / "models/bundle", "--gpt2", gpt2, "--out", bundle]
                 subprocess.run([str(part) for part in command], check=True)
             alone = keys(gpt2, given.kit, "--bundle", bundle, "--sets", DOMAIN)
