@@ -154,8 +154,9 @@ def monitoring() -> None:
     missing = [name for name in ("promtool", "prometheus") if shutil.which(name) is None]
     if missing:
         raise Skip(f"{' and '.join(missing)} not installed (on Debian: apt install prometheus)")
+    environment()
     run("cargo", "build", "--quiet", "--package", "foretype")
-    run(sys.executable, "tools/monitoring.py")
+    run(VENV / "bin" / "python", "tools/monitoring.py")
 
 
 CHECKS: list[tuple[str, Callable[[], None]]] = [

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Checks what deploy/ watches the service with, against the service (standard library, and Debian's prometheus).
+"""Checks what deploy/ watches the service with, against the service (Debian's prometheus, and the packages of requirements.txt).
 
-    cargo build --package foretype && python3 tools/monitoring.py
+    cargo build --package foretype && .venv/bin/python tools/monitoring.py
 
-Rules and their tests with promtool; names against the list of metrics; the dashboard against its generator; then the service with
+Rules and their tests with promtool; names against the list of metrics; the dashboard against its generator and Grafana's own models; then the service with
 some traffic before a real Prometheus, which is asked every expression of dashboard and rules: each must have an answer.
 """
 
@@ -24,6 +24,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
 sys.path.insert(0, str(Path(__file__).parent))
 import dashboard
 
@@ -33,6 +37,8 @@ BINARY = ROOT / "target" / "debug" / "foretype"
 RULES = DEPLOY / "prometheus" / "rules.yml"
 # What Prometheus itself makes, beside what it scrapes.
 ITS_OWN = {"up", "ALERTS"}
+# What Grafana reads beside its models: the texts of annotations from Prometheus, and how a query of a variable is listed.
+NOT_MODELLED = {"annotations.list.titleFormat", "templating.list.definition"}
 # Without anything to tell on a healthy service: these are to be empty.
 EMPTY_IS_WELL = re.compile(r"^changes\(process_start_time")
 
@@ -92,6 +98,26 @@ def consistent(listed: list[dict[str, Any]]) -> dict[str, Any]:
     if missing := known - named(json.dumps([panel.get("targets") for panel in board["panels"]])):
         fail(f"no panel shows {missing}")
     return board
+
+
+def lost(given: Any, read: Any, path: str = "") -> Iterator[str]:
+    """Where `given` has something that `read` has not, or has otherwise."""
+    if isinstance(given, dict) and isinstance(read, dict):
+        for name, value in given.items():
+            yield from lost(value, read.get(name), f"{path}.{name}".lstrip("."))
+    elif isinstance(given, list) and isinstance(read, list) and len(given) == len(read):
+        for value, other in zip(given, read, strict=True):
+            yield from lost(value, other, path)
+    elif given != read:
+        yield path
+
+
+def understood(board: dict[str, Any]) -> None:
+    """Grafana's models read the dashboard, panels and all, and say the same again: no field is misspelt or misplaced."""
+    register_default_plugins()
+    again = json.loads(JSONEncoder().encode(Dashboard.from_json(board)))
+    if missing := set(lost(board, again)) - NOT_MODELLED:
+        fail(f"Grafana does not know these of deploy/grafana/dashboard.json: {', '.join(sorted(missing))}")
 
 
 def patient() -> None:
@@ -217,7 +243,9 @@ def main() -> None:
     subprocess.run(["promtool", "check", "config", DEPLOY / "prometheus" / "prometheus.yml"], check=True)
     subprocess.run(["promtool", "test", "rules", DEPLOY / "prometheus" / "rules_test.yml"], check=True)
     patient()
-    live(consistent(metrics()))
+    board = consistent(metrics())
+    understood(board)
+    live(board)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ const PHRASE_FLOOR: f32 = 0.15;
 const PHRASES: usize = 1;
 /// Nodes opened in one pass, by the words here, the words after, and each phrase.
 const WIDTHS: (usize, usize, usize) = (3, 2, 1);
+/// The same of a narrow one.
+const NARROW: (usize, usize, usize) = (1, 1, 1);
 
 /// The searches that one question needs.
 pub(crate) struct Answer<'a> {
@@ -75,18 +77,19 @@ impl<'a> Answer<'a> {
     /// # Errors
     /// Why it ended early; what was found so far stands.
     pub(crate) fn find(&mut self, steps: &mut Steps<'a>) -> Result<(), Halt> {
+        let widths = if self.ask.narrow { NARROW } else { WIDTHS };
         loop {
             let mut askers: Vec<(Asker, usize)> = Vec::new();
-            let here = self.here.wanted(steps, Aim::best(self.ask.top), WIDTHS.0);
+            let here = self.here.wanted(steps, Aim::best(self.ask.top), widths.0);
             askers.extend(here.into_iter().map(|node| (Asker::Here, node)));
             self.look_after();
             if let Some(next) = &mut self.next {
-                let found = next.wanted(steps, Aim::best(self.ask.top), WIDTHS.1);
+                let found = next.wanted(steps, Aim::best(self.ask.top), widths.1);
                 askers.extend(found.into_iter().map(|node| (Asker::Next, node)));
             }
             self.go_on();
             for (phrase, i) in self.phrases.iter_mut().zip(0..) {
-                let found = phrase.wanted(steps, WIDTHS.2);
+                let found = phrase.wanted(steps, widths.2);
                 askers.extend(found.into_iter().map(|node| (Asker::Phrase(i), node)));
             }
             if askers.is_empty() {
@@ -102,7 +105,7 @@ impl<'a> Answer<'a> {
         for &(asker, node) in askers {
             sequences.extend(self.search(asker).map(|search| search.tokens(node)));
         }
-        for &(asker, node) in askers {
+        for &(asker, node) in askers.iter().filter(|_| !self.ask.narrow) {
             let room = CHUNK.saturating_sub(sequences.len());
             sequences.extend(self.search(asker).map(|search| search.ahead(node, room)).unwrap_or_default());
         }

@@ -41,8 +41,12 @@ pub struct Ask<'a> {
     pub next_candidates: &'a [&'a str],
     /// How many words to find.
     pub top: usize,
-    /// The most passes of the network, beside the prefill; see the README for what one takes.
+    /// The most passes of the network, beside the prefill; see the README for what one takes. Without any, a word is as likely as its
+    /// tokens that were run already have it.
     pub max_passes: usize,
+    /// Whether a pass opens one node a search, the likeliest, and runs nothing ahead: half the tokens, and three such passes find about
+    /// what three others do.
+    pub narrow: bool,
     /// The most words of continuation.
     pub phrase_words: usize,
 }

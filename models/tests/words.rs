@@ -19,7 +19,7 @@ fn agent<'a>(before: &'a str, prefix: &'a str) -> Prompt<'a> {
 }
 
 const ASK: Ask<'static> =
-    Ask { candidates: &[], next_candidates: &[], top: 3, max_passes: 8, phrase_words: 3 };
+    Ask { candidates: &[], next_candidates: &[], top: 3, max_passes: 8, narrow: false, phrase_words: 3 };
 
 fn say(gpt2: &mut Gpt2, cache: &mut KvCache, before: &str, prefix: &str) -> Words {
     gpt2.words(cache, &agent(before, prefix), &ASK, &|_| false)
@@ -115,6 +115,25 @@ fn a_warm_cache_says_what_a_cold_one_says() {
         let mut cold = KvCache::default();
         assert_close(&typed, &gpt2.words(&mut cold, &agent(before, prefix), &ask, &|_| false));
     }
+}
+
+#[test]
+fn narrow_passes_find_the_same_in_more_runs_and_fewer_tokens() {
+    let mut gpt2 = load();
+    let candidates = &[" do", " assist"];
+    let mut ask = |narrow, max_passes, prefix| {
+        let ask = Ask { candidates, narrow, max_passes, ..ASK };
+        gpt2.words(&mut KvCache::default(), &agent("Thanks for calling, I can", prefix), &ask, &|_| false)
+    };
+    for prefix in [" ", " he"] {
+        let (wide, narrow) = (ask(false, 200, prefix), ask(true, 200, prefix));
+        assert_close(&wide, &narrow);
+        assert!(narrow.passes >= wide.passes && narrow.tokens <= wide.tokens, "{wide:?}\n{narrow:?}");
+        // Without a pass there are estimates of what the first tokens say.
+        let none = ask(true, 0, prefix);
+        assert!(none.passes == 0 && none.mass > 0.0 && none.candidates_exact == [false; 2], "{none:?}");
+    }
+    assert!(ask(true, 2, " ").tokens < ask(false, 2, " ").tokens, "what two of them take");
 }
 
 #[test]

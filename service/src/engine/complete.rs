@@ -135,12 +135,19 @@ impl Engine {
         let barrier = Barrier::new(request, &place.cut);
         let mut against = barrier.leave_out(&mut ranked, least);
         ranked.sort_by(by_urgency);
-        ranked.truncate(request.max_suggestions.max(EXTENDED) + 4);
+        let tried = request.max_suggestions.max(EXTENDED);
+        // The writer's own texts take no word's place.
+        let mut room = tried + 4;
+        ranked.retain(|candidate| {
+            let kept = candidate.is_snippet() || room > 0;
+            room = room.saturating_sub(usize::from(!candidate.is_snippet()));
+            kept
+        });
         self.with_views(place, request, |views, learned| {
             let mut most = f32::NEG_INFINITY;
-            for candidate in ranked.iter_mut().take(request.max_suggestions.max(EXTENDED)) {
+            for candidate in ranked.iter_mut().filter(|candidate| !candidate.is_snippet()).take(tried) {
                 // What is not shown need not be longer, nor what will stay far behind the best.
-                let shown = candidate.probs[0] >= least && !candidate.is_snippet();
+                let shown = candidate.probs[0] >= least;
                 if shown && (request.max_suggestions > 1 || candidate.may_reach() >= most) {
                     self.extend(candidate, tables, prefix, views, learned);
                 }
@@ -163,7 +170,7 @@ impl Engine {
                 break;
             }
             let ends = [
-                (silence::before_repeating(&candidate.surfaces, repeated), Silence::RepeatsAfter),
+                (before_repeating(candidate, repeated), Silence::RepeatsAfter),
                 (barrier.allows(candidate), Silence::Blocked),
                 (before(candidate, |surfaces| line(candidate, surfaces)), Silence::NoCandidate),
                 (before(candidate, silence::before_placeholder), Silence::PrivateData),
@@ -313,7 +320,7 @@ fn snippets(request: &Request, prefix: &str) -> Vec<Ranked> {
     let Some(memory) = request.memory.as_deref().map(read) else { return Vec::new() };
     let begun = memory.snippets.begun(&request.text);
     let begun = begun.filter(|begun| begun.replace == 0 || request.corrections);
-    let texts = |rest: &str| rest.split_inclusive(char::is_whitespace).map(str::to_owned).collect();
+    let texts = |rest: &str| segment::surfaces(rest).map(str::to_owned).collect();
     begun.map(|begun| Ranked::snippet(texts(begun.rest), begun.prob, begun.replace, prefix)).collect()
 }
 
@@ -321,6 +328,14 @@ fn snippets(request: &Request, prefix: &str) -> Vec<Ranked> {
 pub(super) fn surroundings(request: &Request) -> u64 {
     let context: Vec<_> = request.context.iter().map(|turn| (turn.role, turn.text.as_str())).collect();
     session::hashed(&(request.after.as_str(), request.role, request.corrections, context))
+}
+
+/// How many surfaces of a candidate come before the word that follows the cursor; a text that a writer keeps ready may hold it further on.
+fn before_repeating(candidate: &Ranked, repeated: Option<&str>) -> usize {
+    match silence::before_repeating(&candidate.surfaces, repeated) {
+        1.. if candidate.is_snippet() => candidate.surfaces.len(),
+        count => count,
+    }
 }
 
 /// How many surfaces of a candidate come before something; what a writer keeps ready is theirs.

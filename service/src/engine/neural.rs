@@ -39,14 +39,14 @@ impl Engine {
         if is_trial(request) {
             return Some(question);
         }
-        let cost = |max_passes| inference.own_cost(&question, max_passes);
+        let cost = |depth| inference.own_cost(&question, depth);
         let wait = inference.wait(request.deadline).max(thrift);
         let gain = match request.memory.as_deref().map(read) {
             Some(memory) => Gain::of(&self.gained, Some(&memory.gained)),
             None => Gain::of(&self.gained, None),
         };
-        let max_passes = self.bundle.ensemble.gate.passes(standing(tables), gain, wait, cost)?;
-        Some(Question { max_passes, ..question })
+        let depth = self.bundle.ensemble.gate.depth(standing(tables), gain, wait, cost)?;
+        Some(Question { depth, ..question })
     }
 
     /// Whether an answer is compared with what it would have been without the neural tier. Where time costs nothing nobody needs

@@ -44,16 +44,23 @@ impl Engine {
         prefix: &str,
     ) -> Expected {
         let words = ranked.iter().map(|candidate| (candidate.first_word(prefix), candidate.probs[0]));
-        let mut expected = Expected::new(words.collect());
-        let untaken = untaken(request);
+        let before = Expected::new(words.collect());
+        if passed.is_empty() {
+            return before;
+        }
+        let (untaken, mut expected) = (untaken(request), before.clone());
         for (text, passes) in passed {
             let of_slot =
                 untaken.iter().zip(passes.counted(MOST)).map(|(untaken, times)| untaken.powi(times.into()));
             expected.pass(text, of_slot.product());
         }
-        for (candidate, p) in ranked.iter_mut().zip(expected.probs()) {
-            candidate.probs[0] = p;
-            candidate.reckon(prefix);
+        for candidate in ranked {
+            let word = candidate.first_word(prefix);
+            let was = before.of(&word);
+            if was > 0.0 {
+                candidate.probs[0] *= expected.of(&word) / was;
+                candidate.reckon(prefix);
+            }
         }
         expected
     }

@@ -9,7 +9,7 @@ use super::place::{Place, recent_turns};
 use super::{Engine, Predictor, Request, Status, read};
 use crate::ensemble::mixture::{Learned, Table, Views, prefix_class};
 use crate::ensemble::weights::MEMBERS;
-use crate::inference::{Question, Text};
+use crate::inference::{Depth, Question, Text};
 use crate::writer::Team;
 
 /// Candidates each member of the fast tier may propose.
@@ -89,7 +89,7 @@ impl Engine {
             prefix: place.cut.prefix.to_owned(),
             candidates: best(&tables.here, ASKED.0),
             next_candidates: tables.next.as_ref().map(|next| best(next, ASKED.1)).unwrap_or_default(),
-            max_passes: PASSES,
+            depth: Depth { passes: PASSES, narrow: false },
             phrase_words: PHRASE,
             deadline: request.deadline,
             session: request.session.clone(),

@@ -18,15 +18,13 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// Texts as they would be inserted, with their probabilities.
-    pub fn new(words: Vec<(String, f32)>) -> Self {
+    /// Texts as they would be inserted, with their probabilities. One that several say, a writer's text kept ready and a model, say, is
+    /// one event, and as likely as the likeliest of them has it.
+    pub fn new(mut words: Vec<(String, f32)>) -> Self {
+        words.sort_by(|(a, p), (b, q)| a.cmp(b).then(q.total_cmp(p)));
+        words.dedup_by(|(later, _), (first, _)| later == first);
         let all: f32 = words.iter().map(|(_, p)| p).sum();
         Self { words, others: (1.0 - all).max(LEAST) }
-    }
-
-    /// The probabilities, in the order the texts were given.
-    pub fn probs(&self) -> impl Iterator<Item = f32> {
-        self.words.iter().map(|(_, p)| *p)
     }
 
     /// The probability of a text.
@@ -59,7 +57,7 @@ impl Expected {
     }
 
     fn normalise(&mut self) {
-        let all = self.probs().sum::<f32>() + self.others;
+        let all = self.words.iter().map(|(_, p)| p).sum::<f32>() + self.others;
         if all > 0.0 {
             self.words.iter_mut().for_each(|(_, p)| *p /= all);
             self.others /= all;
@@ -94,7 +92,15 @@ mod tests {
         let left = expected().typed("l");
         let all = 0.5 + 0.3 + 0.1 * AGREEING;
         assert!((left.of("p") - 0.5 / all).abs() < 1e-6 && (left.of("lo") - 0.3 / all).abs() < 1e-6);
-        assert!(left.of("") == 0.0 && left.typed("p").probs().count() == 0, "what is typed is over");
+        assert!(left.of("") == 0.0 && left.typed("p").words.is_empty(), "what is typed is over");
+    }
+
+    #[test]
+    fn what_several_say_is_one_event() {
+        let mut twice = Expected::new(vec![("lp".into(), 0.2), ("llo".into(), 0.3), ("lp".into(), 0.5)]);
+        assert_eq!((twice.of("lp"), twice.best_but("lp")), (0.5, 0.3));
+        twice.pass("lp", 0.4);
+        assert!((twice.of("lp") - 0.2 / 0.7).abs() < 1e-6);
     }
 
     proptest! {
@@ -112,7 +118,7 @@ mod tests {
                 expected.typed(&typed)
             };
             let left = end(one, &passes);
-            prop_assert!((left.probs().sum::<f32>() + left.others - 1.0).abs() < 1e-4);
+            prop_assert!((left.words.iter().map(|(_, p)| p).sum::<f32>() + left.others - 1.0).abs() < 1e-4);
             let mut turned = passes;
             turned.reverse();
             let right = end(other, &turned);

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::mixture::PREFIX_CLASSES;
+use crate::inference::Depth;
 
 /// Classes of the fast tier's best probability, equally wide.
 pub const BINS: usize = 10;
@@ -20,12 +21,18 @@ const PULL: f32 = 20.0;
 /// What a wrong word that is shown costs, in keystrokes.
 const WRONG: f32 = 0.25;
 
-/// How deep a question may go: passes of the network, and what of the urgency found beyond the first is gained by that.
-const DEPTHS: [(usize, f32); 4] = [(6, 0.56), (3, 0.5), (2, 0.4), (1, 0.0)];
+/// How deep a question may go, and what of the urgency found at its place is gained by that: of the first words, and of what follows
+/// them. Fitted to what whole messages gained when they were typed with each depth, in chats, meetings and mails.
+const DEPTHS: [(Depth, f32, f32); 5] = [
+    (Depth { passes: 6, narrow: false }, 1.0, 0.58),
+    (Depth { passes: 3, narrow: true }, 1.0, 0.56),
+    (Depth { passes: 2, narrow: true }, 1.0, 0.32),
+    (Depth { passes: 1, narrow: true }, 0.92, 0.0),
+    (Depth { passes: 0, narrow: true }, 0.38, 0.0),
+];
 
 /// What asking gains that the urgency of one place does not show, as a multiple of what the fit says: who is never asked is not
-/// asked at the next key either. This and the shares above make of what is found at a place what whole messages gained when they
-/// were typed, with each depth, in chats, meetings and mails.
+/// asked at the next key either.
 const BEYOND: f32 = 0.65;
 
 /// How many questions back it counts what asking gained.
@@ -143,23 +150,24 @@ impl Gate {
         self.0[class][bin(best)]
     }
 
-    /// How many passes a question is worth that would wait so long, and take so long for each number of passes; `None`: it is not
-    /// worth asking.
-    pub fn passes(
+    /// How deep a question is worth going that would wait so long, and take so long for each depth; `None`: it is not worth asking.
+    pub fn depth(
         &self,
         (class, best): (usize, f32),
         gain: Gain,
         wait: Duration,
-        cost: impl Fn(usize) -> Duration,
-    ) -> Option<usize> {
+        cost: impl Fn(Depth) -> Duration,
+    ) -> Option<Depth> {
         let ms = |duration: Duration| duration.as_secs_f32() * 1e3;
         // Where nothing better was seen it may still go on further: it is asked as long as that costs nothing.
         let first = ((BEYOND + gain.ratio) * self.gain(class, best)).max(LEAST);
         let price = PRICE * ms(wait);
-        let profit =
-            |(passes, share): (usize, f32)| (passes, first + share * gain.deeper - price * ms(cost(passes)));
-        let best = DEPTHS.into_iter().map(profit).max_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
-        best.filter(|(_, profit)| *profit > 0.0).map(|(passes, _)| passes)
+        let profits = DEPTHS.into_iter().map(|(depth, of_first, of_deeper)| {
+            (depth, of_first * first + of_deeper * gain.deeper - price * ms(cost(depth)))
+        });
+        // The deepest of the best, which come first.
+        let best = profits.reduce(|best, other| if other.1 > best.1 { other } else { best });
+        best.filter(|(_, profit)| *profit > 0.0).map(|(depth, _)| depth)
     }
 
     /// The mean gain of the examples in each bin, pulled towards that of its class.
@@ -207,14 +215,16 @@ mod tests {
     #[test]
     fn the_longer_others_wait_the_less_is_asked_and_least_where_it_gains_least() {
         let gate = Gate(vec![[0.1; BINS]; PREFIX_CLASSES]);
-        let cost = |passes: usize| Duration::from_micros(300 + 500 * passes as u64);
-        let asked = |gain: Gain, wait_ms| gate.passes((1, 0.2), gain, Duration::from_millis(wait_ms), cost);
+        let cost = |depth: Depth| Duration::from_micros(100 + 500 * depth.passes as u64);
+        let passes = |gain: Gain, wait_ms| {
+            gate.depth((1, 0.2), gain, Duration::from_millis(wait_ms), cost).map(|depth| depth.passes)
+        };
         let (chat, mail) = (Gain { ratio: 3.0, deeper: 0.2 }, Gain { ratio: 0.5, deeper: 0.0 });
-        assert_eq!((asked(chat, 0), asked(mail, 0)), (Some(6), Some(6)), "time costs nothing");
-        assert_eq!((asked(chat, 10), asked(mail, 10)), (Some(3), Some(1)));
-        assert_eq!((asked(chat, 54), asked(mail, 54)), (Some(2), Some(1)));
-        assert_eq!((asked(chat, 134), asked(mail, 134)), (Some(1), None));
-        assert_eq!(asked(chat, 1_000), None);
+        assert_eq!((passes(chat, 0), passes(mail, 0)), (Some(6), Some(6)), "time costs nothing");
+        assert_eq!((passes(chat, 10), passes(mail, 10)), (Some(3), Some(2)));
+        assert_eq!((passes(chat, 100), passes(mail, 100)), (Some(2), Some(0)));
+        assert_eq!((passes(chat, 600), passes(mail, 600)), (Some(0), None));
+        assert_eq!(passes(chat, 10_000), None);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use super::Depth;
+
 /// Passes that are made of those allowed, at most.
 const PASSES: usize = 6;
 /// Bytes of text that are counted as one.
@@ -10,31 +12,42 @@ const BYTES: f32 = 64.0;
 /// More text than this is no window's.
 const MOST: usize = 1 << 11;
 
-/// Before anything was measured, microseconds: a question, a pass, [`BYTES`] that are new.
-const GUESS: [f32; 3] = [100.0, 600.0, 1_000.0];
+/// What a question may consist of: itself, a pass, a narrow one, a run that reads what is new, [`BYTES`] of that.
+const PARTS: usize = 5;
+/// Before anything was measured, microseconds.
+const GUESS: [f32; PARTS] = [100.0, 600.0, 400.0, 300.0, 1_000.0];
 /// How far an estimate moves towards what was measured.
 const STEP: f32 = 0.125;
 
 /// The shape of a question, as far as its cost depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
-    /// Bytes of text that the cache has not seen.
-    pub(super) unread: usize,
-    /// Passes allowed beside these.
-    pub(super) passes: usize,
+    /// Bytes of text that the cache has not seen, as far as the question answers for them.
+    pub(super) bytes: usize,
+    /// Whether there are any.
+    pub(super) reads: bool,
+    /// Passes beside these.
+    pub(super) depth: Depth,
 }
 
 impl Shape {
+    /// Of a text of which the cache has not seen so many bytes.
+    pub(super) fn new(unread: usize, depth: Depth) -> Self {
+        Self { bytes: unread, reads: unread > 0, depth }
+    }
+
     /// What it is made of, in the order of [`GUESS`].
-    fn parts(self) -> [f32; 3] {
-        [1.0, self.passes.min(PASSES) as f32, self.unread.min(MOST) as f32 / BYTES]
+    fn parts(self) -> [f32; PARTS] {
+        let passes = self.depth.passes.min(PASSES) as f32;
+        let (wide, narrow) = if self.depth.narrow { (0.0, passes) } else { (passes, 0.0) };
+        [1.0, wide, narrow, f32::from(u8::from(self.reads)), self.bytes.min(MOST) as f32 / BYTES]
     }
 }
 
-/// So much for each question, for each pass it may make, and for its new text: normalised least mean squares (Widrow and Hoff
+/// So much for each part of a question: normalised least mean squares (Widrow and Hoff
 /// 1960), read and written without a lock. What was not asked for lately is estimated from what was.
 #[derive(Debug)]
-pub(super) struct Costs([AtomicU32; 3]);
+pub(super) struct Costs([AtomicU32; PARTS]);
 
 impl Default for Costs {
     fn default() -> Self {
@@ -48,7 +61,7 @@ impl Costs {
         Duration::from_secs_f32(self.micros(shape.parts()) * 1e-6)
     }
 
-    fn micros(&self, parts: [f32; 3]) -> f32 {
+    fn micros(&self, parts: [f32; PARTS]) -> f32 {
         parts.iter().zip(&self.0).map(|(part, micros)| part * load(micros)).sum()
     }
 
@@ -75,7 +88,7 @@ mod tests {
     use super::*;
 
     fn shape(unread: usize, passes: usize) -> Shape {
-        Shape { unread, passes }
+        Shape::new(unread, Depth { passes, narrow: false })
     }
 
     #[test]
@@ -90,20 +103,25 @@ mod tests {
 
     #[test]
     fn what_was_measured_is_expected_next_time() {
-        // A machine that takes 200 µs, 300 a pass and 5 a byte.
-        let takes = |unread: usize, passes: usize| {
-            Duration::from_micros(200 + 300 * passes as u64 + 5 * unread as u64)
+        // A machine that takes 100 µs, 300 a pass, 200 a narrow one, 150 to read and 5 a byte.
+        let takes = |unread: usize, Depth { passes, narrow }: Depth| {
+            let (pass, read) = (if narrow { 200 } else { 300 }, if unread > 0 { 150 } else { 0 });
+            Duration::from_micros(100 + pass * passes as u64 + read + 5 * unread as u64)
         };
         let (costs, mut seed) = (Costs::default(), 7_usize);
-        for _ in 0..2_000 {
+        for _ in 0..20_000 {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let (unread, passes) = (if seed >> 40 & 7 == 0 { seed >> 50 & 511 } else { 4 }, seed >> 33 & 1);
-            costs.learn(shape(unread, passes), takes(unread, passes));
+            let unread = if seed >> 40 & 7 == 0 { seed >> 50 & 511 } else { 4 * (seed >> 36 & 1) };
+            let depth = Depth { passes: seed >> 32 & 3, narrow: seed >> 35 & 1 == 0 };
+            costs.learn(Shape::new(unread, depth), takes(unread, depth));
         }
         // 1,000 bytes were never read at once.
-        for (unread, passes) in [(0, 0), (0, 1), (100, 1), (500, 0), (1_000, 1)] {
-            let (found, true_) = (costs.of(shape(unread, passes)), takes(unread, passes));
-            assert!(found.abs_diff(true_) < true_ / 20, "{unread} {passes}: {found:?} {true_:?}");
+        for (unread, passes, narrow) in
+            [(0, 0, true), (0, 1, false), (0, 2, true), (100, 1, true), (500, 0, false), (1_000, 1, false)]
+        {
+            let depth = Depth { passes, narrow };
+            let (found, true_) = (costs.of(Shape::new(unread, depth)), takes(unread, depth));
+            assert!(found.abs_diff(true_) < true_ / 20, "{unread} {depth:?}: {found:?} {true_:?}");
         }
     }
 

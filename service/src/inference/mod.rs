@@ -64,6 +64,15 @@ impl Text {
     }
 }
 
+/// How far a question may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Depth {
+    /// Passes of the network at most, beside what its text takes to be read. Without any, it is answered from what was run before.
+    pub passes: usize,
+    /// Whether they are narrow ([`foretype_models::Ask::narrow`]).
+    pub narrow: bool,
+}
+
 /// What is asked about one place.
 #[derive(Clone, Debug)]
 pub struct Question {
@@ -75,8 +84,8 @@ pub struct Question {
     pub candidates: Vec<String>,
     /// Surfaces that may follow if the prefix is already whole, to be scored.
     pub next_candidates: Vec<String>,
-    /// The most passes of the network to spend.
-    pub max_passes: usize,
+    /// How far it may go.
+    pub depth: Depth,
     /// The longest continuation wanted, in words.
     pub phrase_words: usize,
     /// When the answer is due.
@@ -181,7 +190,7 @@ impl Inference {
     /// Asks, if the answer can be expected in time. `None`: not admitted. The text may be read when there is time, then, so that
     /// the next question about it is cheaper.
     pub fn ask(&self, question: Question) -> Option<oneshot::Receiver<Answered>> {
-        let (deadline, cost) = (question.deadline, self.cost(&question, question.max_passes));
+        let (deadline, cost) = (question.deadline, self.cost(&question));
         let session = question.session.clone().filter(|_| question.read_later);
         let late = session.map(|session| (question.text.clone(), session));
         let (reply, answer) = oneshot::channel();
@@ -198,21 +207,23 @@ impl Inference {
         }
     }
 
-    /// What a question is expected to take if it may spend so many passes.
-    fn cost(&self, question: &Question, max_passes: usize) -> Duration {
-        self.shared.costs.of(Shape { unread: self.unread(question), passes: max_passes })
+    /// What a question is expected to take.
+    fn cost(&self, question: &Question) -> Duration {
+        self.shared.costs.of(Shape::new(self.unread(question), question.depth))
     }
 
-    /// As much of that as the question answers for: what is read for a session serves its next questions as well.
-    pub fn own_cost(&self, question: &Question, max_passes: usize) -> Duration {
+    /// As much of that as the question answers for, if it went so deep: of a long text that is read for a session its next questions
+    /// have as much.
+    pub fn own_cost(&self, question: &Question, depth: Depth) -> Duration {
         let serves = if question.session.is_some() { SERVES } else { 1 };
-        self.shared.costs.of(Shape { unread: self.unread(question) / serves, passes: max_passes })
+        let shape = Shape::new(self.unread(question), depth);
+        self.shared.costs.of(Shape { bytes: shape.bytes / serves, ..shape })
     }
 
-    /// Bytes of a question's text that its cache has not seen.
+    /// Bytes of a question's text, the unfinished surface aside, that its cache has not seen.
     fn unread(&self, question: &Question) -> usize {
-        let bytes = question.text.bytes() + question.prefix.len();
-        bytes.saturating_sub(question.session.as_ref().map_or(0, |session| self.shared.caches.read(session)))
+        let read = question.session.as_ref().map_or(0, |session| self.shared.caches.read(session));
+        question.text.bytes().saturating_sub(read)
     }
 
     /// How long a question due at `deadline` would wait for a thread, and longer the busier threads were lately: the next ones

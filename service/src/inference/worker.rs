@@ -113,13 +113,14 @@ impl Worker {
             candidates: &candidates,
             next_candidates: &next_candidates,
             top: TOP,
-            max_passes: question.max_passes,
+            max_passes: question.depth.passes,
+            narrow: question.depth.narrow,
             phrase_words: question.phrase_words,
         };
         let stop =
             |tokens: usize| reply.is_closed() || question.deadline.left() <= MARGIN + A_TOKEN * tokens as u32;
         let shared = Arc::clone(&self.shared);
-        let bytes = question.text.bytes() + question.prefix.len();
+        let bytes = question.text.bytes();
         let words = if let Some(session) = &question.session {
             let mut held = shared.caches.take(session);
             let unread = bytes.saturating_sub(held.read);
@@ -129,7 +130,7 @@ impl Worker {
                 held.read = read_of(&held.cache, bytes, words.mass > 0.0);
             }
             if words.complete && words.mass > 0.0 {
-                shared.costs.learn(Shape { unread, passes: question.max_passes }, started.elapsed());
+                shared.costs.learn(Shape::new(unread, question.depth), started.elapsed());
             }
             if !words.complete && words.mass <= 0.0 && question.read_later && !reply.is_closed() {
                 // A budget too short for what is new would be so at the next key as well.

@@ -204,6 +204,30 @@ fn a_snippet_is_offered_whole_where_it_is_begun() {
     );
 }
 
+#[test]
+fn snippets_take_no_words_place_and_repeat_nothing() {
+    let engine = thin(&[(" help", 0.12), (" hello", 0.04)]);
+    let mut memory = engine.new_memory();
+    let kept = |text: String| Snippet { trigger: None, text };
+    memory.snippets =
+        Snippets((0..40).map(|i| kept(format!("help is {i} minutes away, said one"))).collect());
+    let memory = Some(Arc::new(RwLock::new(memory)));
+    let ask = |text: &str, after: &str| {
+        let request = Request { memory: memory.clone(), after: after.to_owned(), ..request(text) };
+        complete(&engine, request).suggestions
+    };
+    let list = ask("I can hel", "");
+    assert_eq!(list[0].kind, Kind::Snippet);
+    assert_eq!(list.iter().filter(|s| s.text.trim_end() == "lo").count(), 1, "{list:?}");
+    let texts = |after| ask("I can help", after).into_iter().map(|s| s.text).collect::<Vec<_>>();
+    assert!(texts("").iter().any(|text| text.ends_with(" minutes away, said one")), "{:?}", texts(""));
+    assert!(
+        texts(" is close").iter().all(|text| !text.contains("minutes")),
+        "what follows stands there already"
+    );
+    assert!(texts(" away").iter().any(|text| text.contains("away, said one")), "half a snippet is none");
+}
+
 /// What is shown to a writer with these words blocked.
 fn shown_but_for(blocked: &[&str], engine: &Engine, request: Request) -> Completion {
     let mut memory = engine.new_memory();

@@ -83,10 +83,16 @@ fn of_rows<const ROWS: usize>(weights: &Packed, tile: usize, rows: &Rows, out: &
         // The last tile may have a half, or a part of one, that is no column.
         let columns = HALF.min(weights.columns.saturating_sub(from));
         for (row, sum) in sums.into_iter().enumerate().take_while(|_| columns > 0) {
-            let mut lanes = [0.0; HALF];
-            // SAFETY: they are as many as are stored.
-            unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), _mm256_add_ps(sum, bias)) };
-            out[row * weights.columns + from..][..columns].copy_from_slice(&lanes[..columns]);
+            let (sum, out) = (_mm256_add_ps(sum, bias), &mut out[row * weights.columns + from..][..columns]);
+            if columns == HALF {
+                // SAFETY: they are as many as are stored.
+                unsafe { _mm256_storeu_ps(out.as_mut_ptr(), sum) };
+            } else {
+                let mut lanes = [0.0; HALF];
+                // SAFETY: they are as many as are stored.
+                unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), sum) };
+                out.copy_from_slice(&lanes[..columns]);
+            }
         }
     }
 }
