@@ -11,7 +11,8 @@ mod queue;
 mod tests;
 mod worker;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use foretype_models::{Gpt2, Prompt, Role, Words};
@@ -123,7 +124,7 @@ pub struct NeuralState {
 pub struct Inference {
     shared: Arc<Shared>,
     threads: usize,
-    _open: Arc<Open>,
+    open: Arc<Open>,
 }
 
 /// What handles and threads share.
@@ -146,12 +147,21 @@ impl Shared {
     }
 }
 
-/// Closes the queue when the last handle is dropped.
-struct Open(Arc<Shared>);
+/// Closes the queue when the last handle is dropped, and waits for the threads: a process that ended while one was at work would
+/// take ONNX Runtime away under it.
+struct Open {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.queue.close();
+        self.shared.queue.close();
+        let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            // What it panicked at was told when it did.
+            drop(thread.join());
+        }
     }
 }
 
@@ -178,11 +188,14 @@ impl Inference {
             panic_next: Default::default(),
         });
         // Threads that were started end with it if another cannot be.
-        let (threads, open) = (models.len(), Arc::new(Open(Arc::clone(&shared))));
-        let handle = Self { shared: Arc::clone(&shared), threads, _open: open };
+        let (threads, started) = (models.len(), Mutex::default());
+        let open = Arc::new(Open { shared: Arc::clone(&shared), threads: started });
+        let handle = Self { shared: Arc::clone(&shared), threads, open };
         for (number, model) in models.into_iter().enumerate() {
             let worker = Worker::new(number, model, Arc::clone(&shared));
-            std::thread::Builder::new().name(format!("inference-{number}")).spawn(move || worker.run())?;
+            let thread = std::thread::Builder::new().name(format!("inference-{number}"));
+            let thread = thread.spawn(move || worker.run())?;
+            handle.open.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         }
         Ok(handle)
     }

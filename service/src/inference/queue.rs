@@ -5,7 +5,7 @@
 //! dropped when it is its turn, before anything is spent on it; two threads never work for one session at once.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -105,6 +105,7 @@ pub(super) struct Queue<J> {
     arrived: Condvar,
     /// Questions that wait: what patient work gives way to.
     waiting: AtomicUsize,
+    closed: AtomicBool,
 }
 
 impl<J: Job> Queue<J> {
@@ -113,7 +114,8 @@ impl<J: Job> Queue<J> {
         let running = vec![Running::default(); threads];
         let busy = Share { share: 0.0, at: Instant::now() };
         let state = State { urgent: Vec::new(), patient: VecDeque::new(), running, busy, open: true };
-        Self { state: Mutex::new(state), arrived: Condvar::new(), waiting: AtomicUsize::new(0) }
+        let (waiting, closed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Self { state: Mutex::new(state), arrived: Condvar::new(), waiting, closed }
     }
 
     /// Puts a question in, due at `deadline` less `margin`, if it can be answered in time.
@@ -190,9 +192,9 @@ impl<J: Job> Queue<J> {
         self.note(&state);
     }
 
-    /// How many questions wait.
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+    /// Whether patient work is to end: a question waits, or nobody wants anything any more.
+    pub(super) fn is_pressing(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0 || self.closed.load(Ordering::Relaxed)
     }
 
     /// The next entry for a thread, when there is one; those it passed over as void go to `dropped`. `None`: the queue is closed.
@@ -233,6 +235,7 @@ impl<J: Job> Queue<J> {
 
     /// Drops what waits and lets the threads end.
     pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
         let mut state = self.lock();
         state.open = false;
         state.urgent.clear();

@@ -1,6 +1,7 @@
 //! The thread over the shipped GPT-2, when a question makes it panic.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -40,5 +41,9 @@ fn a_panic_costs_one_answer_its_gpt2_and_no_more() {
     assert_eq!(gpt2(&complete(&engine, "Can you please conf")), Status::Used, "the next is answered in full");
     // The asker hears of a panic before the thread has counted it, but the next answer comes after that.
     assert_eq!(inference.counts().panics, 1);
-    assert_eq!(inference.shared.queue.waiting(), 0, "it waits for nothing any more");
+    assert!(!inference.shared.queue.is_pressing(), "it waits for nothing any more");
+
+    let shared = Arc::downgrade(&inference.shared);
+    drop(engine);
+    assert!(shared.upgrade().is_none(), "its thread ends with it");
 }

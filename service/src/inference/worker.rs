@@ -151,7 +151,7 @@ impl Worker {
     fn prepare(&mut self, text: &Text, session: &SessionKey, deadline: Deadline) {
         let turns = text.turns();
         let shared = Arc::clone(&self.shared);
-        let stop = |_| deadline.left().is_zero() || shared.queue.waiting() > 0;
+        let stop = |_| deadline.left().is_zero() || shared.queue.is_pressing();
         let mut held = shared.caches.take(session);
         let whole = self.model.prefill(&mut held.cache, &text.prompt(&turns, ""), &stop);
         held.read = read_of(&held.cache, text.bytes(), whole);
@@ -167,7 +167,7 @@ impl Worker {
     ) -> Vec<Option<f32>> {
         let turns = text.turns();
         let shared = Arc::clone(&self.shared);
-        let stop = |_| reply.is_closed() || shared.queue.waiting() > 0;
+        let stop = |_| reply.is_closed() || shared.queue.is_pressing();
         let prompt = text.prompt(&turns, "");
         let losses = self.model.losses(&mut self.scratch, &prompt, &refs(surfaces), max_passes, &stop);
         self.scratch.clear();

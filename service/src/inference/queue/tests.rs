@@ -49,7 +49,7 @@ fn the_earliest_deadline_goes_first_and_what_can_wait_last() {
     for (name, due) in [("second", 2_000), ("first", 1_000), ("third", 3_000)] {
         queue.ask(task(name), in_ms(due), MS, MS).expect("there is time");
     }
-    assert_eq!(queue.waiting(), 3);
+    assert_eq!(queue.used().questions, 3);
     assert_eq!([(); 4].map(|()| next(&queue, 0)), ["first", "second", "third", "patient"]);
     queue.done(0);
     assert!(queue.is_idle());
@@ -126,6 +126,6 @@ fn who_is_forgotten_has_nothing_waiting() {
         assert!(queue.add(of_session("patient", session)));
     }
     queue.forget(|key| &*key.session == "a");
-    assert_eq!((queue.waiting(), queue.used().patient), (1, 1));
+    assert_eq!((queue.used().questions, queue.used().patient), (1, 1));
     assert_eq!(next(&queue, 0), "b");
 }
