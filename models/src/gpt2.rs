@@ -193,7 +193,8 @@ impl Gpt2 {
             let mut answer = Answer::new(&place, prompt, ask, steps.vocabulary, &root);
             let halted = answer.find(&mut steps);
             answer.tell(&mut words);
-            Said::new(prompt).blend(&mut words, prompt.prefix, ask.candidates, ask.top);
+            let searched = ask.max_passes > 0;
+            Said::new(prompt).blend(&mut words, prompt.prefix, ask.candidates, ask.top, searched);
             words.complete = !matches!(halted, Err(Halt::Stopped | Halt::Failed));
         } else {
             words.complete = false;

@@ -73,8 +73,9 @@ impl Said {
         (said.map(|(_, weight)| weight).sum::<f32>() + PRIOR * mass) / (self.total + PRIOR)
     }
 
-    /// Mixes what was said into what the GPT-2 says of the place `prefix` is typed at.
-    pub(crate) fn blend(&self, words: &mut Words, prefix: &str, asked: &[&str], top: usize) {
+    /// Mixes what was said into what the GPT-2 says of the place `prefix` is typed at. Unless it has `searched` there, it is of no
+    /// opinion about words that it was not asked about.
+    pub(crate) fn blend(&self, words: &mut Words, prefix: &str, asked: &[&str], top: usize, searched: bool) {
         if self.total == 0.0 || words.mass <= 0.0 {
             return;
         }
@@ -98,6 +99,7 @@ impl Said {
             word.prob = again(&word.surface, word.prob);
         }
         let new = self.weights.keys().filter(|surface| fits(surface) && surface.len() > prefix.len());
+        let new = new.filter(|surface| searched || asked.contains(&surface.as_str()));
         let new: Vec<Word> = new
             .filter(|surface| words.top.iter().all(|word| word.surface != **surface))
             .map(|surface| {
@@ -152,7 +154,10 @@ mod tests {
     fn a_name_is_said_again() {
         let said = Said::new(&prompt("The weather in", " Mon"));
         let mut words = Words { mass: 1e-3, top: vec![word(" Monday", 0.7)], done: 0.1, ..Words::default() };
-        said.blend(&mut words, " Mon", &[], 4);
+        let mut unsearched = words.clone();
+        said.blend(&mut unsearched, " Mon", &[], 4, false);
+        assert_eq!(unsearched.top.len(), words.top.len(), "it was not asked about more");
+        said.blend(&mut words, " Mon", &[], 4, true);
         assert_eq!(words.top[0].surface, " Montara");
         let sum: f32 = words.top.iter().map(|word| word.prob).sum::<f32>() + words.done;
         assert!(sum < 1.0 && (words.mass - said.mass_of(" Mon", 1e-3)).abs() < 1e-9, "{words:?}");

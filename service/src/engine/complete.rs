@@ -22,6 +22,7 @@ use crate::ensemble::rank::{Ranked, by_urgency, rank};
 use crate::ensemble::weights::MEMBERS;
 use crate::ensemble::{silence, worth};
 use crate::session::{self, Offer, Shown};
+use crate::writer::snippets::Begun;
 
 /// The last words before the cursor that may have ended a line, marks counted in.
 const WORDS_OF_A_LINE: usize = 4;
@@ -320,8 +321,8 @@ fn snippets(request: &Request, prefix: &str) -> Vec<Ranked> {
     let Some(memory) = request.memory.as_deref().map(read) else { return Vec::new() };
     let begun = memory.snippets.begun(&request.text);
     let begun = begun.filter(|begun| begun.replace == 0 || request.corrections);
-    let texts = |rest: &str| segment::surfaces(rest).map(str::to_owned).collect();
-    begun.map(|begun| Ranked::snippet(texts(begun.rest), begun.prob, begun.replace, prefix)).collect()
+    let texts = |begun: &Begun<'_>| begun.pieces().map(str::to_owned).collect();
+    begun.map(|begun| Ranked::snippet(texts(&begun), begun.prob, begun.replace, prefix)).collect()
 }
 
 /// Everything but the draft that an answer depends on.

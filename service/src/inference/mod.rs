@@ -68,7 +68,7 @@ impl Text {
 /// How far a question may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Depth {
-    /// Passes of the network at most, beside what its text takes to be read. Without any, it is answered from what was run before.
+    /// Passes of the network at most, beside what its text takes to be read. Without any, what was read answers it.
     pub passes: usize,
     /// Whether they are narrow ([`foretype_models::Ask::narrow`]).
     pub narrow: bool,

@@ -1,5 +1,6 @@
 //! Texts that a writer keeps ready: suggested where one is begun, or where its trigger is typed.
 
+use foretype_markov::segment;
 use serde::{Deserialize, Serialize};
 
 /// Snippets of one writer at most.
@@ -47,6 +48,26 @@ pub struct Begun<'a> {
     pub replace: usize,
     /// How likely it is what the writer wants.
     pub prob: f32,
+}
+
+impl<'a> Begun<'a> {
+    /// What is missing, in pieces for the words to be counted by: together all of it. The first one is a word as the models have it,
+    /// the others begin with the blank before them.
+    pub fn pieces(&self) -> impl Iterator<Item = &'a str> {
+        let (first, end) = (segment::surfaces(self.rest).next(), self.rest.trim_end().len());
+        let first = first.map_or(0, str::len);
+        let blank = |at: usize| self.rest[at..].starts_with(char::is_whitespace);
+        let mut before = 0;
+        let begins = self.rest[..end].char_indices().map(|(at, _)| at).filter(move |&at| {
+            let begins = at == first || at > first && blank(at) && !blank(before);
+            before = at;
+            at > 0 && begins
+        });
+        let mut from = 0;
+        begins
+            .chain(std::iter::once(self.rest.len()))
+            .map(move |to| &self.rest[std::mem::replace(&mut from, to)..to])
+    }
 }
 
 impl Snippets {
@@ -139,7 +160,23 @@ mod tests {
         assert!((prob("Your r") - 0.5).abs() < 1e-6);
     }
 
+    #[test]
+    fn the_pieces_are_words_with_their_blanks() {
+        let pieces = |rest| Begun { rest, replace: 0, prob: 0.5 }.pieces().collect::<Vec<_>>();
+        assert_eq!(pieces("fund takes 5 days. "), ["fund", " takes", " 5", " days. "]);
+        assert_eq!(pieces(" regards,\n\nAnn Ōta\n"), [" regards", ",", "\n\nAnn", " Ōta\n"]);
+        assert_eq!(pieces("-----"), ["-", "----"]);
+        assert_eq!(pieces("  "), ["  "]);
+    }
+
     proptest! {
+        #[test]
+        fn pieces_are_all_of_a_text(rest in "[aé,. \n\t-]{1,12}") {
+            let pieces: Vec<_> = Begun { rest: &rest, replace: 0, prob: 0.5 }.pieces().collect();
+            prop_assert_eq!(pieces.concat(), rest.clone());
+            prop_assert!(pieces.iter().all(|piece| !piece.is_empty()), "{:?}", pieces);
+        }
+
         #[test]
         fn what_is_begun_goes_on(text in "[aé ]{1,12}", draft in "[aé ]{0,12}") {
             let snippets = Snippets(vec![Snippet { trigger: None, text: text.clone() }]);
