@@ -10,10 +10,10 @@ use super::lines::Lines;
 use super::neural::SayEarly;
 use super::passed::looks;
 use super::place::{Place, recent_turns};
+use super::snippets::{before_repeating, snippets};
 use super::tables::after;
 use super::{
-    Completion, Engine, Kind, Neural, Predictor, Record, Request, Silence, Source, Status, Suggestion,
-    Tables, read,
+    Completion, Engine, Kind, Neural, Predictor, Record, Request, Silence, Source, Status, Suggestion, Tables,
 };
 use crate::ensemble::expected::Expected;
 use crate::ensemble::mixture::{Learned, Views};
@@ -22,7 +22,6 @@ use crate::ensemble::rank::{Ranked, by_urgency, rank};
 use crate::ensemble::weights::MEMBERS;
 use crate::ensemble::{silence, worth};
 use crate::session::{self, Offer, Shown};
-use crate::writer::snippets::Begun;
 
 /// The last words before the cursor that may have ended a line, marks counted in.
 const WORDS_OF_A_LINE: usize = 4;
@@ -316,27 +315,10 @@ impl Engine {
     }
 }
 
-/// The writer's snippets that are begun here. Triggers are replaced only where the client can.
-fn snippets(request: &Request, prefix: &str) -> Vec<Ranked> {
-    let Some(memory) = request.memory.as_deref().map(read) else { return Vec::new() };
-    let begun = memory.snippets.begun(&request.text);
-    let begun = begun.filter(|begun| begun.replace == 0 || request.corrections);
-    let texts = |begun: &Begun<'_>| begun.pieces().map(str::to_owned).collect();
-    begun.map(|begun| Ranked::snippet(texts(&begun), begun.prob, begun.replace, prefix)).collect()
-}
-
 /// Everything but the draft that an answer depends on.
 pub(super) fn surroundings(request: &Request) -> u64 {
     let context: Vec<_> = request.context.iter().map(|turn| (turn.role, turn.text.as_str())).collect();
     session::hashed(&(request.after.as_str(), request.role, request.corrections, context))
-}
-
-/// How many surfaces of a candidate come before the word that follows the cursor; a text that a writer keeps ready may hold it further on.
-fn before_repeating(candidate: &Ranked, repeated: Option<&str>) -> usize {
-    match silence::before_repeating(&candidate.surfaces, repeated) {
-        1.. if candidate.is_snippet() => candidate.surfaces.len(),
-        count => count,
-    }
 }
 
 /// How many surfaces of a candidate come before something; what a writer keeps ready is theirs.

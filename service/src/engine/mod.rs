@@ -16,6 +16,7 @@ mod passed;
 mod place;
 mod request;
 mod shuffle;
+mod snippets;
 mod tables;
 mod type_through;
 
