@@ -63,7 +63,7 @@ pub struct Table {
     results: Results,
 }
 
-/// Measures what is not in `results` yet; rows of others that are there (a peer's) come last in the table.
+/// Measures what is not in `results` yet, of this set-up; rows of others that are there (a peer's) come last in the table.
 ///
 /// # Errors
 /// When a file cannot be read or written, the models not be opened, or a request is refused.

@@ -32,7 +32,7 @@ struct Curve {
     unknown: f64,
 }
 
-/// Measures what is not in `results` yet. Each writer types the same messages however much was taught, and teaches them.
+/// Measures what is not in `results` yet, of this set-up. Each writer types the same messages however much was taught, and teaches them.
 ///
 /// # Errors
 /// When a file cannot be read or written, the models not be opened, or a request is refused.

@@ -13,6 +13,7 @@ pub mod crowd;
 pub mod curve;
 pub mod desk;
 mod line;
+mod origin;
 pub mod pacer;
 mod picture;
 mod plot;

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use foretype_markov::segment::is_boundary;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_distr::{Distribution as _, StandardNormal};
@@ -39,7 +38,7 @@ impl Pause {
             return Self::Message;
         }
         let words = typed.trim_end();
-        if words.len() == typed.len() || !is_boundary(typed, typed.len()) {
+        if words.len() == typed.len() {
             return Self::Within;
         }
         if words.ends_with(['.', '!', '?', ':']) || typed.ends_with('\n') {

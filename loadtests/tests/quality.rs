@@ -8,7 +8,7 @@ use foretype::engine::Predictor;
 use foretype_loadtests::corpus::streams;
 use foretype_loadtests::desk::Setup;
 use foretype_loadtests::score::Figures;
-use foretype_loadtests::{quality, wrong};
+use foretype_loadtests::{ablation, quality, wrong};
 use serde_json::json;
 
 fn write(folder: &Path) -> PathBuf {
@@ -58,6 +58,30 @@ fn figures_do_not_depend_on_how_many_type() {
     let stranger = run(&path, |setup| setup.no_personal = true);
     assert!(one.ksr > stranger.ksr + 0.1, "{} is not above {}", one.ksr, stranger.ksr);
     assert_eq!(run(&path, |setup| setup.limit = Some(1)).characters, 3 * 56);
+}
+
+#[test]
+fn what_was_measured_is_used_again_for_the_same_set_up_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, results) = (write(folder.path()), folder.path().join("rows.jsonl"));
+    let setup = Setup { predictors: vec![Predictor::Domain], limit: Some(1), ..setup() };
+    let row = "ensemble, not personal";
+    // As earlier releases left it.
+    let unknown = format!("{{\"configuration\":\"{row}\",\"set\":\"streams\",\"limit\":1,\"ksr\":0.9}}\n");
+    fs::write(&results, unknown).unwrap();
+    let measure = |setup: &Setup| {
+        let table = ablation::run(setup, std::slice::from_ref(&file), &[row.to_owned()], &results).unwrap();
+        (table.to_string(), fs::read_to_string(&results).unwrap().lines().count())
+    };
+    let (table, rows) = measure(&setup);
+    assert!(rows == 2 && !table.contains("0.900"), "{table}");
+    assert_eq!(measure(&setup), (table.clone(), 2), "it goes on where it was");
+    let blind = Setup { attention: 0.0, ..setup.clone() };
+    let (other, rows) = measure(&blind);
+    assert!(rows == 3 && other.contains("| 0.000 |"), "{other}");
+    assert_eq!(measure(&setup), (table, 3), "neither takes the other's place");
+    fs::write(&file, fs::read_to_string(&file).unwrap().replace("Zarvox", "Nyxtor")).unwrap();
+    assert_eq!(measure(&setup).1, 4);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 // the suggestion shows. A <wbr> between the two lets a line break there, so what was typed wraps as in the textarea,
 // whatever follows. Both lie in one scrolling box and grow together: there is no scroll position to copy.
 
-import { countCharacters, lastCharacters, nextWord, remaining, swallowsSpace } from "./suggestion.js";
+import { composesWord, countCharacters, lastCharacters, nextWord, remaining, swallowsSpace } from "./suggestion.js";
 
 const isMac = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? "");
 
@@ -42,7 +42,8 @@ export class GhostText extends EventTarget {
   #request = null;
   /** The text before the cursor that the service was asked about last. */
   #askedAt = null;
-  #composing = false;
+  /** What an input method holds at the moment; null: nothing, and it is not at work. */
+  #composed = null;
   /** What is on offer: the answer, the text it was for, which suggestion is shown, what was taken of it. */
   #offer = null;
   #shown = "";
@@ -65,8 +66,10 @@ export class GhostText extends EventTarget {
     listen(box, "input", () => this.#onInput());
     listen(box, "beforeinput", (event) => this.#onBeforeInput(event));
     listen(box, "keydown", (event) => this.#onKey(event));
-    listen(box, "compositionstart", () => this.#onComposition(true));
-    listen(box, "compositionend", () => this.#onComposition(false));
+    listen(box, "compositionstart", () => this.#onCompositionStart());
+    // The box has it when `input` comes.
+    listen(box, "compositionupdate", ({ data }) => (this.#composed = data));
+    listen(box, "compositionend", () => this.#onCompositionEnd());
     listen(box.ownerDocument, "selectionchange", () => this.#onSelection());
     this.#draw("");
   }
@@ -165,7 +168,7 @@ export class GhostText extends EventTarget {
   }
 
   #onKey(event) {
-    if (this.#composing || event.isComposing) return;
+    if (this.#composed !== null || event.isComposing) return;
     const plain = !event.ctrlKey && !event.metaKey && !event.altKey && !event.shiftKey;
     const wordModifier = isMac ? event.altKey && !event.ctrlKey : event.ctrlKey && !event.altKey;
     let done = false;
@@ -177,19 +180,34 @@ export class GhostText extends EventTarget {
     if (done) event.preventDefault();
   }
 
-  #onComposition(composing) {
-    this.#composing = composing;
-    if (composing) {
-      this.#cancel();
-      this.#drop();
-    } else {
-      this.#onInput();
-    }
+  #onCompositionStart() {
+    this.#composed = "";
+    if (!this.#isQuiet()) return;
+    this.#drop();
+    this.#ask();
+  }
+
+  #onCompositionEnd() {
+    this.#composed = null;
+    this.#look();
+  }
+
+  /**
+   * Whether an input method is at work that has suggestions of its own. With the keys of a touch screen every word is composed, and
+   * what is shown then can be tapped; elsewhere the key that takes it would be the input method's.
+   */
+  #isQuiet() {
+    if (this.#composed === null) return false;
+    return !matchMedia("(pointer: coarse)").matches || !composesWord(this.#draft().text, this.#composed);
   }
 
   /** The cursor moved without typing: what was shown belongs to another place. */
   #onSelection() {
-    if (this.#box.ownerDocument.activeElement !== this.#box || this.#composing) return;
+    if (this.#box.ownerDocument.activeElement === this.#box && this.#composed === null) this.#look();
+  }
+
+  /** Asks unless that was asked already. */
+  #look() {
     const { text, collapsed } = this.#draft();
     this.#refresh();
     if (collapsed && text !== this.#askedAt) this.#ask();
@@ -204,8 +222,9 @@ export class GhostText extends EventTarget {
   async #ask() {
     this.#cancel();
     const { text, after, collapsed } = this.#draft();
-    this.#askedAt = collapsed ? text : null;
-    if (this.#composing || !collapsed || this.#dismissed.has(text)) return;
+    const open = collapsed && !this.#isQuiet();
+    this.#askedAt = open ? text : null;
+    if (!open || this.#dismissed.has(text)) return;
     const sequence = this.#sequence;
     this.#request = new AbortController();
     try {
@@ -248,7 +267,7 @@ export class GhostText extends EventTarget {
       const other = this.#offer.answer.suggestions.findIndex((_, index) => this.#rest(index) !== null);
       if (other >= 0) this.#offer = { ...this.#offer, index: other, taken: 0 };
     }
-    this.#draw(this.#offer && !this.#composing ? (this.#rest(this.#offer.index) ?? "") : "");
+    this.#draw(this.#offer && !this.#isQuiet() ? (this.#rest(this.#offer.index) ?? "") : "");
   }
 
   #drop() {
@@ -275,6 +294,8 @@ export class GhostText extends EventTarget {
 
   /** Puts `text`, the first part of `rest`, into the box as if typed, so that undo takes it back. */
   #take(text, rest) {
+    // An input method would go on with its word in front of what is inserted; without the focus it ends it.
+    if (this.#composed !== null) this.#box.blur();
     const offer = this.#offer;
     const replace = this.#replaces(offer.index);
     offer.taken += countCharacters(text);

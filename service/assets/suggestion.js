@@ -46,6 +46,17 @@ export function remaining(anchor, suggestion, text, replace = 0) {
   return rest.trim() === "" ? null : rest;
 }
 
+/**
+ * Whether what an input method composes at the end of `draft` is a word typed as any other, as keyboards of touch screens compose
+ * every word. Letters that stand for syllables are none: those of Japanese keyboards are wide, and before those of Chinese ones
+ * stand signs, but for the first.
+ */
+export function composesWord(draft, composed) {
+  const isLatin = /^[a-z\u00c0-\u024f\u0300-\u036f\u1e00-\u1eff'’-]*$/iu.test(composed);
+  const before = draft.slice(0, draft.length - composed.length);
+  return isLatin && draft.endsWith(composed) && !/[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u.test(before);
+}
+
 /** The part one press of the accept-word key takes: a run of non-spaces, with the spaces before it and one after it. */
 export function nextWord(suggestion) {
   return /^\s*\S+ ?/u.exec(suggestion)?.[0] ?? suggestion;

@@ -88,6 +88,8 @@ pub enum ApiError {
         /// What is wrong and what would be right.
         message: String,
     },
+    /// What is stored of the writer was erased, all or in part, since it was begun.
+    Erased,
     /// More is going on than the service takes.
     Busy,
     /// More of something is open than the service takes.
@@ -102,7 +104,7 @@ pub enum ApiError {
 
 impl ApiError {
     /// The codes that clients are told.
-    pub const CODES: [&str; 14] = [
+    pub const CODES: [&str; 15] = [
         "malformed",
         "unauthorized",
         "forbidden",
@@ -113,6 +115,7 @@ impl ApiError {
         "too_large",
         "unsupported_media_type",
         "invalid",
+        "erased",
         "busy",
         "too_many_requests",
         "unavailable",
@@ -181,6 +184,7 @@ impl ApiError {
             Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
             Self::Invalid { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            Self::Erased => (StatusCode::CONFLICT, "erased"),
             Self::Busy | Self::Crowded(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::Full => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -201,6 +205,11 @@ impl ApiError {
                 "send JSON, uncompressed, with the header content-type: application/json".into()
             }
             Self::Invalid { field, message } => format!("{field}: {message}"),
+            Self::Erased => {
+                "the writer, or a word of theirs, was erased since this began; nothing was learned after that, send again \
+                 what is still to be learned"
+                    .into()
+            }
             Self::Busy => "too much is going on; retry in a second".into(),
             Self::Full => {
                 "more waits to be stored than can be taken; nothing of this is stored, retry in a second"
@@ -226,7 +235,8 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Busy => Self::Full,
-            StoreError::Unavailable | StoreError::Erased => Self::Unavailable,
+            StoreError::Unavailable => Self::Unavailable,
+            StoreError::Erased => Self::Erased,
         }
     }
 }

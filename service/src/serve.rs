@@ -89,7 +89,7 @@ async fn with_keys(serve: &Serve, app: &App) -> Result<()> {
 /// Opens the engine with the models these options name.
 pub fn open_engine(models: &Models) -> Result<Engine> {
     let settings = engine::Settings {
-        bundle: bundle_folder(models)?,
+        bundle: bundle_folder(models.bundle.as_ref())?,
         runtime: models.runtime.clone(),
         predictors: models.predictors.clone(),
         kv_bytes: usize::try_from(models.kv_mib << 20)?,
@@ -113,8 +113,9 @@ pub fn folder_of(data: Option<&PathBuf>) -> Result<PathBuf> {
     folder.context("this account has no home folder to keep data in: name one with --data or FORETYPE_DATA")
 }
 
-fn bundle_folder(models: &Models) -> Result<PathBuf> {
-    if let Some(folder) = &models.bundle {
+/// The folder of the models: the one that is named, or the checkout's.
+pub fn bundle_folder(bundle: Option<&PathBuf>) -> Result<PathBuf> {
+    if let Some(folder) = bundle {
         return Ok(folder.clone());
     }
     let binary = std::env::current_exe().ok();

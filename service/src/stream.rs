@@ -4,11 +4,12 @@
 //! another comes, which also cancels its neural work. A client that does not read is waited for, and then let go;
 //! meanwhile nothing more is read from it, so that nothing piles up here.
 
+use std::error::Error;
 use std::hash::{BuildHasher as _, RandomState};
 use std::pin::Pin;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, close_code};
+use axum::extract::ws::Message;
 use futures_util::future::OptionFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
@@ -22,6 +23,9 @@ use crate::error::ApiError;
 use crate::metrics::Turned;
 use crate::wire::{ClientMessage, Edit, FeedbackRequest, Open, Sent, ServerMessage};
 
+pub use end::End;
+
+mod end;
 #[cfg(test)]
 mod tests;
 
@@ -43,58 +47,6 @@ const PENDING: usize = 16;
 const REFUSED: u32 = 32;
 /// Bytes of a message.
 pub(crate) const LONGEST: usize = 64 * 1024;
-
-/// Why a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// The client closed it, or its network did.
-    Client,
-    /// Nothing was heard of the client.
-    Silent,
-    /// Nobody typed.
-    Idle,
-    /// The client did not read.
-    Slow,
-    /// The client sent nonsense, and went on.
-    Nonsense,
-    /// A key is needed, and the client has none that holds.
-    Stranger,
-    /// The service stops.
-    Stopping,
-}
-
-impl End {
-    /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Client, Self::Silent, Self::Idle, Self::Slow, Self::Nonsense, Self::Stranger, Self::Stopping];
-
-    /// The name metrics use.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Client => "client",
-            Self::Silent => "silent",
-            Self::Idle => "idle",
-            Self::Slow => "slow",
-            Self::Nonsense => "nonsense",
-            Self::Stranger => "stranger",
-            Self::Stopping => "stopping",
-        }
-    }
-
-    /// What the client is told; `None`: it would not hear.
-    fn frame(self) -> Option<CloseFrame> {
-        let (code, reason) = match self {
-            Self::Client | Self::Silent | Self::Slow => return None,
-            Self::Idle => {
-                (close_code::NORMAL, "nobody typed for ten minutes: connect again when somebody does")
-            }
-            Self::Nonsense => (close_code::POLICY, "too many messages in a row were refused"),
-            Self::Stranger => (close_code::POLICY, "no API key that holds: connect again with one"),
-            Self::Stopping => (close_code::AWAY, "the service stops: connect again"),
-        };
-        Some(CloseFrame { code, reason: Utf8Bytes::from_static(reason) })
-    }
-}
 
 /// An edit's number, and what the fast tier says to it.
 type First = (u64, Answer);
@@ -139,6 +91,7 @@ impl Connection {
     pub async fn run<S, E>(mut self, mut socket: S) -> End
     where
         S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
+        E: Error + 'static,
     {
         let end = self.talk(&mut socket).await;
         // Nobody may be there to hear it.
@@ -146,7 +99,12 @@ impl Connection {
             Some(frame) => {
                 drop(time::timeout(SEND, socket.send(Message::Close(Some(frame)))).await);
                 let goodbye = async { while let Some(Ok(_)) = socket.next().await {} };
-                drop(time::timeout(FAREWELL, goodbye).await);
+                // After a broken frame nothing is read, not even that the client went: it has its time all the same.
+                if end.is_broken() {
+                    time::sleep(FAREWELL).await;
+                } else {
+                    drop(time::timeout(FAREWELL, goodbye).await);
+                }
             }
             // The client's goodbye is answered by the library.
             None if end == End::Client => drop(time::timeout(SEND, socket.close()).await),
@@ -158,6 +116,7 @@ impl Connection {
     async fn talk<S, E>(&mut self, socket: &mut S) -> End
     where
         S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
+        E: Error + 'static,
     {
         let mut stopping = self.app.stopping();
         let mut tick = time::interval(PING);
@@ -170,7 +129,11 @@ impl Connection {
                 // Who sends much to be stored waits for it.
                 arrived = socket.next(), if self.others.len() < PENDING => {
                     heard = Instant::now();
-                    let Some(Ok(message)) = arrived else { return End::Client };
+                    let message = match arrived {
+                        Some(Ok(message)) => message,
+                        Some(Err(error)) => return End::of(&error),
+                        None => return End::Client,
+                    };
                     match message {
                         Message::Close(_) => return End::Client,
                         // Pings are answered by the library.

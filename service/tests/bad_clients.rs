@@ -215,24 +215,30 @@ async fn who_does_not_read_an_export_holds_up_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn garbage_ends_the_websocket_it_came_over_and_no_other() {
+async fn garbage_ends_the_websocket_it_came_over_with_a_reason_and_no_other() {
     let served = guarded().await;
     let mut other = served.stream().await;
     other.send(Message::text(r#"{"type":"open","min_confidence":0}"#)).await.unwrap();
     let masked = |head: &[u8], payload: &[u8]| [head, &[0; 4], payload].concat();
+    let mut told_off = Vec::new();
     // RFC 6455, 5.2: FIN, RSV and opcode; mask bit and length; the mask; the payload.
-    for (what, bytes) in [
-        ("an unmasked frame", b"\x81\x02hi".to_vec()),
-        ("a reserved opcode", masked(b"\x83\x80", b"")),
-        ("reserved bits", masked(b"\xf1\x82", b"hi")),
-        ("a continuation of nothing", masked(b"\x80\x80", b"")),
-        ("a message within a message", [masked(b"\x01\x81", b"{"), masked(b"\x81\x82", b"{}")].concat()),
-        ("a ping of 126 bytes", masked(b"\x89\xfe\x00\x7e", &[0; 126])),
-        ("a cut control frame", masked(b"\x09\x80", b"")),
-        ("text that is no UTF-8", masked(b"\x81\x82", b"\xc3\x28")),
-        ("a frame of 9 exabytes", masked(b"\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff", b"{")),
+    for (what, code, bytes) in [
+        ("an unmasked frame", 1002, b"\x81\x02hi".to_vec()),
+        ("a reserved opcode", 1002, masked(b"\x83\x80", b"")),
+        ("reserved bits", 1002, masked(b"\xf1\x82", b"hi")),
+        ("a continuation of nothing", 1002, masked(b"\x80\x80", b"")),
+        (
+            "a message within a message",
+            1002,
+            [masked(b"\x01\x81", b"{"), masked(b"\x81\x82", b"{}")].concat(),
+        ),
+        ("a ping of 126 bytes", 1002, masked(b"\x89\xfe\x00\x7e", &[0; 126])),
+        ("a cut control frame", 1002, masked(b"\x09\x80", b"")),
+        ("text that is no UTF-8", 1007, masked(b"\x81\x82", b"\xc3\x28")),
+        ("a frame of 9 exabytes", 1009, masked(b"\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff", b"{")),
         (
             "a message without an end",
+            1009,
             masked(b"\x01\xfe\x10\x00", &[b' '; 4_096])
                 .into_iter()
                 .chain((0..64).flat_map(|_| masked(b"\x00\xfe\x10\x00", &[b' '; 4_096])))
@@ -242,11 +248,19 @@ async fn garbage_ends_the_websocket_it_came_over_and_no_other() {
         let mut socket = served.stream().await;
         // It may be closed before all of it is sent.
         drop(socket.get_mut().write_all(&bytes).await);
-        let ended = async {
-            let mut rest = Vec::new();
-            drop(socket.get_mut().read_to_end(&mut rest).await);
-        };
-        timeout(SOON, ended).await.unwrap_or_else(|_| panic!("{what} is put up with"));
+        // A close frame: what it is, its length, the code.
+        let mut told = [0; 4];
+        let ended = timeout(SOON, socket.get_mut().read_exact(&mut told)).await;
+        ended.unwrap_or_else(|_| panic!("{what} is put up with")).unwrap();
+        assert_eq!((told[0], u16::from_be_bytes([told[2], told[3]])), (0x88, code), "{what}");
+        told_off.push(socket);
+    }
+    for mut socket in told_off {
+        drop(timeout(SOON, socket.get_mut().read_to_end(&mut Vec::new())).await.expect("it is over"));
+    }
+    for (reason, times) in [("protocol", 7), ("encoding", 1), ("too_large", 2)] {
+        let sample = format!("foretype_stream_ends_total{{reason=\"{reason}\"}} {times}\n");
+        assert!(served.app.metrics_page().contains(&sample), "{sample}");
     }
     // Whatever it means: 200 connections of noise.
     let mut state = 1_u64;

@@ -6,14 +6,20 @@
 mod common;
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::Request;
 use common::{Reply, Service};
+use foretype::caller::Caller;
 use foretype::engine::Predictor;
+use foretype::error::ApiError;
 use foretype::store::WriterKey;
-use futures_util::stream;
+use foretype::wire::ImportLine;
+use foretype::writer::{Id, WriterId};
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 const FAST: [Predictor; 3] = [Predictor::Charlm, Predictor::Domain, Predictor::Personal];
 
@@ -138,4 +144,73 @@ async fn few_imports_run_at_once() {
     import(&service, "anna", r#"{"text":"fine"}"#).await.expect_error(503, "busy", "retry");
     drop(held);
     assert_eq!(import(&service, "anna", r#"{"text":"fine"}"#).await.json()["learned"], 1);
+}
+
+/// A body of three lines, of which two arrive once `between` was asked of the service.
+fn parted(service: &Service, between: Request<Body>) -> Body {
+    let router = service.router.clone();
+    let rest = async move {
+        let reply = router.oneshot(between).await.unwrap();
+        assert!(reply.status().is_success(), "{}", reply.status());
+        Ok::<_, Infallible>("{\"text\":\"Marigold after\"}\n{\"text\":\"Marigold at last\"}\n")
+    };
+    let first = stream::iter([Ok("{\"text\":\"Marigold before\"}\n")]);
+    Body::from_stream(first.chain(stream::once(rest)))
+}
+
+fn erasing(writer: &str) -> Request<Body> {
+    let request = Request::delete(format!("/v1/writers/{writer}")).header("host", "localhost");
+    request.body(Body::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn an_import_ends_when_its_writer_is_erased() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::over(folder.path());
+    let ended = import(&service, "anna", parted(&service, erasing("anna"))).await;
+    ended.expect_error(409, "erased", "nothing was learned after that");
+    service.get("/v1/writers/anna").await.expect_error(404, "not_found", "nothing is stored");
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        assert!(!bytes.windows(8).any(|window| window == b"Marigold"));
+    }
+    assert_eq!(
+        import(&service, "anna", r#"{"text":"anew"}"#).await.json()["seq"],
+        1,
+        "she may be taught again"
+    );
+    let anothers = import(&service, "ben", parted(&service, erasing("anna"))).await;
+    assert_eq!(anothers.json()["learned"], 3);
+}
+
+#[tokio::test]
+async fn an_import_that_has_not_learned_yet_ends_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::over(folder.path());
+    let anna = WriterId::new("anna").unwrap();
+    // Whose lessons put her into a team, if she is in none.
+    let caller = Caller { team: Some(Id::new("desk").unwrap()), ..Caller::local() };
+    let app = service.app.asked_by(Arc::new(caller));
+    assert_eq!(import(&service, "anna", r#"{"text":"of long ago"}"#).await.json()["learned"], 1);
+    let mut begun = app.import(anna.clone()).await.unwrap();
+    assert_eq!(service.ask(erasing("anna")).await.status, 204);
+    for line in ["one", "two"] {
+        let line = json!({"text": line}).to_string();
+        let lesson = serde_json::from_str::<ImportLine>(&line).unwrap().lesson(&anna).unwrap();
+        assert_eq!(begun.learn(line.as_bytes(), lesson).await, Err(ApiError::Erased));
+    }
+    let key = app.caller.record(&anna);
+    assert_eq!(app.writers.store().load(&key).await.unwrap(), None, "not even her name is there");
+}
+
+#[tokio::test]
+async fn an_import_ends_when_a_word_is_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::over(folder.path());
+    let forget = Request::post("/v1/writers/anna/forget").header("host", "localhost");
+    let forget = forget.header("content-type", "application/json");
+    let forget = forget.body(json!({"word": "marigold"}).to_string().into()).unwrap();
+    import(&service, "anna", parted(&service, forget)).await.expect_error(409, "erased", "a word of theirs");
+    let exported = export(&service, "anna").await;
+    assert!(exported.lines().count() == 1 && exported.contains("\u{fffc} before"), "{exported}");
 }

@@ -58,6 +58,22 @@ async fn another_message_under_a_known_key_is_refused() {
 }
 
 #[tokio::test]
+async fn of_two_at_once_under_one_key_one_is_learned() {
+    let service = start();
+    let learn = async |text: &str, key: &str| {
+        let body = json!({"writer": "anna", "text": text, "idempotency_key": key});
+        service.post("/v1/learn", body.to_string()).await
+    };
+    let (one, again) = tokio::join!(learn("once", "k1"), learn("once", "k1"));
+    assert_eq!((one.json(), again.json()), (json!({"seq": 1}), json!({"seq": 1})));
+    let (one, other) = tokio::join!(learn("this", "k2"), learn("that", "k2"));
+    let mut statuses = [one.status.as_u16(), other.status.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 422], "{} {}", one.text, other.text);
+    assert_eq!(service.get("/v1/writers/anna").await.json()["messages"], 2);
+}
+
+#[tokio::test]
 async fn an_export_has_a_message_a_line_without_personal_data() {
     let service = start();
     for n in 0..300 {

@@ -10,8 +10,11 @@ use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex};
 
 use common::{Service, start};
+use foretype::engine::{Predictor, Status};
+use foretype::ledger::Count;
 use foretype::metrics::{Metrics, Now};
 use foretype::panics;
+use serde_json::json;
 
 /// The sample of that name and labels, as it stands on the page.
 #[track_caller]
@@ -82,6 +85,38 @@ async fn a_request_too_many_is_turned_away_and_counted() {
     assert_eq!(sample(&service, "foretype_requests_total{route=\"/v1/complete\",status=\"503\"}"), 1.0);
     drop(held);
     assert_eq!(sample(&service, "foretype_requests_in_flight"), 0.0);
+}
+
+#[tokio::test]
+async fn who_is_not_to_be_asked_is_not_skipped() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::with(folder.path(), &[Predictor::Gpt2, Predictor::Domain, Predictor::Charlm]);
+    let key = async |text: &str| {
+        let body = json!({"text": text, "session": "s", "min_confidence": 0, "budget_ms": 1000});
+        service.post("/v1/complete", body.to_string()).await.json()
+    };
+    assert_eq!(key("").await["silence"], "empty_text");
+    let shown = key("Thanks for calling, I can he").await;
+    assert!(shown["suggestions"][0]["text"].as_str().unwrap().starts_with("lp"), "{shown}");
+    let rest = key("Thanks for calling, I can hel").await;
+    assert_eq!(
+        (&rest["source"], &rest["predictors"]["gpt2"]),
+        (&json!("type_through"), &json!("skipped")),
+        "one word for clients, as documented"
+    );
+    for (predictor, status, times) in [
+        ("gpt2", "used", 1.0),
+        ("gpt2", "unasked", 2.0),
+        ("gpt2", "skipped", 0.0),
+        ("domain", "used", 2.0),
+        ("domain", "unasked", 1.0),
+    ] {
+        let name = format!("foretype_predictors_total{{predictor=\"{predictor}\",status=\"{status}\"}}");
+        assert_eq!(sample(&service, &name), times, "{name}");
+    }
+    let totals = service.app.ledger.totals();
+    assert_eq!(totals.count(Count::Member(Predictor::Gpt2, Status::Skipped)), 0);
+    assert_eq!(totals.count(Count::Brownout), 0);
 }
 
 #[tokio::test]

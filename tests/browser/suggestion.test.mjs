@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
+  composesWord,
   countCharacters,
   endInBlocks,
   firstCharacters,
@@ -63,6 +64,13 @@ test("words taken one by one add up to the suggestion", () => {
 test("closing punctuation swallows the surplus space, opening punctuation and letters do not", () => {
   for (const mark of ".,;:!?)") assert.equal(swallowsSpace(mark), true, mark);
   for (const other of ["a", "(", "-", "'", "..", ""]) assert.equal(swallowsSpace(other), false, other);
+});
+
+test("a Latin word at the end is composed as it is typed, syllables are not", () => {
+  for (const word of ["", "h", "naïve", "don't", "tiếng", "e\u0301"]) assert.equal(composesWord(`I can ${word}`, word), true, word);
+  for (const held of ["に", "ｋ", "한", "ㄋ", "ni hao", "´", "при"]) assert.equal(composesWord(`I can ${held}`, held), false, held);
+  assert.equal(composesWord("I can", "canned"), false, "the cursor is inside");
+  assert.equal(composesWord("你好 ni", "ni"), false);
 });
 
 test("characters are Unicode scalar values, and none is ever cut in half", () => {

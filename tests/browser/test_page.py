@@ -228,11 +228,53 @@ class DraftTest(PageTest):
         self.driver.find_element(By.CSS_SELECTOR, "#details summary").click()
         self.until(lambda: self.text("debug").startswith("{"), "the debug data")
 
+    def compose(self, text: str) -> None:
+        """What an input method holds is now this."""
+        composition = {"text": text, "selectionStart": len(text), "selectionEnd": len(text)}
+        self.driver.execute_cdp_cmd("Input.imeSetComposition", composition)
+
+    def touch(self) -> None:
+        """The screen is one to touch, for the rest of the test."""
+        enable, fingers = "Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 1}
+        self.driver.execute_cdp_cmd(enable, fingers)
+        self.addCleanup(self.driver.execute_cdp_cmd, enable, {"enabled": False})
+
+    def test_the_keyboard_of_a_touch_screen_composes_every_word(self) -> None:
+        self.touch()
+        words, _, begun = DRAFT.rpartition(" ")
+        self.driver.execute_cdp_cmd("Input.insertText", {"text": f"{words} "})
+        for length in range(1, len(begun) + 1):
+            self.compose(begun[:length])
+        self.wait_for_ghost()
+        self.settled()
+        ghost = self.ghost()
+        self.assertEqual(self.typed(), DRAFT)
+        self.screenshot("composing")
+        self.others()[0].click()
+        self.assertEqual(self.typed(), DRAFT + ghost)
+        self.assertEqual(self.driver.switch_to.active_element, self.box, "the keyboard stays")
+        self.until(lambda: self.requests("/v1/feedback") == 1, "the outcome to be reported")
+        self.compose("w")
+        self.assertEqual(self.typed(), f"{DRAFT}{ghost}w", "it goes on behind what was taken")
+
+    def test_syllables_are_composed_in_peace_on_a_touch_screen_too(self) -> None:
+        self.touch()
+        self.box.send_keys(DRAFT)
+        self.wait_for_ghost()
+        self.settled()
+        for held in ("ｌ", "り"):
+            self.compose(held)
+            self.settled()
+            self.assertEqual((self.typed(), self.ghost(), self.others()), (DRAFT + held, "", []))
+        self.compose("")
+        self.wait_for_ghost()
+        self.assertEqual(self.typed(), DRAFT)
+
     def test_no_suggestion_while_an_input_method_composes(self) -> None:
         self.box.send_keys(DRAFT)
         self.wait_for_ghost()
         self.settled()
-        self.driver.execute_cdp_cmd("Input.imeSetComposition", {"text": "l", "selectionStart": 1, "selectionEnd": 1})
+        self.compose("l")
         self.settled()
         self.assertEqual(self.typed(), DRAFT + "l")
         self.assertEqual(self.ghost(), "")

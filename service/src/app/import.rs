@@ -15,6 +15,8 @@ use crate::writer::WriterId;
 pub struct Import {
     app: App,
     writer: WriterId,
+    /// Its writer's epoch, with which it ends: what was erased does not come back. `None`: nothing is stored yet.
+    epoch: Option<u64>,
     /// How often each line came so far: a message may have been sent twice.
     times: HashMap<[u8; 32], u32>,
     told: Imported,
@@ -34,13 +36,14 @@ pub struct Imported {
 
 impl App {
     /// Begins an import, if not too many are under way.
-    pub fn import(&self, writer: WriterId) -> Result<Import, ApiError> {
+    pub async fn import(&self, writer: WriterId) -> Result<Import, ApiError> {
         let Ok(permit) = self.imports.clone().try_acquire_owned() else {
             self.metrics.turned_away(Turned::Imports);
             return Err(ApiError::Busy);
         };
+        let epoch = self.writers.get(&self.caller.key_of(&writer)?).await?.epoch();
         let (times, told) = (HashMap::new(), Imported::default());
-        Ok(Import { app: self.clone(), writer, times, told, _permit: permit })
+        Ok(Import { app: self.clone(), writer, epoch, times, told, _permit: permit })
     }
 }
 
@@ -51,10 +54,14 @@ impl Import {
     }
 
     /// Learns the message of a line, unless an import of the last day did; resolves once it is durable.
+    ///
+    /// # Errors
+    /// [`ApiError::Erased`] once the writer, or a word of theirs, was erased since the import began.
     pub async fn learn(&mut self, line: &[u8], lesson: Lesson) -> Result<(), ApiError> {
         let idempotency_key = Some(self.key_of(line));
         let lesson = Lesson { idempotency_key, ..lesson };
-        let (_, appended) = self.app.learn_with(lesson, Effort::IMPORTING).await?;
+        let (_, appended) = self.app.learn_with(lesson, Effort::IMPORTING, self.epoch).await?;
+        self.epoch = Some(appended.epoch);
         self.told.seq = self.told.seq.max(appended.seq);
         if appended.fresh {
             self.told.learned += 1;

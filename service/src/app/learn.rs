@@ -6,7 +6,7 @@ use super::{App, Lesson};
 use crate::engine::Effort;
 use crate::error::ApiError;
 use crate::privacy;
-use crate::store::{Appended, WriterKey};
+use crate::store::{Appended, StoreError, WriterKey};
 use crate::writer::event::{Content, Learned};
 
 impl App {
@@ -14,7 +14,7 @@ impl App {
     pub async fn learn(&self, lesson: Lesson) -> Result<u64, ApiError> {
         let effort = if self.door.is_shut() { Effort::NONE } else { self.effort };
         let text = lesson.text.clone();
-        let (writer, appended) = self.learn_with(lesson, effort).await?;
+        let (writer, appended) = self.learn_with(lesson, effort, None).await?;
         if appended.fresh {
             self.ledger.sent(&writer, text.chars().count());
         } else if self.writers.is_other(&writer, appended.seq, &privacy::filter(&text)).await? {
@@ -26,16 +26,21 @@ impl App {
         Ok(appended.seq)
     }
 
-    /// The same of any message, with who taught it and where it landed.
+    /// The same of any message, with who taught it and where it landed; [`ApiError::Erased`] if `epoch` is over.
     pub(super) async fn learn_with(
         &self,
         lesson: Lesson,
         effort: Effort,
+        epoch: Option<u64>,
     ) -> Result<(WriterKey, Appended), ApiError> {
         let text = privacy::filter(&lesson.text).into_owned();
         let nobody = || ApiError::invalid("writer", "say who wrote it");
         let key = self.caller.record(&self.caller.own(lesson.writer)?.ok_or_else(nobody)?);
         let mut writer = self.writers.get(&key).await?;
+        // Before a team brings back the name of who was erased.
+        if epoch.is_some() && epoch != writer.epoch() {
+            return Err(StoreError::Erased.into());
+        }
         if let (Some(team), None) = (&self.caller.team, writer.team()) {
             self.writers.assign(&key, Some(team.shared())).await?;
             writer = self.writers.get(&key).await?;
@@ -52,7 +57,8 @@ impl App {
         self.stage("losses", began);
         let (content, began) =
             (Content::Learned(Learned { text, role: lesson.role, losses }), Instant::now());
-        let appended = self.writers.record(&key, &content, lesson.at, lesson.idempotency_key).await?;
+        let appended =
+            self.writers.record_in(epoch, &key, &content, lesson.at, lesson.idempotency_key).await?;
         self.stage("store", began);
         if appended.fresh {
             self.ledger.learned();

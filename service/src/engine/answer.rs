@@ -58,7 +58,7 @@ pub enum Status {
     Empty,
     /// It did not make the deadline.
     Late,
-    /// It was not asked (gate, pressure).
+    /// It was not asked: that had a price (gate, pressure), or nobody was, see [`Completion::is_of_models`].
     Skipped,
     /// It is not enabled.
     Off,
@@ -229,6 +229,14 @@ pub struct Completion {
     pub debug: Option<serde_json::Value>,
     /// Remembered by the HTTP layer under the answer's id and handed back with its outcome.
     pub record: Record,
+}
+
+impl Completion {
+    /// Whether members were to be asked: not where the rest of the last suggestion stays, nor where silence was certain before.
+    pub fn is_of_models(&self) -> bool {
+        let is_asked = |(_, status): &(Predictor, Status)| !matches!(status, Status::Skipped | Status::Off);
+        self.source == Source::Models && self.predictors.iter().any(is_asked)
+    }
 }
 
 /// What the neural tier did for one answer.

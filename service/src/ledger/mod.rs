@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::answers::Given;
 use crate::clock;
-use crate::engine::{Completion, Outcome, Predictor, SessionKey, Silence, Source, Status};
+use crate::engine::{Completion, Outcome, Predictor, SessionKey, Source, Status};
 use crate::store::WriterKey;
 
 pub use comparison::{Comparison, Difference, ENOUGH_SESSIONS};
@@ -119,11 +119,10 @@ impl Ledger {
             None => self.add(Count::Suggestions, 1),
         }
         self.add(Count::TypeThrough, u64::from(completion.source == Source::TypeThrough));
-        // Nobody is skipped where nobody is to be shown anything.
-        if completion.silence != Some(Silence::Disabled) {
-            for (predictor, status) in completion.predictors {
-                self.add(Count::Member(predictor, status), 1);
-            }
+        // Nobody is skipped where nobody is to be asked.
+        let of_models = completion.is_of_models();
+        for (predictor, status) in completion.predictors {
+            self.add(Count::Member(predictor, status), u64::from(of_models || status != Status::Skipped));
         }
         let without = without_gpt2(completion);
         self.add(Count::Brownout, u64::from(without.is_some()));
@@ -244,12 +243,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Why the GPT-2 has no part in an answer of the models, though it is there; `None`: it has, or nobody was asked.
 fn without_gpt2(completion: &Completion) -> Option<Reason> {
-    let is_asked = |(_, status): &(Predictor, Status)| !matches!(status, Status::Skipped | Status::Off);
     let reason = match completion.predictors[Predictor::Gpt2 as usize].1 {
         Status::Late => Reason::Gpt2Late,
         Status::Skipped => Reason::Gpt2Skipped,
         Status::Used | Status::Empty | Status::Off => return None,
     };
-    let of_models = completion.source == Source::Models && completion.predictors.iter().any(is_asked);
-    of_models.then_some(reason)
+    completion.is_of_models().then_some(reason)
 }

@@ -42,7 +42,7 @@ families! {
         predictors: IntCounterVec =
             family("foretype_predictors_total", Unit::Of("answers"), "What became of each predictor in each answer.")
                 .by(&[MEMBER, BECAME])
-                .reading("`gpt2` `used` against `skipped` and `late`: how much of the GPT-2 the load leaves. It goes first. `held_out`: nobody was to be shown anything.");
+                .reading("`gpt2` `used` against `skipped` and `late`: how much of the GPT-2 the load leaves. It goes first. `unasked`: the rest of the last suggestion stays, or nothing can be said. `held_out`: nobody was to be shown anything.");
         saved: IntCounterVec =
             family("foretype_saved_keystrokes_total", Unit::Of("keystrokes"), "Characters that were taken, less the keys pressed for it.")
                 .by(&[PROPOSER])

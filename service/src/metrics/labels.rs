@@ -14,6 +14,8 @@ const fn these(name: &'static str, values: fn() -> Vec<&'static str>) -> Label {
 
 /// See [`BECAME`].
 pub(super) const HELD_OUT: &str = "held_out";
+/// See [`BECAME`].
+pub(super) const UNASKED: &str = "unasked";
 
 const fn described(name: &'static str, values: &'static str) -> Label {
     Label { name, values: Values::Described(values) }
@@ -23,9 +25,9 @@ const fn described(name: &'static str, values: &'static str) -> Label {
 pub(super) const MEMBER: Label = these("predictor", || Predictor::ALL.map(Predictor::name).to_vec());
 /// Members, and who else proposes.
 pub(super) const PROPOSER: Label = these("predictor", || PROPOSERS.map(Predictor::name).to_vec());
-/// What became of a member; in an answer that is held out nothing else does.
+/// What became of a member; in an answer that is held out nothing else does. The API says `skipped` of who is not asked.
 pub(super) const BECAME: Label =
-    these("status", || Status::ALL.map(Status::name).into_iter().chain([HELD_OUT]).collect());
+    these("status", || Status::ALL.map(Status::name).into_iter().chain([UNASKED, HELD_OUT]).collect());
 pub(super) const KIND: Label = these("kind", || Kind::ALL.map(Kind::name).to_vec());
 pub(super) const SILENCE: Label = these("reason", || Silence::ALL.map(Silence::name).to_vec());
 pub(super) const SOURCE: Label = these("source", || Source::ALL.map(Source::name).to_vec());

@@ -24,12 +24,12 @@ pub use reference::{GROUPS, Group, json, markdown, run};
 
 use self::answers::Answers;
 use self::family::family;
-use self::labels::HELD_OUT;
+use self::labels::{HELD_OUT, UNASKED};
 use self::learning::Learning;
 use self::neural::Neural;
 use self::process::Process;
 use self::traffic::Traffic;
-use crate::engine::{Completion, Outcome, Silence};
+use crate::engine::{Completion, Outcome, Silence, Status};
 
 /// Upper bounds in seconds, from 50 µs: close together around the targets, 300 µs to 1 ms and 4 to 20 ms.
 const LATENCY: &[f64] = &[
@@ -175,9 +175,14 @@ impl Metrics {
         if elapsed > budget + Duration::from_millis(1) {
             over_budget.inc();
         }
-        let held_out = completion.silence == Some(Silence::Disabled);
+        let (held_out, of_models) =
+            (completion.silence == Some(Silence::Disabled), completion.is_of_models());
         for (predictor, status) in completion.predictors {
-            let became = if held_out { HELD_OUT } else { status.name() };
+            let became = match status {
+                _ if held_out => HELD_OUT,
+                Status::Skipped if !of_models => UNASKED,
+                _ => status.name(),
+            };
             predictors.with_label_values(&[predictor.name(), became]).inc();
         }
         if let Some(silence) = completion.silence {

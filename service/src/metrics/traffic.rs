@@ -56,7 +56,7 @@ families! {
         stream_ends: IntCounterVec =
             family("foretype_stream_ends_total", Unit::Of("connections"), "WebSockets that ended.")
                 .by(&[END])
-                .reading("`client` is normal. `slow`, `silent`: networks; `nonsense`: a broken client; `stranger`: no key that holds.");
+                .reading("`client` is normal. `slow`, `silent`: networks; `nonsense`, `protocol`, `encoding`, `too_large`: a broken client; `stranger`: no key that holds.");
         keys: IntGauge = family("foretype_api_keys", Unit::Of("keys"), "API keys that hold.")
             .reading("0 and never one since the start: only this machine may ask. 0 after the last was revoked: nobody may, until there is one or the service starts again.");
         panics: IntCounterVec = family("foretype_panics_total", Unit::Of("panics"), "Threads that ran into a bug of ours.")

@@ -135,9 +135,21 @@ impl Writers {
         at: i64,
         idempotency_key: Option<String>,
     ) -> Result<Appended, StoreError> {
+        self.record_in(None, key, content, at, idempotency_key).await
+    }
+
+    /// The same in one epoch only: [`StoreError::Erased`] once it is over.
+    pub async fn record_in(
+        self: &Arc<Self>,
+        epoch: Option<u64>,
+        key: &WriterKey,
+        content: &Content,
+        at: i64,
+        idempotency_key: Option<String>,
+    ) -> Result<Appended, StoreError> {
         let event = NewEvent { at, kind: content.kind(), payload: content.encode(), idempotency_key };
         let (writers, key) = (Arc::clone(self), key.clone());
-        let task = tokio::spawn(async move { writers.append(&key, event).await });
+        let task = tokio::spawn(async move { writers.append(&key, epoch, event).await });
         task.await.unwrap_or_else(|error| {
             // The error has the panic's message, which may hold text.
             tracing::error!(panicked = error.is_panic(), "a learn task failed");
@@ -187,13 +199,10 @@ impl Writers {
             let before = match writers.get(&key).await {
                 Ok(writer) => writer.team(),
                 Err(StoreError::Busy) => return Err(StoreError::Busy),
-                Err(_) => writers
-                    .store
-                    .load(&key)
-                    .await
-                    .ok()
-                    .flatten()
-                    .and_then(|stored| of_team(&key, stored.team)),
+                Err(_) => {
+                    let stored = writers.store.load(&key).await.ok().flatten();
+                    stored.and_then(|stored| of_team(&key, stored.team))
+                }
             };
             let changed = change.await;
             // Also when its fate is unknown: memory must not outlive the disk.
@@ -214,13 +223,18 @@ impl Writers {
         }
     }
 
-    async fn append(self: &Arc<Self>, key: &WriterKey, event: NewEvent) -> Result<Appended, StoreError> {
+    async fn append(
+        self: &Arc<Self>,
+        key: &WriterKey,
+        only: Option<u64>,
+        event: NewEvent,
+    ) -> Result<Appended, StoreError> {
         let learned = event.kind == EventKind::Learn;
         loop {
             let writer = self.get(key).await?;
-            let appended = match self.store.append(key, writer.epoch(), event.clone()).await {
+            let appended = match self.store.append(key, only.or(writer.epoch()), event.clone()).await {
                 Ok(appended) => appended,
-                Err(StoreError::Erased) => {
+                Err(StoreError::Erased) if only.is_none() => {
                     self.forget(&writer);
                     continue;
                 }
@@ -229,12 +243,15 @@ impl Writers {
                     self.forget(&writer);
                     return Err(StoreError::Unavailable);
                 }
-                Err(StoreError::Busy) => return Err(StoreError::Busy),
+                Err(error) => return Err(error),
             };
             if learned {
                 self.tally.learned(appended.fresh);
             }
-            let current = !appended.fresh || writer.accept(appended, event);
+            let accepts = Arc::clone(&writer);
+            // Where that fails the event is durable all the same, and folded when it is asked for next.
+            let current = !appended.fresh
+                || blocking(move || accepts.accept(appended, event)).await.unwrap_or_default();
             if !current || !writer.reached(appended.seq, TURN).await || !self.holds(&writer) {
                 // Another object may have taken its place, and been loaded before this event was durable.
                 self.warm.remove(key);

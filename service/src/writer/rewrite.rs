@@ -31,7 +31,7 @@ impl Writers {
             let Some(stored) = self.store().load(key).await? else { break };
             let (epoch, last_seq) = (stored.epoch, stored.last_seq);
             let pass = self.without(key, word, stored).await?;
-            if pass.state.seq != last_seq {
+            if pass.missed || pass.state.seq != last_seq {
                 continue;
             }
             let Pass { state, payloads, messages, .. } = pass;
@@ -50,9 +50,12 @@ impl Writers {
 
     /// Reads and folds all that is kept.
     async fn without(&self, key: &WriterKey, word: &Forgotten, stored: Stored) -> Result<Pass, StoreError> {
-        let first = self.store().events(key, 0, 1).await?;
-        let whole = first.first().is_none_or(|event| event.seq == 1);
-        let snapshot = stored.snapshot.filter(|_| !whole);
+        let mut page = self.store().events(key, 0, PAGE).await?;
+        let oldest = page.first().map_or(1, |event| event.seq);
+        // Without a snapshot all that was kept had been loaded: what is dropped since is in one that was not.
+        let missed =
+            stored.snapshot.is_none() && stored.events.first().is_some_and(|event| event.seq < oldest);
+        let snapshot = stored.snapshot.filter(|_| oldest > 1);
         let known = snapshot.and_then(|snapshot| WriterState::restore(&snapshot, self.new_memory()));
         let state = match known {
             Some(mut state) => {
@@ -61,18 +64,17 @@ impl Writers {
             }
             None => WriterState::new(self.new_memory()),
         };
-        let mut pass = Pass::new(word.clone(), state);
-        let mut seq = 0;
-        loop {
-            let page = self.store().events(key, seq, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(pass) };
-            seq = last.seq;
+        let mut pass = Pass::new(word.clone(), state, missed);
+        while let Some(last) = page.last() {
+            let seq = last.seq;
             let fold = move || {
                 page.into_iter().for_each(|event| pass.take(event));
                 pass
             };
             pass = tokio::task::spawn_blocking(fold).await.map_err(|_| StoreError::Unavailable)?;
+            page = self.store().events(key, seq, PAGE).await?;
         }
+        Ok(pass)
     }
 }
 
@@ -84,14 +86,16 @@ struct Pass {
     payloads: Vec<(u64, Vec<u8>)>,
     /// Messages among them.
     messages: u64,
+    /// Whether a snapshot took the place of events before they were read.
+    missed: bool,
     /// The newest lists so far.
     snippets: Option<u64>,
     blocked: Option<u64>,
 }
 
 impl Pass {
-    fn new(word: Forgotten, state: WriterState) -> Self {
-        Self { word, state, payloads: Vec::new(), messages: 0, snippets: None, blocked: None }
+    fn new(word: Forgotten, state: WriterState, missed: bool) -> Self {
+        Self { word, state, payloads: Vec::new(), messages: 0, missed, snippets: None, blocked: None }
     }
 
     fn take(&mut self, mut event: Event) {
@@ -118,6 +122,7 @@ impl Pass {
             EventKind::Outcome => {}
         }
         if event.seq > self.state.seq {
+            self.missed |= self.state.seq > 0 && event.seq > self.state.seq + 1;
             self.state.apply(&event);
         }
     }

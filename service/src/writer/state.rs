@@ -16,7 +16,7 @@ use foretype_markov::{PersonalModel, segment};
 
 use super::event::{Content, Judged, Learned};
 use super::{Attention, Blocked, Forgotten, Recent, Snippets};
-use crate::engine::{Memory, Outcome};
+use crate::engine::{Memory, Outcome, read};
 use crate::ensemble::gate::Gained;
 use crate::ensemble::weights::Weights;
 use crate::store::{Event, Snapshot};
@@ -110,9 +110,11 @@ impl WriterState {
         self.counts.messages += 1;
         self.counts.words += segment::surfaces(&normal).count() as u64;
         self.counts.characters += learned.text.chars().count() as u64;
+        // Most of the time goes into this, and keystrokes read on meanwhile.
+        let unlisted = read(&self.memory).unlisted_with(&normal);
         let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
         memory.weights.apply(&learned.losses);
-        memory.learn(&normal, learned.role);
+        memory.learn_with(&normal, learned.role, unlisted);
     }
 
     /// Takes a word out of what was learned from events that are not kept any more.

@@ -1,8 +1,8 @@
 //! A writer in memory: the fold so far, and events whose turn has not come.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -11,11 +11,18 @@ use super::state::{Counts, WriterState};
 use crate::engine::Memory;
 use crate::store::{Appended, Event, NewEvent, Snapshot, TeamKey, WriterKey};
 
-/// A warm writer; shared by requests, never cloned.
+/// A warm writer; shared by requests, never cloned. What keystrokes ask of it stands outside `inner`: while a long message is
+/// folded, that is held for milliseconds.
 pub struct Writer {
     key: WriterKey,
     team: Option<TeamKey>,
+    /// What predictions read.
+    memory: Arc<RwLock<Memory>>,
+    /// Unset until the writer's first event.
+    epoch: OnceLock<u64>,
     inner: RwLock<Inner>,
+    /// Bytes in memory, as of the last event applied.
+    bytes: AtomicUsize,
     /// Tells waiters the last event applied.
     applied: watch::Sender<u64>,
     /// The last event that a snapshot holds, or will once the one being written is durable.
@@ -25,8 +32,6 @@ pub struct Writer {
 }
 
 struct Inner {
-    /// `None` until the writer's first event.
-    epoch: Option<u64>,
     state: WriterState,
     /// Durable events that came back before an earlier one did. Commits answer in order, tasks do not wake in order.
     early: BTreeMap<u64, Event>,
@@ -41,8 +46,11 @@ impl Writer {
         saved: u64,
     ) -> Self {
         let applied = watch::Sender::new(state.seq);
-        let inner = RwLock::new(Inner { epoch, state, early: BTreeMap::new() });
-        Self { key, team, inner, applied, saved: AtomicU64::new(saved), touched: AtomicU64::new(0) }
+        let (memory, bytes) = (Arc::clone(&state.memory), AtomicUsize::new(bytes_of(&state)));
+        let epoch = epoch.map_or_else(OnceLock::new, OnceLock::from);
+        let inner = RwLock::new(Inner { state, early: BTreeMap::new() });
+        let (saved, touched) = (AtomicU64::new(saved), AtomicU64::new(0));
+        Self { key, team, memory, epoch, inner, bytes, applied, saved, touched }
     }
 
     /// Whose it is.
@@ -57,7 +65,7 @@ impl Writer {
 
     /// What predictions read.
     pub fn memory(&self) -> Arc<RwLock<Memory>> {
-        Arc::clone(&self.read().state.memory)
+        Arc::clone(&self.memory)
     }
 
     /// Totals.
@@ -72,7 +80,7 @@ impl Writer {
 
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
-        self.read().state.bytes() + size_of::<Self>()
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// Waits until `seq` is applied, at most `patience`. `false`: it is not.
@@ -82,17 +90,18 @@ impl Writer {
         matches!(tokio::time::timeout(patience, reached).await, Ok(Ok(_)))
     }
 
-    pub(super) fn epoch(&self) -> Option<u64> {
-        self.read().epoch
+    /// The life of theirs that this is; `None`: nothing is stored.
+    pub fn epoch(&self) -> Option<u64> {
+        self.epoch.get().copied()
     }
 
     /// Applies a durable event when all before it are; keeps it until then. `false`: it belongs to another epoch, so
-    /// this object's time is over.
+    /// this object's time is over. A long message takes milliseconds: not for async threads.
     pub(super) fn accept(&self, at: Appended, event: NewEvent) -> bool {
-        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-        if *inner.epoch.get_or_insert(at.epoch) != at.epoch {
+        if *self.epoch.get_or_init(|| at.epoch) != at.epoch {
             return false;
         }
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         let NewEvent { at: time, kind, payload, .. } = event;
         if at.seq > inner.state.seq {
             inner.early.insert(at.seq, Event { seq: at.seq, at: time, kind, payload });
@@ -101,8 +110,9 @@ impl Writer {
             let next = inner.state.seq + 1;
             let Some(event) = inner.early.remove(&next) else { break };
             inner.state.apply(&event);
+            self.bytes.store(bytes_of(&inner.state), Ordering::Relaxed);
+            self.applied.send_replace(inner.state.seq);
         }
-        self.applied.send_replace(inner.state.seq);
         true
     }
 
@@ -114,7 +124,7 @@ impl Writer {
     /// The snapshot to write now; `None` when there is nothing new, or somebody else is writing it.
     pub(super) fn snapshot(&self) -> Option<Snapshot> {
         let inner = self.read();
-        let (epoch, seq) = (inner.epoch?, inner.state.seq);
+        let (epoch, seq) = (self.epoch()?, inner.state.seq);
         (self.saved.fetch_max(seq, Ordering::Relaxed) < seq).then(|| inner.state.snapshot(epoch))
     }
 
@@ -134,4 +144,8 @@ impl Writer {
     fn read(&self) -> RwLockReadGuard<'_, Inner> {
         self.inner.read().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn bytes_of(state: &WriterState) -> usize {
+    size_of::<Writer>() + state.bytes()
 }
