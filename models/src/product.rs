@@ -15,13 +15,14 @@
 mod elsewhere;
 mod operator;
 mod packed;
+mod refine;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) use elsewhere::Processor;
 
-pub(crate) use operator::domain;
+pub(crate) use operator::{ROWS, domain};
 pub(crate) use packed::STEP;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::Processor;

@@ -1,7 +1,10 @@
-//! Gives nodes of a graph to operators of our own: in the bytes of the file, as only a name of equal length changes.
+//! Gives nodes of a graph to operators of our own: in the bytes of the file, where a name of equal length changes, and the nodes of the
+//! head become one.
 //!
 //! A file of ONNX is a message of protocol buffers: fields, each a number and a value, some of which are messages again. Numbers
 //! of fields are those of onnx.proto.
+
+mod head;
 
 use std::ops::Range;
 
@@ -191,110 +194,9 @@ pub(crate) fn rewrite(file: &mut Vec<u8>, layers: usize, heads: usize) -> Ours {
         file.extend(DOMAIN.as_bytes());
         file.extend([2 << 3, 1]);
     }
+    head::merge(file);
     found
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn shipped() -> Vec<u8> {
-        std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/bundle/gpt2.onnx"))
-            .expect("the bundle is in the checkout")
-    }
-
-    const BOTH: Ours = Ours { products: true, attention: true };
-
-    #[test]
-    fn products_and_attention_of_the_shipped_graph_are_ours() {
-        let mut file = shipped();
-        let before = file.len();
-        assert_eq!(rewrite(&mut file, 6, 6), BOTH);
-        assert_eq!(file.len(), before + 6 + DOMAIN.len());
-        let count = file.windows(DOMAIN.len()).filter(|bytes| *bytes == DOMAIN.as_bytes()).count();
-        // Four products and one attention a layer, the head, and the domain itself.
-        assert_eq!(count, 6 * 5 + 1 + 1);
-        assert_eq!(rewrite(&mut file, 6, 6), Ours::default(), "once");
-        assert_eq!(DOMAIN.len(), REPLACED.len());
-    }
-
-    #[test]
-    fn attention_of_other_layers_or_heads_than_there_are_stays_onnx_runtimes() {
-        for (layers, heads) in [(0, 6), (5, 6), (7, 6), (6, 12)] {
-            let found = rewrite(&mut shipped(), layers, heads);
-            assert_eq!(found, Ours { attention: false, ..BOTH }, "{layers} {heads}");
-        }
-    }
-
-    /// A field of bytes, fewer than 16 KB.
-    fn field(number: u64, bytes: &[u8]) -> Vec<u8> {
-        let length = bytes.len();
-        [&[(number << 3 | 2) as u8, (length & 127 | 128) as u8, (length >> 7) as u8], bytes].concat()
-    }
-
-    fn node(kind: &str, inputs: &[&str], outputs: usize, attributes: &[(&str, u8)]) -> Vec<u8> {
-        let mut node: Vec<u8> = inputs.iter().flat_map(|name| field(INPUT, name.as_bytes())).collect();
-        node.extend((0..outputs).flat_map(|_| field(OUTPUT, b"y")));
-        node.extend(field(KIND, kind.as_bytes()));
-        for (name, value) in attributes {
-            let attribute = [field(NAME, name.as_bytes()), vec![(INTEGER << 3) as u8, *value]].concat();
-            node.extend(field(ATTRIBUTE, &attribute));
-        }
-        node.extend(field(NAMESPACE, REPLACED.as_bytes()));
-        field(NODE, &node)
-    }
-
-    #[test]
-    fn what_ours_would_compute_otherwise_is_not_given_to_them() {
-        let product = |attributes: &[(&str, u8)], inputs: &[&str]| node("MatMulNBits", inputs, 1, attributes);
-        let (usual, few) = ([("K", 96), ("bits", 4), ("block_size", 32)], ["x", "w", "s"]);
-        let right = product(&usual, &few);
-        let inputs = ["x", "", "", "k", "v", "past", "total", "", "", "", "bias"];
-        let heads = [("num_heads", 6), ("kv_num_heads", 6), ("do_rotary", 0), ("smooth_softmax", 1)];
-        let attention = |attributes: &[(&str, u8)], inputs: &[&str], outputs| {
-            node("GroupQueryAttention", inputs, outputs, attributes)
-        };
-        let of = |nodes: &[Vec<u8>]| rewrite(&mut field(GRAPH, &nodes.concat()), 1, 6);
-        assert_eq!(of(&[right.clone(), attention(&heads, &inputs, 3)]), BOTH);
-        assert_eq!(of(&[right.clone(), attention(&heads[..3], &inputs, 3)]), BOTH, "plain softmax");
-        let others = [
-            attention(&[heads[0], ("kv_num_heads", 2)], &inputs, 3),
-            attention(&[heads[0], heads[1], ("do_rotary", 1)], &inputs, 3),
-            attention(&[heads[0], heads[1], ("local_window_size", 64)], &inputs, 3),
-            attention(&[heads[0], heads[1], ("scale", 1)], &inputs, 3),
-            attention(&heads, &["q", "k", "v", "k", "v", "past", "total", "", "", "", "bias"], 3),
-            attention(&heads, &inputs[..7], 3),
-            attention(&heads, &inputs, 1),
-        ];
-        for other in others {
-            assert_eq!(of(&[right.clone(), other]), Ours { attention: false, ..BOTH });
-        }
-        let others = [
-            product(&[("K", 96), ("bits", 8), ("block_size", 32)], &few),
-            product(&[("K", 96), ("bits", 4), ("block_size", 16)], &few),
-            product(&usual, &["x", "w", "s", "zero"]),
-        ];
-        for other in others {
-            let fits = attention(&heads, &inputs, 3);
-            assert_eq!(of(&[other, fits]), Ours::default(), "attention alone is not ours either");
-        }
-    }
-
-    #[test]
-    fn a_file_cut_short_is_no_graph_but_no_panic() {
-        let file = shipped();
-        for length in [0, 1, 10, 1_000, file.len() / 2, file.len() - 1] {
-            rewrite(&mut file[..length].to_vec(), 6, 6);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn strange_bytes_stay_as_they_are(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let mut file = bytes.clone();
-            prop_assert_eq!(rewrite(&mut file, 6, 6), Ours::default());
-            prop_assert_eq!(file, bytes);
-        }
-    }
-}
+mod tests;

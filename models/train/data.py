@@ -48,11 +48,10 @@ class Data:
             at = last if last > max(at, at + length - NEAR) else at + length
         return np.array(starts, np.int64)
 
-
     def drawn(self, source: str, length: int, most: int, part: str = "train") -> np.ndarray:
         """Evenly drawn windows of a source, at most so many, [windows, length + 1]."""
         tokens, starts = self.tokens(source, part), self.windows(source, length, part=part)
-        starts = starts[:: max(1, len(starts) // most)][:most]
+        starts = starts[np.linspace(0, len(starts) - 1, min(most, len(starts))).astype(int)]
         return np.array([tokens[start : start + length + 1] for start in starts], np.int64).reshape(-1, length + 1)
 
 

@@ -3,6 +3,7 @@
 
   models/train/evaluate.py nats --gpt2 DIR --data target/train/data         an exported folder, on the held-out text
   models/train/evaluate.py nats --gpt2 DIR --kit DIR                        on the messages of the evaluation kit's dev sets
+  models/train/evaluate.py divergence --gpt2 DIR --model DIR --kit DIR      how far it is from what the weights say unrounded
   models/train/evaluate.py keys --gpt2 DIR --kit DIR                        keystrokes saved by gpt2 alone, everything shown
   models/train/evaluate.py induction --model DIR                            of trained weights
   models/train/evaluate.py activations --model DIR --data DIR               what makes them hard to quantise
@@ -36,6 +37,8 @@ NEURAL = ("gpt2.onnx", "gpt2.json", "tokenizer.json", "reference.json")
 # Windows of each source's held-out text, and of a dev set's messages, that are read.
 WINDOWS = 24
 MESSAGES = 200
+# Of those, messages that each precision's distributions are compared on.
+COMPARED = 40
 # The share of answers that must have the GPT-2's word in them.
 USED = 0.95
 # How often a set is typed until they have.
@@ -74,15 +77,15 @@ def held_out(gpt2: Path, data: Path, positions: int) -> dict[str, list[tuple[lis
     return {name: [(ids.tolist(), 1) for ids in windows] for name, windows in found.items() if len(windows)}
 
 
-def messages(gpt2: Path, kit: Path, positions: int) -> dict[str, list[tuple[list[int], int]]]:
-    """Messages of each dev set after as many whole turns of their conversation as fit."""
+def messages(gpt2: Path, kit: Path, positions: int, most: int = MESSAGES) -> dict[str, list[tuple[list[int], int]]]:
+    """Messages of each dev set, at most so many, after as many whole turns of their conversation as fit."""
     tokenizer = vocabulary.load(gpt2)
     found: dict[str, list[tuple[list[int], int]]] = {}
     for path in sorted((kit / "data/dev").glob("*.jsonl")):
         streams = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         every = [message for stream in streams for message in stream["messages"]]
         texts = []
-        for message in every[:: max(1, len(every) // MESSAGES)][:MESSAGES]:
+        for message in every[:: max(1, len(every) // most)][:most]:
             role = "agent" if message["context"] else "author"
             conversation = [(said["role"], said["text"]) for said in message["context"]]
             *context, ids = vocabulary.turns(tokenizer, [*conversation, (role, message["text"])])
@@ -111,6 +114,24 @@ def nats(given: argparse.Namespace) -> dict[str, object]:
     each = {name: round(total / count, 4) for name, (total, count) in sums.items()}
     total, count = (sum(sizes[at] for sizes in sums.values()) for at in (0, 1))
     return {**each, "all": round(total / count, 4), "perplexity": round(float(np.exp(total / count)), 3)}
+
+
+def divergence(given: argparse.Namespace) -> dict[str, object]:
+    """Nats that the graph's distributions are from those of the weights in fp32 (Kullback-Leibler), and how often both have the same best token."""
+    network = Network(given.model)
+    vocabulary.same(given.gpt2, given.model)
+    graph = session(given.gpt2, network.positions)
+    total = same = count = 0.0
+    for texts in messages(given.gpt2, given.kit, network.positions, COMPARED).values():
+        for ids, start in texts:
+            graph.past = 0
+            found, wanted = graph.logits(ids[:-1])[start - 1 :], network.logits(ids[:-1])[start - 1 :]
+            found, wanted = (logits[:, : network.vocab].astype(np.float64) for logits in (found, wanted))
+            said, meant = (logits - np.logaddexp.reduce(logits, 1, keepdims=True) for logits in (found, wanted))
+            total += float((np.exp(meant) * (meant - said)).sum())
+            same += float((said.argmax(1) == meant.argmax(1)).sum())
+            count += len(said)
+    return {"divergence": round(total / count, 5), "same_best": round(same / count, 4), "tokens": int(count)}
 
 
 def bundle_with(gpt2: Path, bundle: Path, out: Path) -> None:
@@ -198,6 +219,11 @@ def main() -> None:
     verb.add_argument("--gpt2", type=Path, required=True, help="folder that export.py wrote")
     verb.add_argument("--data", type=Path, help="folder that prepare.py wrote")
     verb.add_argument("--kit", type=Path, help="folder of the evaluation kit")
+    verb = verbs.add_parser("divergence", help="how far an exported graph is from its weights in fp32")
+    verb.set_defaults(work=divergence)
+    verb.add_argument("--gpt2", type=Path, required=True, help="folder that export.py wrote")
+    verb.add_argument("--model", type=Path, required=True, help="folder with config.json and model.safetensors")
+    verb.add_argument("--kit", type=Path, required=True, help="folder of the evaluation kit")
     verb = verbs.add_parser("keys", help="keystrokes saved by gpt2 alone")
     verb.set_defaults(work=keys)
     verb.add_argument("--gpt2", type=Path, required=True, help="folder that export.py wrote")

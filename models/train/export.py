@@ -10,13 +10,13 @@ Written to OUT: `gpt2.onnx`, `gpt2.json`, `tokenizer.json` and `reference.json`,
 The graph is fused (nine nodes a layer): GroupQueryAttention with past and present keys in one buffer, `attention_bias` for
 token trees and `smooth_softmax` for softmax-1; SkipLayerNormalization; FastGelu; and MatMulNBits (int4, int8) or MatMul.
 Rows of the embedding are int8 with a scale each, except in fp32. `wanted` names the rows whose logits are computed.
-int4 is calibrated by GPTQ on windows of the training text; without --data it is rounded to nearest and worse.
+int4 is calibrated by GPTQ on windows of the training text; without --data it is rounded to nearest and worse. Its likeliest
+logits are computed anew from the embedding's int8 rows, which are there anyway: half of what 4 bits cost is the head's.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import shutil
 import sys
@@ -28,6 +28,7 @@ import onnx
 import onnxruntime
 import quantize
 import vocabulary
+from calibrate import Quantised, calibrated, windows
 from errors import InputError
 from network import LINEAR, Network
 from onnx import TensorProto, helper, numpy_helper
@@ -38,75 +39,12 @@ PRECISIONS = ("fp32", "int8", "int4")
 BITS = {"int8": 8, "int4": 4}
 # Position of `attention_bias` among the inputs of GroupQueryAttention.
 BIAS = 10
-# Windows of the training text that int4 is calibrated on, and tokens of each at the most.
-WINDOWS = 64
-LENGTH = 256
+# Logits that int4 computes anew from int8 rows.
+LIKELIEST = 64
 # As the service runs them: chunks of a prefill, single steps and a short append.
 CHUNKS = (16, 16, 1, 1, 4, 1)
 # How far a distribution may move from fp32, over the kept tokens: Kullback-Leibler in nats, cosine of the centred logits.
 TOLERANCE = {"fp32": (1e-5, 0.99999), "int8": (0.05, 0.998), "int4": (0.15, 0.994)}
-
-# Of each linear layer the steps and the scales.
-Quantised = dict[str, tuple[np.ndarray, np.ndarray]]
-
-
-def calibrated(network: Network, windows: np.ndarray, block: int) -> Quantised:
-    """GPTQ part by part: the inputs of each are those that the parts before it, already quantised, produce."""
-    found: Quantised = {}
-    kept = dict(network.weights)
-    batches = [network.embed(batch) for batch in np.array_split(windows, max(1, len(windows) // 8))]
-    for layer in range(network.layers):
-        for part in LINEAR:
-            name = f"h.{layer}.{part}.weight"
-            moments = np.mean([moment(network, batch, layer, part) for batch in batches], 0)
-            steps = quantize.gptq(network.weights[name], moments, 4, block)
-            found[f"h.{layer}.{part}"] = steps
-            network.weights[name] = np.ascontiguousarray(quantize.restored(*steps))
-        batches = [network.block(batch, layer) for batch in batches]
-        progress(layer + 1, network.layers + 1, f"layer {layer}")
-    last = [network.norm(batch, "ln_f").reshape(-1, network.width) for batch in batches]
-    moments = np.mean([x.T @ x / len(x) for x in last], 0)
-    found["head"] = quantize.gptq(network.weights["wte.weight"].T, moments, 4, block)
-    progress(network.layers + 1, network.layers + 1, "head")
-    network.weights = kept
-    return found
-
-
-class Reached(Exception):
-    """The part whose inputs are wanted has been asked for."""
-
-
-def moment(network: Network, x: np.ndarray, layer: int, part: str) -> np.ndarray:
-    """Second moments [inputs, inputs] of what a part of a layer reads; x: the layer's input."""
-    found: list[np.ndarray] = []
-
-    def tap(name: str, inputs: np.ndarray) -> None:
-        if name.endswith(part):
-            found.append(inputs.T @ inputs / len(inputs))
-            raise Reached
-
-    with contextlib.suppress(Reached):
-        network.block(x, layer, tap)
-    return found[0]
-
-
-def progress(done: int, of: int, what: str) -> None:
-    end = "\n" if done == of or not sys.stderr.isatty() else "\r"
-    print(f"quantised {done}/{of}  {what:<24}", end=end, file=sys.stderr, flush=True)
-
-
-def windows(data: Path, model: Path, positions: int) -> np.ndarray:
-    """Evenly drawn windows of the training text, [windows, tokens], the same number of each source."""
-    from data import Data
-
-    vocabulary.same(model, data)
-    text, length = Data(data), min(LENGTH, positions) - 1
-    found = {name: text.drawn(name, length, WINDOWS) for name in text.sources}
-    usable = [windows for windows in found.values() if len(windows)]
-    if not usable:
-        raise InputError(f"{data}: no source has {length + 1} tokens in a row to calibrate on")
-    each = max(1, WINDOWS // len(usable))
-    return np.concatenate([windows[:: max(1, len(windows) // each)][:each] for windows in usable])
 
 
 class Graph:
@@ -146,8 +84,8 @@ class Graph:
         return self.node("SkipLayerNormalization", inputs, outputs, epsilon=network.epsilon), outputs[3]
 
 
-def build(network: Network, quantised: Quantised, precision: str) -> onnx.ModelProto:
-    """The fused graph; `quantised` is empty in fp32."""
+def build(network: Network, quantised: Quantised, biases: dict[str, np.ndarray], precision: str) -> onnx.ModelProto:
+    """The fused graph; `quantised` is empty in fp32; `biases` are those that take the place of the network's."""
     graph, bits = Graph(), BITS.get(precision, 0)
     x = graph.node("Gather", [graph.constant("wpe", network.weights["wpe.weight"]), "position_ids"], domain="")
     skip = embedding(graph, network.weights["wte.weight"], precision)
@@ -156,7 +94,8 @@ def build(network: Network, quantised: Quantised, precision: str) -> onnx.ModelP
     keys, presents = [], []
 
     def linear(x: str, name: str) -> str:
-        return graph.linear(x, name, *(network.weights[f"{name}.{part}"] for part in ("weight", "bias")), quantised.get(name), bits)
+        bias = biases.get(f"{name}.bias", network.weights[f"{name}.bias"])
+        return graph.linear(x, name, network.weights[f"{name}.weight"], bias, quantised.get(name), bits)
 
     for layer in range(network.layers):
         block = f"h.{layer}"
@@ -174,7 +113,10 @@ def build(network: Network, quantised: Quantised, precision: str) -> onnx.ModelP
         presents += [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in present]
     normal, _ = graph.norm(x, skip, network, "ln_f")
     rows = graph.node("Gather", [normal, "wanted"], domain="", axis=1)
-    graph.linear(rows, "head", network.weights["wte.weight"].T, None, quantised.get("head"), bits, ["logits"])
+    rough = precision == "int4"
+    graph.linear(rows, "head", network.weights["wte.weight"].T, None, quantised.get("head"), bits, ["rough" if rough else "logits"])
+    if rough:
+        refine(graph, rows, "rough", min(LIKELIEST, network.vocab))
     wanted = helper.make_tensor_value_info("wanted", TensorProto.INT64, ["N"])
     inputs += [*keys, wanted, helper.make_tensor_value_info("attention_bias", TensorProto.FLOAT, [1, 1, "S", "T"])]
     outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["B", "N", network.vocab]), *presents]
@@ -183,6 +125,21 @@ def build(network: Network, quantised: Quantised, precision: str) -> onnx.ModelP
     model.ir_version = 10
     onnx.checker.check_model(model)
     return model
+
+
+def refine(graph: Graph, rows: str, rough: str, likeliest: int) -> None:
+    """The likeliest of the rough logits anew, of the embedding's rows in int8. models/src/rewrite.rs knows these nodes by their kinds."""
+
+    def plain(kind: str, *inputs: str, **attributes) -> str:
+        return graph.node(kind, list(inputs), domain="", **attributes)
+
+    last = graph.constant("last", np.array([-1], np.int64))
+    tokens = "tokens"
+    graph.node("TopK", [rough, graph.constant("likeliest", np.array([likeliest], np.int64))], ["highest", tokens], domain="", sorted=0)
+    steps = plain("Cast", plain("Gather", "wte.steps", tokens), to=TensorProto.FLOAT)
+    products = plain("MatMul", steps, plain("Unsqueeze", rows, last))
+    exact = plain("Squeeze", plain("Mul", products, plain("Gather", "wte.scales", tokens)), last)
+    graph.node("ScatterElements", [rough, tokens, exact], ["logits"], domain="", axis=2)
 
 
 def embedding(graph: Graph, table: np.ndarray, precision: str) -> str:
@@ -254,8 +211,9 @@ def export(model: Path, out: Path, precision: str, block: int, data: Path | None
     if (network.width % block or 4 * network.width % block) and precision != "fp32":
         raise InputError(f"blocks of {block} do not divide a width of {network.width}: say --block 32 or 64")
     quantised: Quantised = {}
+    biases: dict[str, np.ndarray] = {}
     if precision == "int4" and data:
-        quantised = calibrated(network, windows(data, model, network.positions), block)
+        quantised, biases = calibrated(network, windows(data, model, network.positions), block)
     elif precision != "fp32":
         tables = {f"h.{layer}.{part}": network.weights[f"h.{layer}.{part}.weight"] for layer in range(network.layers) for part in LINEAR}
         tables["head"] = network.weights["wte.weight"].T
@@ -270,7 +228,7 @@ def export(model: Path, out: Path, precision: str, block: int, data: Path | None
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
-        onnx.save(build(network, quantised, precision), beside / "gpt2.onnx")
+        onnx.save(build(network, quantised, biases, precision), beside / "gpt2.onnx")
         worst = distance(network, beside / "gpt2.onnx", [case["tokens"] for case in found])
         (beside / "gpt2.json").write_text(json.dumps(config, indent=1) + "\n")
         (beside / "reference.json").write_text(reference.replace('{"turns"', '\n{"turns"') + "\n")

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from errors import InputError
 
-# Told the input of each linear layer: its name and [tokens, inputs].
-Tap = Callable[[str, np.ndarray], None]
 # What a layer's linear parts are called, and their sizes as multiples of the width: inputs, outputs.
 LINEAR = {"attn.c_attn": (1, 3), "attn.c_proj": (1, 1), "mlp.c_fc": (1, 4), "mlp.c_proj": (4, 1)}
 
@@ -99,30 +96,29 @@ class Network:
                 found[f"h.{layer}.{name}.bias"] = (outputs * wide,)
         return found | {f"{name}.{part}": (wide,) for name in norms for part in ("weight", "bias")}
 
-    def hidden(self, ids: np.ndarray, tap: Tap = lambda name, x: None) -> np.ndarray:
+    def hidden(self, ids: np.ndarray) -> np.ndarray:
         """The normalised output of the last block, [batch, tokens, width]; ids: [batch, tokens]."""
         x = self.embed(ids)
         for layer in range(self.layers):
-            x = self.block(x, layer, tap)
+            x = self.block(x, layer)
         return self.norm(x, "ln_f")
 
     def embed(self, ids: np.ndarray) -> np.ndarray:
         """Tokens and their positions, [batch, tokens, width]."""
         return self.weights["wte.weight"][ids] + self.weights["wpe.weight"][: ids.shape[1]]
 
-    def block(self, x: np.ndarray, layer: int, tap: Tap = lambda name, x: None) -> np.ndarray:
+    def block(self, x: np.ndarray, layer: int) -> np.ndarray:
         """One layer; x: [batch, tokens, width]."""
         name = f"h.{layer}"
-        x = x + self.attend(self.norm(x, f"{name}.ln_1"), f"{name}.attn", tap)
-        inner = gelu(self.linear(self.norm(x, f"{name}.ln_2"), f"{name}.mlp.c_fc", tap))
-        return x + self.linear(inner, f"{name}.mlp.c_proj", tap)
+        x = x + self.attend(self.norm(x, f"{name}.ln_1"), f"{name}.attn")
+        inner = gelu(self.linear(self.norm(x, f"{name}.ln_2"), f"{name}.mlp.c_fc"))
+        return x + self.linear(inner, f"{name}.mlp.c_proj")
 
     def logits(self, ids: list[int]) -> np.ndarray:
         """Logits [tokens, vocabulary] after each of `ids`."""
         return self.hidden(np.array([ids]))[0] @ self.weights["wte.weight"].T
 
-    def linear(self, x: np.ndarray, name: str, tap: Tap) -> np.ndarray:
-        tap(name, x.reshape(-1, x.shape[-1]))
+    def linear(self, x: np.ndarray, name: str) -> np.ndarray:
         return x @ self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
 
     def norm(self, x: np.ndarray, name: str) -> np.ndarray:
@@ -131,22 +127,24 @@ class Network:
         scaled = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + self.epsilon)
         return scaled * self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
 
-    def attend(self, x: np.ndarray, name: str, tap: Tap) -> np.ndarray:
+    def attend(self, x: np.ndarray, name: str) -> np.ndarray:
         """Causal multi-head attention; x: [batch, tokens, width]."""
-        q, k, v = self.split(x, name, tap)
-        mixed = (self.softmax(q, k) @ v).swapaxes(1, 2).reshape(x.shape)
-        return self.linear(mixed, f"{name}.c_proj", tap)
+        return self.linear(self.mixed(self.linear(x, f"{name}.c_attn")), f"{name}.c_proj")
+
+    def mixed(self, projected: np.ndarray) -> np.ndarray:
+        """Values by what each token attends to, [batch, tokens, width]; projected: queries, keys and values."""
+        q, k, v = self.parts(projected)
+        return (self.softmax(q, k) @ v).swapaxes(1, 2).reshape(*projected.shape[:2], self.width)
 
     def shares(self, x: np.ndarray, name: str) -> np.ndarray:
         """How much each token attends to each, [batch, heads, tokens, tokens]."""
-        q, k, _ = self.split(x, name, lambda name, x: None)
+        q, k, _ = self.parts(self.linear(x, f"{name}.c_attn"))
         return self.softmax(q, k)
 
-    def split(self, x: np.ndarray, name: str, tap: Tap) -> np.ndarray:
+    def parts(self, projected: np.ndarray) -> np.ndarray:
         """Queries, keys and values, [3, batch, heads, tokens, width of a head]."""
-        batch, tokens, width = x.shape
-        parts = self.linear(x, f"{name}.c_attn", tap).reshape(batch, tokens, 3, self.heads, width // self.heads)
-        return parts.transpose(2, 0, 3, 1, 4)
+        batch, tokens, _ = projected.shape
+        return projected.reshape(batch, tokens, 3, self.heads, self.width // self.heads).transpose(2, 0, 3, 1, 4)
 
     def softmax(self, q: np.ndarray, k: np.ndarray) -> np.ndarray:
         """Of the scaled scores of what a token may see; with the one of softmax-1 where the network has it."""
@@ -161,7 +159,7 @@ class Network:
 
 def gelu(x: np.ndarray) -> np.ndarray:
     """The tanh form GPT-2 was defined with."""
-    return 0.5 * x * (1 + np.tanh(np.float32(np.sqrt(2 / np.pi)) * (x + 0.044715 * x**3)))
+    return 0.5 * x * (1 + np.tanh(np.float32(np.sqrt(2 / np.pi)) * (x + 0.044715 * x * x * x)))
 
 
 def load(path: Path) -> dict[str, np.ndarray]:

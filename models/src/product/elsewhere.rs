@@ -1,6 +1,7 @@
 //! Processors for which there is no kernel.
 
 use super::packed::{Packed, Rows};
+use super::refine::Exact;
 
 /// None has what a kernel needs.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +15,11 @@ impl Processor {
 
     /// Never called, as there is no such processor.
     pub(super) fn multiply(self, _: &Packed, _: &[f32], _: &mut Vec<Rows>, _: &mut [f32]) {
+        match self {}
+    }
+
+    /// Never called either.
+    pub(super) fn refine(self, _: Exact<'_>, _: &[f32], _: &mut [f32]) {
         match self {}
     }
 }

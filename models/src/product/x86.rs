@@ -11,6 +11,7 @@ use std::arch::x86_64::{
 };
 
 use super::packed::{Packed, Rows, STEP};
+use super::refine::Exact;
 
 /// A processor that has what a kernel needs, which only [`detect`](Self::detect) says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +80,12 @@ impl Processor {
         }
     }
 
+    /// Computes the highest of `out` anew ([`Exact::refine`]).
+    pub(super) fn refine(self, exact: Exact<'_>, rows: &[f32], out: &mut [f32]) {
+        // SAFETY: a processor of either kind has AVX2.
+        unsafe { refine(exact, rows, out) };
+    }
+
     /// Rows that share a look at the weights: their sums fit the registers.
     fn most(self) -> usize {
         match self.set {
@@ -86,6 +93,11 @@ impl Processor {
             Set::Avx2 => avx2::MOST,
         }
     }
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn refine(exact: Exact<'_>, rows: &[f32], out: &mut [f32]) {
+    exact.refine(rows, out);
 }
 
 /// Rows of a group: at most `most`, in groups as equal as can be.

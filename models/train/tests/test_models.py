@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import options
-import quantize
 import torch
 from data import Data, Sampler
 from errors import InputError
@@ -377,26 +376,6 @@ class Parts(unittest.TestCase):
             values = torch.linalg.svdvals(orthogonal(torch.randn(shape)))
             self.assertGreater(float(values.min()), 0.3)
             self.assertLess(float(values.max()), 1.4)
-
-    def test_gptq_costs_less_than_rounding(self) -> None:
-        chance = np.random.default_rng(0)
-        weights = chance.normal(size=(128, 24)).astype(np.float32)
-        x = (chance.normal(size=(512, 8)) @ chance.normal(size=(8, 128)) + 0.1 * chance.normal(size=(512, 128))).astype(np.float32)
-
-        def cost(steps: tuple[np.ndarray, np.ndarray]) -> float:
-            return float(((x @ quantize.restored(*steps) - x @ weights) ** 2).mean())
-
-        self.assertLess(cost(quantize.gptq(weights, x.T @ x / len(x), 4, 32)), 0.5 * cost(quantize.nearest(weights, 4, 32)))
-
-    def test_rounding_is_within_half_a_step(self) -> None:
-        weights = np.linspace(-1, 1, 64 * 3, dtype=np.float32).reshape(64, 3)
-        for bits in (4, 8):
-            steps, scale = quantize.nearest(weights, bits, 32)
-            self.assertLess(np.abs(quantize.restored(steps, scale) - weights).max(), 1.5 / (1 << bits) * 2)
-            packed = quantize.packed(steps, bits, 32)
-            self.assertEqual(packed.shape, (3, 2, 32 * bits // 8))
-        low, high = quantize.packed(np.array([[-8, 7]], np.int8), 4, 2)[0, 0, 0] & 15, quantize.packed(np.array([[-8, 7]], np.int8), 4, 2)[0, 0, 0] >> 4
-        self.assertEqual((low, high), (0, 15))
 
     def test_widening_keeps_what_was_said(self) -> None:
         model = GPT2(Shape(layers=1, width=32, heads=2, vocab=50, positions=16))
