@@ -1,21 +1,16 @@
 #!/usr/bin/env python3
 """Writes tests/head.onnx: a head of 4 bits as train/export.py makes it, whose likeliest logits are computed anew, of weights of no meaning.
 
-  .venv-train/bin/python models/tests/head.py
+  PYTHONPATH=models/train .venv-train/bin/python models/tests/head.py
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
-
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "train"))
-
 import quantize
 from export import Graph, refine
+from onnx import TensorProto, helper
 
 VOCABULARY, WIDTH = 600, 64
 
@@ -30,4 +25,4 @@ rows, logits = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, "N", 
 made = helper.make_graph(graph.nodes, "head", [rows], [logits], graph.constants)
 model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid("com.microsoft", 1)], producer_name="foretype")
 model.ir_version = 10
-onnx.save(model, HERE / "head.onnx")
+onnx.save(model, Path(__file__).with_suffix(".onnx"))
