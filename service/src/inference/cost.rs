@@ -65,13 +65,6 @@ impl Costs {
         parts.iter().zip(&self.0).map(|(part, micros)| part * load(micros)).sum()
     }
 
-    /// Learns of one that was stopped: it would have taken longer than so.
-    pub(super) fn learn_least(&self, shape: Shape, took: Duration) {
-        if took > self.of(shape) {
-            self.learn(shape, took);
-        }
-    }
-
     /// Learns what one took. Two threads at once may lose one of two measurements, which the next make up for.
     pub(super) fn learn(&self, shape: Shape, took: Duration) {
         let parts = shape.parts();
@@ -141,26 +134,6 @@ mod tests {
         }
         let found = costs.of(shape(4, 1));
         assert!(found < Duration::from_micros(1_500), "{found:?}");
-    }
-
-    #[test]
-    fn what_is_always_stopped_is_known_to_take_that_long() {
-        // Passes take 2 ms each, and everything is stopped after 5.
-        let (costs, end) = (Costs::default(), Duration::from_millis(5));
-        for i in 0..2_000 {
-            let (passes, takes) = (1 + i % 4, Duration::from_millis(2) * (1 + i % 4) as u32);
-            if takes <= end {
-                costs.learn(shape(0, passes), takes);
-            } else {
-                costs.learn_least(shape(0, passes), end);
-            }
-        }
-        let found = [1, 2, 3, 4].map(|passes| costs.of(shape(0, passes)));
-        assert!(found[0].abs_diff(Duration::from_millis(2)) < Duration::from_micros(300), "{found:?}");
-        assert!(found[2] >= end && found[3] > found[2], "{found:?}");
-        let before = costs.of(shape(0, 3));
-        costs.learn_least(shape(0, 3), Duration::from_millis(1));
-        assert_eq!(costs.of(shape(0, 3)), before, "stopped early says nothing");
     }
 
     #[test]

@@ -129,11 +129,8 @@ impl Worker {
             if words.context > 0 {
                 held.read = read_of(&held.cache, bytes, words.mass > 0.0);
             }
-            let shape = Shape::new(unread, question.depth);
-            if !words.complete {
-                shared.costs.learn_least(shape, started.elapsed());
-            } else if words.mass > 0.0 {
-                shared.costs.learn(shape, started.elapsed());
+            if words.complete && words.mass > 0.0 {
+                shared.costs.learn(Shape::new(unread, question.depth), started.elapsed());
             }
             if !words.complete && words.mass <= 0.0 && question.read_later && !reply.is_closed() {
                 // A budget too short for what is new would be so at the next key as well.
