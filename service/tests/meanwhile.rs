@@ -2,12 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use foretype::engine::{Engine, Losses};
+use foretype::engine::{self, Engine, Losses, Predictor};
 use foretype::store::{
     Answer, Appended, Event, ListedWriter, NewEvent, Period, Rewrite, Snapshot, Sqlite, Store, StoreState,
     Stored, StoredKey, TeamKey, TeamPage, Usage, WriterKey,
@@ -170,4 +170,26 @@ async fn a_message_that_is_long_in_folding_holds_up_nobody_else() {
     assert!(reader.join().unwrap(), "others went on meanwhile");
     assert_eq!(learning.await.unwrap().unwrap().seq, 1);
     assert_eq!((anna.seq(), anna.counts().messages), (1, 1));
+}
+
+#[test]
+fn a_long_message_is_learned_as_a_short_one_is() {
+    let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/bundle");
+    let engine =
+        Engine::open(&engine::Settings::new(bundle, vec![Predictor::Personal, Predictor::Charlm])).unwrap();
+    let (mut whole, mut halves) = (engine.new_memory(), engine.new_memory());
+    let words = |from: usize| {
+        let words = (from..from + 120)
+            .map(|at| format!("zorb{}quix", ["a", "ei", "ou", "u"][at % 4].repeat(1 + at / 40)));
+        words.collect::<Vec<_>>().join(" ")
+    };
+    for text in
+        [words(0), "Thanks for calling, I can help you with that.".to_owned(), words(60), String::new()]
+    {
+        whole.learn(&text, Role::Author);
+        let unlisted = halves.unlisted_with(&text);
+        halves.learn_with(&text, Role::Author, unlisted);
+        assert_eq!(whole.unlisted.delta(), halves.unlisted.delta());
+    }
+    assert_ne!(whole.unlisted.delta(), engine.new_memory().unlisted.delta(), "there were such words");
 }

@@ -65,8 +65,9 @@ pub struct Memory {
 impl Memory {
     /// Learns the words of a message that was sent; `normal` is normalised text.
     pub fn learn(&mut self, normal: &str, role: Role) {
-        let unlisted = self.unlisted_with(normal);
-        self.learn_with(normal, role, unlisted);
+        self.personal.learn(normal, role);
+        self.recent.learn(normal, role);
+        self.unlisted.learn(normal);
     }
 
     /// The unlisted words, and those of a message. Each that is new takes a tenth of a millisecond, while others may read.

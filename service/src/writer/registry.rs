@@ -248,10 +248,7 @@ impl Writers {
             if learned {
                 self.tally.learned(appended.fresh);
             }
-            let accepts = Arc::clone(&writer);
-            // Where that fails the event is durable all the same, and folded when it is asked for next.
-            let current = !appended.fresh
-                || blocking(move || accepts.accept(appended, event)).await.unwrap_or_default();
+            let current = !appended.fresh || writer.take(appended, event).await;
             if !current || !writer.reached(appended.seq, TURN).await || !self.holds(&writer) {
                 // Another object may have taken its place, and been loaded before this event was durable.
                 self.warm.remove(key);

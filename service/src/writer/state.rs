@@ -35,6 +35,9 @@ const FIRST_WEIGHTS: u32 = 3;
 const PLAIN_FORMAT: u32 = 2;
 const MAGIC: &[u8; 4] = b"FTWS";
 
+/// Bytes of a message that takes long enough to learn for others to notice.
+pub(super) const LONG: usize = 1 << 10;
+
 /// Totals of a writer; no words in them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -110,11 +113,14 @@ impl WriterState {
         self.counts.messages += 1;
         self.counts.words += segment::surfaces(&normal).count() as u64;
         self.counts.characters += learned.text.chars().count() as u64;
-        // Most of the time goes into this, and keystrokes read on meanwhile.
-        let unlisted = read(&self.memory).unlisted_with(&normal);
+        // Of a long one most of the time goes into this, and keystrokes read on meanwhile.
+        let unlisted = (normal.len() > LONG).then(|| read(&self.memory).unlisted_with(&normal));
         let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
         memory.weights.apply(&learned.losses);
-        memory.learn_with(&normal, learned.role, unlisted);
+        match unlisted {
+            Some(unlisted) => memory.learn_with(&normal, learned.role, unlisted),
+            None => memory.learn(&normal, learned.role),
+        }
     }
 
     /// Takes a word out of what was learned from events that are not kept any more.

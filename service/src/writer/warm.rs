@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::state::{Counts, WriterState};
+use super::state::{Counts, LONG, WriterState};
 use crate::engine::Memory;
 use crate::store::{Appended, Event, NewEvent, Snapshot, TeamKey, WriterKey};
 
@@ -95,9 +95,19 @@ impl Writer {
         self.epoch.get().copied()
     }
 
+    /// As [`accept`](Self::accept); a long event, which others would notice, beside the threads that answer.
+    pub(super) async fn take(self: &Arc<Self>, at: Appended, event: NewEvent) -> bool {
+        if event.payload.len() <= LONG {
+            return self.accept(at, event);
+        }
+        let writer = Arc::clone(self);
+        // Where that fails the event is durable all the same, and folded when it is asked for next.
+        tokio::task::spawn_blocking(move || writer.accept(at, event)).await.unwrap_or_default()
+    }
+
     /// Applies a durable event when all before it are; keeps it until then. `false`: it belongs to another epoch, so
-    /// this object's time is over. A long message takes milliseconds: not for async threads.
-    pub(super) fn accept(&self, at: Appended, event: NewEvent) -> bool {
+    /// this object's time is over. A long message takes milliseconds.
+    fn accept(&self, at: Appended, event: NewEvent) -> bool {
         if *self.epoch.get_or_init(|| at.epoch) != at.epoch {
             return false;
         }
