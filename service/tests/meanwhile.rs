@@ -159,7 +159,9 @@ async fn a_message_that_is_long_in_folding_holds_up_nobody_else() {
     reading.recv().unwrap();
     let learning = {
         let writers = Arc::clone(&writers);
-        tokio::spawn(async move { writers.record(&key("anna"), &message("thanks"), 1, None).await })
+        tokio::spawn(async move {
+            writers.record(&key("anna"), &message(&"thanks ".repeat(1_000)), 1, None).await
+        })
     };
     while writers.store().load(&key("anna")).await.unwrap().is_none() {}
     // Whatever is acknowledged later: the first is being folded by then.

@@ -36,7 +36,7 @@ const PLAIN_FORMAT: u32 = 2;
 const MAGIC: &[u8; 4] = b"FTWS";
 
 /// Bytes of a message that takes long enough to learn for others to notice.
-pub(super) const LONG: usize = 1 << 10;
+pub(super) const LONG: usize = 1 << 12;
 
 /// Totals of a writer; no words in them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
