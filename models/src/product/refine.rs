@@ -1,6 +1,8 @@
 //! The likeliest columns of a head anew. Half of what 4 bits cost a model is the rounding of its head, and most of that is made up for where
 //! a few dozen logits of each row are computed from the embedding's rows in 8 bits, which the graph has anyway.
 
+use crate::distribution::highest;
+
 /// Columns that are computed anew, at least: as many as train/export.py has.
 const LIKELIEST: usize = 64;
 /// Groups of columns, of which only the highest is looked at first.
@@ -29,33 +31,20 @@ impl<'a> Exact<'a> {
         let columns = self.scales.len();
         let (inputs, group) = (self.steps.len() / columns, columns.div_ceil(GROUPS));
         for (row, out) in rows.chunks_exact(inputs).zip(out.chunks_exact_mut(columns)) {
-            let mut highest = [f32::NEG_INFINITY; GROUPS];
-            for (highest, group) in highest.iter_mut().zip(out.chunks(group)) {
-                *highest = most(group);
+            let mut of_groups = [f32::NEG_INFINITY; GROUPS];
+            for (most, group) in of_groups.iter_mut().zip(out.chunks(group)) {
+                *most = highest(group);
             }
-            let floor = *highest.clone().select_nth_unstable_by(GROUPS - LIKELIEST, f32::total_cmp).1;
-            for (out, (at, highest)) in out.chunks_mut(group).zip(highest.into_iter().enumerate()) {
-                let anew =
-                    out.iter_mut().enumerate().filter(|(_, logit)| highest >= floor && **logit >= floor);
-                for (column, logit) in anew {
+            let floor = *of_groups.clone().select_nth_unstable_by(GROUPS - LIKELIEST, f32::total_cmp).1;
+            let groups = out.chunks_mut(group).zip(of_groups).enumerate();
+            for (at, (out, _)) in groups.filter(|(_, (_, most))| *most >= floor) {
+                for (column, logit) in out.iter_mut().enumerate().filter(|(_, logit)| **logit >= floor) {
                     let column = at * group + column;
                     *logit = self.scales[column] * dot(row, &self.steps[column * inputs..][..inputs]);
                 }
             }
         }
     }
-}
-
-#[inline(always)]
-fn most(values: &[f32]) -> f32 {
-    let (several, rest) = values.as_chunks::<LANES>();
-    let mut most = [f32::NEG_INFINITY; LANES];
-    for values in several {
-        for (most, value) in most.iter_mut().zip(values) {
-            *most = if *value > *most { *value } else { *most };
-        }
-    }
-    most.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
 #[inline(always)]
