@@ -24,6 +24,7 @@ BESIDE = {
     "foretype_sessions_open": "foretype_streams_open",
     "foretype_kv_sessions": "foretype_streams_open",
     "foretype_door_room_ratio": "foretype_busy_ratio",
+    "foretype_neural_shares_total": "foretype_neural_runs_total",
     "foretype_writer_evictions_total": "foretype_writer_loads_total",
     "process_max_fds": "process_open_fds",
     "process_virtual_memory_bytes": "process_resident_memory_bytes",

@@ -71,9 +71,9 @@ pub struct Setup {
     /// Milliseconds an answer may take, 1 to 1000
     #[arg(long, value_name = "MS", default_value_t = 1000.0)]
     pub budget_ms: f64,
-    /// Spend less on the GPT-2, as `foretype serve --thrift-ms`. Default: it is asked everywhere, whatever that takes
-    #[arg(long, value_name = "MS")]
-    pub thrift_ms: Option<u64>,
+    /// Spend less on the GPT-2, as `foretype serve --thrift`. Default: it is asked everywhere, whatever that takes
+    #[arg(long, value_name = "QUESTIONS")]
+    pub thrift: Option<u32>,
     /// Streams typed at once. Default: one a core
     #[arg(long, value_name = "COUNT")]
     pub jobs: Option<usize>,
@@ -101,7 +101,7 @@ impl Default for Setup {
             no_feedback: false,
             limit: None,
             budget_ms: 1000.0,
-            thrift_ms: None,
+            thrift: None,
             jobs: None,
         }
     }
@@ -214,7 +214,7 @@ impl<'a> Desk<'a> {
             kv_mib: 96,
             inference_threads: 1,
             int4_kernel: Default::default(),
-            thrift_ms: setup.thrift_ms,
+            thrift: setup.thrift,
         };
         let app = runtime.block_on(async {
             let mut app = open_app(&models, Settings::default(), Duration::from_millis(20))?;

@@ -261,7 +261,7 @@ fn open() -> (Router, TempDir) {
         kv_mib: 1,
         inference_threads: 1,
         int4_kernel: Default::default(),
-        thrift_ms: None,
+        thrift: None,
     };
     let app = foretype::serve::open_app(&models, Settings::default(), Duration::from_millis(20)).unwrap();
     (foretype::http::router(app), data)

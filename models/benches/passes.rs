@@ -1,7 +1,7 @@
 //! What passes of the network take: `cargo bench -p foretype-models`.
 //!
 //! Behind a cached context of about 90 tokens, with the softmax of every row wanted: one token, a prefill of 16, token
-//! trees of 2 to 16 tokens, and six candidate words scored one by one and in one pass.
+//! trees of 2 to 16 tokens, one token of each of several conversations, and six candidate words scored one by one and in one pass.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use foretype_models::{Gpt2, Kernel, KvCache, Options, Prompt, Role, load_runtime};
@@ -63,6 +63,30 @@ fn passes(criterion: &mut Criterion) {
                 bencher.iter(|| {
                     round += 1;
                     gpt2.pass(cache, &tree(context, count, round))
+                });
+            });
+        }
+    }
+    group.finish();
+    let mut group = criterion.benchmark_group("a token of each conversation");
+    for count in [1, 2, 4, 8] {
+        for (name, (gpt2, _, context)) in &mut models {
+            let mut conversations = Vec::new();
+            for number in 0..count {
+                let mut cache = KvCache::default();
+                let context = [&context[..], &[300 + number]].concat();
+                gpt2.pass(&mut cache, std::slice::from_ref(&context));
+                conversations.push((cache, [&context[..], &[0]].concat()));
+            }
+            group.bench_function(BenchmarkId::new(*name, count), |bencher| {
+                bencher.iter(|| {
+                    round += 1;
+                    let last = 300 + round * 7 % 12_000;
+                    for (_, tokens) in &mut conversations {
+                        tokens.pop();
+                        tokens.push(last);
+                    }
+                    gpt2.pass_of_each(&mut conversations)
                 });
             });
         }

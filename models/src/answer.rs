@@ -76,7 +76,7 @@ impl<'a> Answer<'a> {
     ///
     /// # Errors
     /// Why it ended early; what was found so far stands.
-    pub(crate) fn find(&mut self, steps: &mut Steps<'a>) -> Result<(), Halt> {
+    pub(crate) async fn find(&mut self, steps: &mut Steps<'a>) -> Result<(), Halt> {
         let widths = if self.ask.narrow { NARROW } else { WIDTHS };
         loop {
             let mut askers: Vec<(Asker, usize)> = Vec::new();
@@ -95,12 +95,12 @@ impl<'a> Answer<'a> {
             if askers.is_empty() {
                 return Ok(());
             }
-            self.pass(steps, &askers)?;
+            self.pass(steps, &askers).await?;
         }
     }
 
     /// Opens the nodes asked for in one pass, with what may be wanted behind them while there is room in it.
-    fn pass(&mut self, steps: &mut Steps<'_>, askers: &[(Asker, usize)]) -> Result<(), Halt> {
+    async fn pass(&mut self, steps: &mut Steps<'_>, askers: &[(Asker, usize)]) -> Result<(), Halt> {
         let mut sequences: Vec<Vec<u32>> = Vec::with_capacity(CHUNK);
         for &(asker, node) in askers {
             sequences.extend(self.search(asker).map(|search| search.tokens(node)));
@@ -110,7 +110,7 @@ impl<'a> Answer<'a> {
             sequences.extend(self.search(asker).map(|search| search.ahead(node, room)).unwrap_or_default());
         }
         let borrowed: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
-        let found = steps.pass(&borrowed)?;
+        let found = steps.pass(&borrowed).await?;
         for (&(asker, node), distribution) in askers.iter().zip(&found) {
             if let Some(search) = self.search(asker) {
                 search.open(node, distribution.as_ref());
@@ -214,8 +214,13 @@ fn listed(search: &Search<'_>, top: usize) -> Vec<Word> {
 }
 
 /// P of `surface` at `place`; `ahead` is the text from there on, of which each pass runs as much as it holds.
-pub(crate) fn prob(steps: &mut Steps<'_>, place: &Place, surface: &str, ahead: &str) -> Result<f32, Halt> {
-    let root = steps.prefill(&place.tokens)?;
+pub(crate) async fn prob(
+    steps: &mut Steps<'_>,
+    place: &Place,
+    surface: &str,
+    ahead: &str,
+) -> Result<f32, Halt> {
+    let root = steps.prefill(&place.tokens).await?;
     let mut search = Search::new(query(place, ""), steps.vocabulary, &root);
     // For the end of the message nothing is typed, but what is held must be spelled before it can be seen.
     let goal = search.ask(surface);
@@ -229,7 +234,7 @@ pub(crate) fn prob(steps: &mut Steps<'_>, place: &Place, surface: &str, ahead: &
             sequences.extend((from..=to).map(|length| rest[..length].to_vec()));
         }
         let borrowed: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
-        let found = steps.pass(&borrowed)?;
+        let found = steps.pass(&borrowed).await?;
         search.open(node, Some(found[0].as_ref().ok_or(Halt::Full)?));
     }
     Ok(if surface.is_empty() { search.message_end() } else { search.prob(goal).0 })

@@ -157,6 +157,12 @@ impl KvCache {
         self.spine = self.spine.filter(|spine| *spine < length);
     }
 
+    /// Gives up keys and values from slot `length` on, `width` bytes a slot in every part, but not the slots: they are to be run again.
+    pub(crate) fn unrun(&mut self, length: usize, width: usize) {
+        self.held.iter_mut().for_each(|part| part.truncate(length * width));
+        self.change();
+    }
+
     /// Keeps only what `ends` and their ancestors hold, moved together at the front, `width` bytes a slot in every part.
     pub(crate) fn compact(&mut self, ends: impl Iterator<Item = Option<usize>>, width: usize) {
         let mut moved: Vec<Option<usize>> = vec![None; self.slots.len()];

@@ -3,19 +3,15 @@
 use std::path::Path;
 
 use crate::Error;
-use crate::answer::{Answer, prob};
+use crate::batch::{Desk, Runner};
 use crate::cache::KvCache;
 use crate::config::Config;
-use crate::context::{Place, Prompt};
-use crate::greedy::greedy;
+use crate::context::Prompt;
 use crate::kernel::{Kernel, fastest};
-use crate::said::Said;
+use crate::reader::Reader;
 use crate::session::Session;
-use crate::step::{Halt, Steps};
 use crate::vocabulary::Vocabulary;
 
-/// Bytes of a prefix beyond which no word is foreseen.
-const LONGEST_PREFIX: usize = 64;
 /// How to run the model.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -107,8 +103,7 @@ pub struct Words {
 
 /// A GPT-2 with its tokenizer. One for each inference thread: it is `Send`, and running it takes `&mut`.
 pub struct Gpt2 {
-    config: Config,
-    vocabulary: Vocabulary,
+    reader: Reader,
     session: Session,
     failure: Option<String>,
 }
@@ -137,7 +132,9 @@ impl Gpt2 {
         let config = Config::load(&dir.join("gpt2.json"))?;
         let vocabulary = Vocabulary::load(&dir.join("tokenizer.json"), &config)?;
         let session = Session::load(&dir.join("gpt2.onnx"), &config, options.threads, own)?;
-        let mut gpt2 = Self { config, vocabulary, session, failure: None };
+        let slot_width = session.slot_width();
+        let reader = Reader { config, vocabulary, slot_width };
+        let mut gpt2 = Self { reader, session, failure: None };
         // The first run of each width allocates; and a graph that cannot run must fail here, not at a keystroke.
         gpt2.warm_up().map_err(Error::Runtime)?;
         Ok(gpt2)
@@ -156,6 +153,13 @@ impl Gpt2 {
         self.failure.take()
     }
 
+    /// What asks questions, several at a time, and what runs the network for them.
+    pub fn split(&mut self) -> (&Reader, Runner<'_>) {
+        let Self { reader, session, failure } = self;
+        let starts = reader.vocabulary.starts();
+        (reader, Runner { session, starts, failure })
+    }
+
     /// Runs the conversation and the draft into `cache` before anything is asked, and says whether it came to the end.
     /// `stop` is asked before each run, given the number of its tokens.
     pub fn prefill(
@@ -164,11 +168,8 @@ impl Gpt2 {
         prompt: &Prompt<'_>,
         stop: &dyn Fn(usize) -> bool,
     ) -> bool {
-        let (mut steps, place) = self.begin(cache, prompt, 0, stop);
-        let done = steps.prefill(&place.tokens).is_ok();
-        steps.cache.answered(&place.tokens);
-        self.failure = steps.failure.or(self.failure.take());
-        done
+        let (desk, (reader, mut runner)) = (Desk::default(), self.split());
+        runner.alone(&desk, reader.prefill(&desk, cache, prompt, stop))
     }
 
     /// What comes next at the place `prompt` names.
@@ -182,28 +183,8 @@ impl Gpt2 {
         ask: &Ask<'_>,
         stop: &dyn Fn(usize) -> bool,
     ) -> Words {
-        let mut words =
-            Words { candidates: vec![0.0; ask.candidates.len()], complete: true, ..Words::default() };
-        words.candidates_exact = vec![false; ask.candidates.len()];
-        if prompt.prefix.len() > LONGEST_PREFIX {
-            return words;
-        }
-        let (mut steps, place) = self.begin(cache, prompt, ask.max_passes, stop);
-        if let Ok(root) = steps.prefill(&place.tokens) {
-            let mut answer = Answer::new(&place, prompt, ask, steps.vocabulary, &root);
-            let halted = answer.find(&mut steps);
-            answer.tell(&mut words);
-            let searched = ask.max_passes > 0;
-            Said::new(prompt).blend(&mut words, prompt.prefix, ask.candidates, ask.top, searched);
-            words.complete = !matches!(halted, Err(Halt::Stopped | Halt::Failed));
-        } else {
-            words.complete = false;
-        }
-        (words.passes, words.tokens, words.prefilled) = (steps.taken, steps.tokens, steps.prefilled);
-        words.context = place.tokens.len() as u32;
-        steps.cache.answered(&place.tokens);
-        self.failure = steps.failure.or(self.failure.take());
-        words
+        let (desk, (reader, mut runner)) = (Desk::default(), self.split());
+        runner.alone(&desk, reader.words(&desk, cache, prompt, ask, stop))
     }
 
     /// log P of each of the `surfaces` that follow `prompt.before`, given all before it; the empty surface stands for
@@ -218,24 +199,8 @@ impl Gpt2 {
         max_passes: usize,
         stop: &dyn Fn(usize) -> bool,
     ) -> Vec<Option<f32>> {
-        let mut before = prompt.before.to_owned();
-        let mut losses = Vec::with_capacity(surfaces.len());
-        let mut left = max_passes;
-        for (surface, i) in surfaces.iter().zip(0..) {
-            let here = Prompt { before: &before, prefix: "", ..*prompt };
-            let (mut steps, place) = self.begin(cache, &here, left, stop);
-            // What follows is known, so that it need not be run word by word.
-            let ahead = [place.held.as_str(), &surfaces[i..].concat()].concat();
-            let prob = prob(&mut steps, &place, surface, &ahead);
-            left = steps.left.saturating_sub(usize::from(steps.prefilled > 0));
-            self.failure = steps.failure.or(self.failure.take());
-            let Ok(prob) = prob else { break };
-            let prob = Said::new(&here).prob(surface, prob);
-            losses.push(Some(prob.max(f32::MIN_POSITIVE).ln()));
-            before.push_str(surface);
-        }
-        losses.resize(surfaces.len(), None);
-        losses
+        let (desk, (reader, mut runner)) = (Desk::default(), self.split());
+        runner.alone(&desk, reader.losses(&desk, cache, prompt, surfaces, max_passes, stop))
     }
 
     /// The distribution after exactly `tokens`, for tests.
@@ -245,9 +210,10 @@ impl Gpt2 {
         cache: &mut KvCache,
         tokens: &[u32],
     ) -> std::sync::Arc<crate::distribution::Distribution> {
-        let prompt = Prompt { turns: &[], role: crate::Role::Author, before: "", prefix: "" };
-        let (mut steps, _) = self.begin(cache, &prompt, 0, &|_| false);
-        steps.prefill(tokens).unwrap_or_else(|halt| panic!("{halt:?} {:?}", steps.failure))
+        let (desk, (reader, mut runner)) = (Desk::default(), self.split());
+        let mut steps = reader.steps(&desk, cache, 0, &|_| false);
+        let found = runner.alone(&desk, steps.prefill(tokens));
+        found.unwrap_or_else(|halt| panic!("{halt:?} {:?}", self.failure))
     }
 
     /// The distributions after each of `sequences`, in one pass, for tests.
@@ -257,20 +223,39 @@ impl Gpt2 {
         cache: &mut KvCache,
         sequences: &[Vec<u32>],
     ) -> Vec<std::sync::Arc<crate::distribution::Distribution>> {
-        let prompt = Prompt { turns: &[], role: crate::Role::Author, before: "", prefix: "" };
-        let (mut steps, _) = self.begin(cache, &prompt, 1, &|_| false);
+        let (desk, (reader, mut runner)) = (Desk::default(), self.split());
+        let mut steps = reader.steps(&desk, cache, 1, &|_| false);
         let borrowed: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
-        let found = steps.pass(&borrowed).unwrap_or_else(|halt| panic!("{halt:?} {:?}", steps.failure));
+        let found = runner.alone(&desk, steps.pass(&borrowed));
+        let found = found.unwrap_or_else(|halt| panic!("{halt:?} {:?}", self.failure));
         found.into_iter().map(|found| found.expect("there is room")).collect()
     }
 
     /// How many of the distributions after `sequences` one pass gives, for benches.
     #[doc(hidden)]
     pub fn pass(&mut self, cache: &mut KvCache, sequences: &[Vec<u32>]) -> usize {
-        let prompt = Prompt { turns: &[], role: crate::Role::Author, before: "", prefix: "" };
-        let (mut steps, _) = self.begin(cache, &prompt, 1, &|_| false);
+        let (desk, (reader, mut runner)) = (Desk::default(), self.split());
+        let mut steps = reader.steps(&desk, cache, 1, &|_| false);
         let borrowed: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
-        steps.pass(&borrowed).map_or(0, |found| found.iter().flatten().count())
+        runner.alone(&desk, steps.pass(&borrowed)).map_or(0, |found| found.iter().flatten().count())
+    }
+
+    /// How many of the distributions after the tokens of several conversations one pass of each gives, all in one run, for benches.
+    #[doc(hidden)]
+    pub fn pass_of_each(&mut self, conversations: &mut [(KvCache, Vec<u32>)]) -> usize {
+        let (reader, mut runner) = self.split();
+        let desks: Vec<Desk> = conversations.iter().map(|_| Desk::default()).collect();
+        let mut passes: Vec<_> = desks
+            .iter()
+            .zip(conversations)
+            .map(|(desk, (cache, tokens))| {
+                Box::pin(async move {
+                    let mut steps = reader.steps(desk, cache, 1, &|_| false);
+                    steps.pass(&[tokens.as_slice()]).await.map_or(0, |found| found.iter().flatten().count())
+                })
+            })
+            .collect();
+        runner.all(&desks.iter().collect::<Vec<_>>(), &mut passes).into_iter().sum()
     }
 
     /// The `count` likeliest tokens one after the other behind `context`, ties by token id, and the passes that took; `draft` is what
@@ -283,45 +268,19 @@ impl Gpt2 {
         draft: &[u32],
         count: usize,
     ) -> (Vec<u32>, u32) {
-        let prompt = Prompt { turns: &[], role: crate::Role::Author, before: "", prefix: "" };
-        let (mut steps, _) = self.begin(cache, &prompt, count, &|_| false);
-        let found = greedy(&mut steps, context, draft, count);
-        (found, steps.taken)
+        let (desk, (reader, mut runner)) = (Desk::default(), self.split());
+        runner.alone(&desk, reader.greedy(&desk, cache, context, draft, count))
     }
 
     /// The tokens of a prompt's context, for tests and benches.
     #[doc(hidden)]
     pub fn tokens(&mut self, cache: &mut KvCache, prompt: &Prompt<'_>) -> Vec<u32> {
-        self.begin(cache, prompt, 0, &|_| false).1.tokens
+        self.reader.place(cache, prompt).tokens
     }
 
     /// The tokens, for tests.
     #[cfg(test)]
     pub(crate) fn vocabulary(&self) -> &Vocabulary {
-        &self.vocabulary
-    }
-
-    fn begin<'a>(
-        &'a mut self,
-        cache: &'a mut KvCache,
-        prompt: &Prompt<'_>,
-        max_passes: usize,
-        stop: &'a dyn Fn(usize) -> bool,
-    ) -> (Steps<'a>, Place) {
-        let Self { config, vocabulary, session, .. } = self;
-        let place = cache.encoded().place(prompt, vocabulary, &config.special_tokens, config.n_positions);
-        let steps = Steps {
-            config,
-            vocabulary,
-            session,
-            cache,
-            stop,
-            left: max_passes,
-            taken: 0,
-            tokens: 0,
-            prefilled: 0,
-            failure: None,
-        };
-        (steps, place)
+        &self.reader.vocabulary
     }
 }

@@ -8,10 +8,10 @@ use crate::step::{Halt, Steps};
 
 /// The `count` tokens that are likeliest one after the other behind `context`, ties by token id; `draft` is what they may be, which
 /// changes nothing but the number of passes. Fewer where passes or positions end.
-pub(crate) fn greedy(steps: &mut Steps<'_>, context: &[u32], draft: &[u32], count: usize) -> Vec<u32> {
+pub(crate) async fn greedy(steps: &mut Steps<'_>, context: &[u32], draft: &[u32], count: usize) -> Vec<u32> {
     let mut found: Vec<u32> = Vec::new();
     while found.len() < count {
-        match verified(steps, context, &found, draft, count - found.len()) {
+        match verified(steps, context, &found, draft, count - found.len()).await {
             Ok(more) if !more.is_empty() => found.extend(more),
             Ok(_) | Err(_) => break,
         }
@@ -20,7 +20,7 @@ pub(crate) fn greedy(steps: &mut Steps<'_>, context: &[u32], draft: &[u32], coun
 }
 
 /// What one pass finds behind `context` and `found`: the tokens of the draft that are right, and the one after those.
-fn verified(
+async fn verified(
     steps: &mut Steps<'_>,
     context: &[u32],
     found: &[u32],
@@ -34,7 +34,7 @@ fn verified(
         (0..=ahead.len()).map(|length| [&behind, &ahead[..length]].concat()).collect();
     let sequences: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
     let mut more = Vec::new();
-    for (at, distribution) in steps.pass(&sequences)?.into_iter().enumerate() {
+    for (at, distribution) in steps.pass(&sequences).await?.into_iter().enumerate() {
         let Some(distribution) = distribution else { break };
         let best = distribution.best();
         more.push(best);

@@ -3,7 +3,8 @@
 //! The unit is the **surface**: a word as typed, with the single space before it when there is one (`" help"`, `","`).
 //! [`Gpt2::words`] answers what surface comes next, given a conversation, a draft and the part of the surface that is
 //! already typed; [`Gpt2::losses`] tells how well the model foresaw a message. A [`KvCache`] keeps what one
-//! conversation has cost so far, so that a keystroke pays only for what is new.
+//! conversation has cost so far, so that a keystroke pays only for what is new. Questions about several conversations share runs of the
+//! network where [`Gpt2::split`] is used.
 //!
 //! ```no_run
 //! use foretype_models::{Ask, Gpt2, KvCache, Options, Prompt, Role, load_runtime};
@@ -19,6 +20,7 @@
 
 mod answer;
 mod attention;
+mod batch;
 mod boundary;
 mod cache;
 #[cfg(test)]
@@ -36,6 +38,7 @@ mod kernel;
 mod parity;
 mod phrase;
 mod product;
+mod reader;
 mod rewrite;
 mod rounded;
 mod runtime;
@@ -47,9 +50,11 @@ mod step;
 mod tree;
 mod vocabulary;
 
+pub use batch::{Desk, Runner};
 pub use cache::KvCache;
 pub use context::{Prompt, Role};
 pub use error::Error;
 pub use gpt2::{Ask, Continuation, Gpt2, Options, Word, Words};
 pub use kernel::Kernel;
+pub use reader::Reader;
 pub use runtime::{RuntimeVersion, load_runtime};

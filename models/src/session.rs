@@ -4,7 +4,7 @@
 //! `[1, S]`; `seqlens_k` i32 `[1]` = T − 1; `total_len` i32 scalar = T; `attention_bias` f32 `[1, 1, S, T]`, added to the
 //! attention scores; `wanted` i64 `[N]`, the rows whose logits are computed; `past_k{l}`, `past_v{l}` f32 `[1, heads,
 //! positions, width]`, the same buffers as `present_k{l}`, `present_v{l}`. Output: `logits` f32 `[1, N, vocabulary]`. Where our
-//! operator attends, the bias and these buffers are placeholders.
+//! operator attends, the bias and these buffers are placeholders, and the `S` tokens may be of several conversations.
 //! `train/export.py` makes such graphs.
 
 use std::path::Path;
@@ -18,12 +18,29 @@ use crate::attention::{Attention, HIDDEN, Rows, WIDTH};
 use crate::cache::KvCache;
 use crate::config::Config;
 use crate::rewrite::{Ours, rewrite};
+use crate::rounded::Held;
 use crate::{Error, product, rounded, runtime};
 
 /// Tokens that go through the network at once. More would make a keystroke wait longer before it can be cancelled.
 pub(crate) const CHUNK: usize = 16;
 
 const _: () = assert!(CHUNK <= Rows::BITS as usize, "each row of a pass has a bit");
+
+/// What a run is to do for one conversation.
+pub(crate) struct Sequence<'a> {
+    /// Its keys and values, and the tokens that have none yet.
+    pub(crate) cache: &'a mut KvCache,
+    /// The first slot that is to be run; at least one is.
+    pub(crate) past: usize,
+    /// Slots of those whose logits are wanted, in any order; at least one.
+    pub(crate) wanted: &'a [usize],
+}
+
+impl Sequence<'_> {
+    fn width(&self) -> usize {
+        self.cache.len() - self.past
+    }
+}
 
 /// The graph and the tensors that runs change in place.
 pub(crate) struct Session {
@@ -166,20 +183,36 @@ impl Session {
         self.loaded = cache.change();
     }
 
-    /// Runs the graph over the slots from `past` on, with the keys and values of all of them.
-    fn attend(&mut self, cache: &mut KvCache, past: usize) -> Result<(), ort::Error> {
-        let (total, layers) = (cache.len(), self.tensors.len() / 2);
+    /// Whether one run can be for several conversations.
+    pub(crate) fn attends_to_several(&self) -> bool {
+        self.attention.is_some()
+    }
+
+    /// Runs the graph over the new slots of each sequence, with the keys and values of all its slots.
+    fn attend(&mut self, sequences: &mut [Sequence<'_>]) -> Result<(), ort::Error> {
         if let Some(attention) = &self.attention {
-            let mut held = std::mem::take(cache.held());
-            let lent =
-                attention.lend(&mut held, layers, (past, total - past), |slot| cache.ancestors(Some(slot)));
+            let mut held: Vec<Held> =
+                sequences.iter_mut().map(|sequence| std::mem::take(sequence.cache.held())).collect();
+            let mut lent = attention.run(self.tensors.len() / 2);
+            for (held, sequence) in held.iter_mut().zip(&*sequences) {
+                lent.lend(held, (sequence.past, sequence.width()), |slot| {
+                    sequence.cache.ancestors(Some(slot))
+                });
+            }
             let ran = self.graph.run_binding(&self.binding);
             drop(lent);
-            *cache.held() = held;
-            ran?;
-            cache.change();
-            return Ok(());
+            for (held, sequence) in held.into_iter().zip(sequences) {
+                *sequence.cache.held() = held;
+                sequence.cache.change();
+            }
+            return ran.map(drop);
         }
+        let [Sequence { cache, past, .. }] = sequences else {
+            return Err(ort::Error::new("ONNX Runtime attends to one conversation at a time"));
+        };
+        let (past, total) = (*past, cache.len());
+        self.seqlens.extract_tensor_mut().1.fill((total - 1) as i32);
+        self.total.extract_tensor_mut().1.fill(total as i32);
         self.restore(cache);
         let mut bias = Tensor::new(self.graph.allocator(), [1, 1, total - past, total])?;
         let cells = bias.extract_tensor_mut().1;
@@ -193,17 +226,17 @@ impl Session {
         Ok(())
     }
 
-    /// Runs the slots of `cache` from `past` on, 1 to [`CHUNK`] of them, and writes their keys and values there; the
-    /// logits of the slots `wanted`, at least one, one row after the other. Valid until the next run.
+    /// Runs 1 to [`CHUNK`] tokens of all sequences and writes their keys and values there; the logits of the slots wanted, sequence by sequence, one
+    /// row after the other. Valid until the next run. Of several sequences only where it
+    /// [attends to several](Self::attends_to_several).
     pub(crate) fn run<'a>(
         &'a mut self,
-        cache: &mut KvCache,
-        past: usize,
-        wanted: &[usize],
+        sequences: &mut [Sequence<'_>],
     ) -> Result<ChunksExact<'a, f32>, ort::Error> {
-        let (width, count, total) = (cache.len() - past, wanted.len(), cache.len());
+        let width: usize = sequences.iter().map(Sequence::width).sum();
+        let count: usize = sequences.iter().map(|sequence| sequence.wanted.len()).sum();
         let (ids, positions) = &mut self.rows[width - 1];
-        let slots = cache.slots().iter().skip(past);
+        let slots = sequences.iter().flat_map(|sequence| &sequence.cache.slots()[sequence.past..]);
         let inputs = ids.extract_tensor_mut().1.iter_mut().zip(positions.extract_tensor_mut().1);
         for ((id, position), slot) in inputs.zip(slots) {
             (*id, *position) = (i64::from(slot.token), slot.position as i64);
@@ -214,8 +247,14 @@ impl Session {
                 Some((Tensor::new(memory, [count])?, Tensor::new(memory, [1, count, self.vocabulary])?));
         }
         let (rows, logits) = self.logits[count - 1].as_mut().expect("it was made just above");
-        for (row, slot) in rows.extract_tensor_mut().1.iter_mut().zip(wanted) {
-            *row = (slot - past) as i64;
+        let mut first = 0;
+        let wanted = sequences.iter().flat_map(|sequence| {
+            let before = first;
+            first += sequence.width();
+            sequence.wanted.iter().map(move |slot| before + slot - sequence.past)
+        });
+        for (row, wanted) in rows.extract_tensor_mut().1.iter_mut().zip(wanted) {
+            *row = wanted as i64;
         }
         if self.widths != (width, count) {
             // A failure half-way must not leave a mixture of shapes that passes for bound.
@@ -226,9 +265,7 @@ impl Session {
             self.binding.bind_output("logits", &mut *logits)?;
             self.widths = (width, count);
         }
-        self.seqlens.extract_tensor_mut().1.fill((total - 1) as i32);
-        self.total.extract_tensor_mut().1.fill(total as i32);
-        self.attend(cache, past)?;
+        self.attend(sequences)?;
         let (_, logits) = self.logits[count - 1].as_ref().expect("it was made above");
         Ok(logits.extract_tensor().1.chunks_exact(self.vocabulary))
     }

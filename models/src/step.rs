@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::batch::{Desk, Order};
 use crate::cache::KvCache;
 use crate::config::Config;
 use crate::distribution::Distribution;
-use crate::session::{CHUNK, Session};
+use crate::session::CHUNK;
 use crate::vocabulary::Vocabulary;
 
 /// Slots beyond the tokens asked for that are worth more than the memory, and the time that ONNX Runtime's attention takes for them.
@@ -28,7 +29,9 @@ pub(crate) enum Halt {
 pub(crate) struct Steps<'a> {
     pub(crate) config: &'a Config,
     pub(crate) vocabulary: &'a Vocabulary,
-    pub(crate) session: &'a mut Session,
+    /// Bytes that a slot takes in every part of what is held.
+    pub(crate) slot_width: usize,
+    pub(crate) desk: &'a Desk,
     pub(crate) cache: &'a mut KvCache,
     pub(crate) stop: &'a dyn Fn(usize) -> bool,
     /// Passes that may still be made.
@@ -39,8 +42,6 @@ pub(crate) struct Steps<'a> {
     pub(crate) tokens: u32,
     /// Tokens that went through the network before the first pass.
     pub(crate) prefilled: u32,
-    /// What ONNX Runtime said when it failed.
-    pub(crate) failure: Option<String>,
 }
 
 /// Slots made and not yet run, and whose distributions are wanted of them: slot, and index of the asker.
@@ -51,12 +52,12 @@ struct Pending {
 
 impl Steps<'_> {
     /// The distribution after `context`, which is no pass: it is the prefill.
-    pub(crate) fn prefill(&mut self, context: &[u32]) -> Result<Arc<Distribution>, Halt> {
+    pub(crate) async fn prefill(&mut self, context: &[u32]) -> Result<Arc<Distribution>, Halt> {
         if let Some(known) = self.known(context) {
             return Ok(known);
         }
         let (taken, tokens) = (self.taken, self.tokens);
-        let fed = self.feed(&[context]);
+        let fed = self.feed(&[context]).await;
         self.prefilled += self.tokens - tokens;
         (self.taken, self.tokens) = (taken, tokens);
         fed?.pop().flatten().ok_or(Halt::Full)
@@ -69,15 +70,18 @@ impl Steps<'_> {
 
     /// The distributions after each of `sequences`, in one pass over all tokens that are not held: a token tree. More
     /// than [`CHUNK`] tokens take more than one run. `None` where there is no room.
-    pub(crate) fn pass(&mut self, sequences: &[&[u32]]) -> Result<Vec<Option<Arc<Distribution>>>, Halt> {
+    pub(crate) async fn pass(
+        &mut self,
+        sequences: &[&[u32]],
+    ) -> Result<Vec<Option<Arc<Distribution>>>, Halt> {
         if self.left == 0 {
             return Err(Halt::Spent);
         }
         self.left -= 1;
-        self.feed(sequences)
+        self.feed(sequences).await
     }
 
-    fn feed(&mut self, sequences: &[&[u32]]) -> Result<Vec<Option<Arc<Distribution>>>, Halt> {
+    async fn feed(&mut self, sequences: &[&[u32]]) -> Result<Vec<Option<Arc<Distribution>>>, Halt> {
         let mut found = vec![None; sequences.len()];
         self.make_room(sequences);
         let mut pending = Pending { from: self.cache.len(), wanted: Vec::new() };
@@ -93,13 +97,13 @@ impl Steps<'_> {
             }
             for &token in &tokens[held..] {
                 if self.cache.len() - pending.from == CHUNK {
-                    self.flush(&mut pending, sequences, &mut found)?;
+                    self.flush(&mut pending, sequences, &mut found).await?;
                 }
                 at = Some(self.cache.push(token, at));
             }
             pending.wanted.extend(at.map(|slot| (slot, index)));
         }
-        self.flush(&mut pending, sequences, &mut found)?;
+        self.flush(&mut pending, sequences, &mut found).await?;
         Ok(found)
     }
 
@@ -112,51 +116,51 @@ impl Steps<'_> {
         let missing: usize =
             sequences.iter().zip(&walks).map(|(tokens, (_, held))| (tokens.len() - held).max(1)).sum();
         if self.cache.len() + missing > limit {
-            self.cache.compact(walks.iter().map(|&(slot, _)| slot), self.session.slot_width());
+            self.cache.compact(walks.iter().map(|&(slot, _)| slot), self.slot_width);
         }
     }
 
-    /// Runs what is pending.
-    fn flush(
+    /// Has what is pending run.
+    async fn flush(
         &mut self,
         pending: &mut Pending,
         sequences: &[&[u32]],
         found: &mut [Option<Arc<Distribution>>],
     ) -> Result<(), Halt> {
-        let Self { session, cache, vocabulary, .. } = self;
-        let width = cache.len() - pending.from;
+        let width = self.cache.len() - pending.from;
         if width == 0 {
             return Ok(());
         }
-        if (self.stop)(width) {
-            cache.truncate(pending.from, session.slot_width());
-            return Err(Halt::Stopped);
-        }
-        self.taken += 1;
-        self.tokens += width as u32;
         pending.wanted.sort_unstable();
         let mut slots: Vec<usize> = pending.wanted.iter().map(|&(slot, _)| slot).collect();
         slots.dedup();
         if slots.is_empty() {
             // The graph computes at least one row.
-            slots.push(cache.len() - 1);
+            slots.push(self.cache.len() - 1);
         }
-        let logits = match session.run(cache, pending.from, &slots) {
-            Ok(logits) => logits.map(|row| Arc::new(Distribution::new(row, vocabulary.starts()))),
-            Err(error) => {
-                self.failure = Some(error.to_string());
-                cache.truncate(pending.from, session.slot_width());
-                return Err(Halt::Failed);
+        let cache = std::mem::take(self.cache);
+        let order = Order { cache, past: pending.from, wanted: slots.clone() };
+        let (cache, ran) = self.desk.run(order, self.stop).await;
+        *self.cache = cache;
+        if ran.as_ref().err() != Some(&Halt::Stopped) {
+            self.taken += 1;
+            self.tokens += width as u32;
+        }
+        let distributions = match ran {
+            Ok(distributions) => distributions,
+            Err(halt) => {
+                self.cache.truncate(pending.from, self.slot_width);
+                return Err(halt);
             }
         };
         // Who was asked for first is worth most, and so remembered as the newest.
-        for (slot, distribution) in slots.into_iter().zip(logits.collect::<Vec<_>>()).rev() {
+        for (slot, distribution) in slots.into_iter().zip(distributions).rev() {
             for &(_, index) in pending.wanted.iter().filter(|(wanted, _)| *wanted == slot) {
-                cache.remember(sequences[index], &distribution);
+                self.cache.remember(sequences[index], &distribution);
                 found[index] = Some(Arc::clone(&distribution));
             }
         }
-        (pending.from, pending.wanted) = (cache.len(), Vec::new());
+        (pending.from, pending.wanted) = (self.cache.len(), Vec::new());
         Ok(())
     }
 }

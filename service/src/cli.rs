@@ -180,11 +180,11 @@ pub struct Models {
     #[arg(long, env = "FORETYPE_INT4_KERNEL", value_name = "WHO", default_value = "fastest")]
     pub int4_kernel: Kernel,
 
-    /// Spend less on the GPT-2: it is asked only where that pays most, as if questions waited at least this many milliseconds. 0:
+    /// Spend less on the GPT-2: it is asked only where that pays most, as if at least so many questions were always ahead. 0:
     /// as often and as deep as there is time.
-    #[arg(long, env = "FORETYPE_THRIFT_MS", value_name = "MS", default_value = "0")]
-    #[arg(value_parser = clap::value_parser!(u64).range(0..=100))]
-    pub thrift_ms: Option<u64>,
+    #[arg(long, env = "FORETYPE_THRIFT", value_name = "QUESTIONS", default_value = "0")]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub thrift: Option<u32>,
 }
 
 /// `foretype complete`.

@@ -95,7 +95,7 @@ pub fn open_engine(models: &Models) -> Result<Engine> {
         kv_bytes: usize::try_from(models.kv_mib << 20)?,
         inference_threads: usize::try_from(models.inference_threads)?,
         kernel: models.int4_kernel,
-        thrift: models.thrift_ms.map(Duration::from_millis),
+        thrift: models.thrift,
     };
     Ok(Engine::open(&settings)?)
 }

@@ -21,7 +21,6 @@ mod tables;
 mod type_through;
 
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
 
 use foretype_markov::{Limits, PersonalModel, Role, segment};
 
@@ -52,7 +51,7 @@ pub struct Engine {
     bundle: Bundle,
     pub(crate) inference: Option<Inference>,
     /// See [`Settings::thrift`].
-    thrift: Option<Duration>,
+    thrift: Option<u32>,
     /// What asking the neural tier gained anybody lately.
     gained: Gained,
     enabled: [bool; Predictor::ALL.len()],

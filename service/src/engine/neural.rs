@@ -40,12 +40,13 @@ impl Engine {
             return Some(question);
         }
         let cost = |depth| inference.own_cost(&question, depth);
-        let wait = inference.wait(request.deadline).max(thrift);
+        let usual = inference.usual();
+        let wait = inference.wait(request.deadline).max(usual * thrift);
         let gain = match request.memory.as_deref().map(read) {
             Some(memory) => Gain::of(&self.gained, Some(&memory.gained)),
             None => Gain::of(&self.gained, None),
         };
-        let depth = self.bundle.ensemble.gate.depth(standing(tables), gain, wait, cost)?;
+        let depth = self.bundle.ensemble.gate.depth(standing(tables), gain, (wait, usual), cost)?;
         Some(Question { depth, ..question })
     }
 

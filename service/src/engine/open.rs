@@ -27,8 +27,8 @@ pub struct Settings {
     pub inference_threads: usize,
     /// Who computes the GPT-2's products with 4-bit weights, and its attention.
     pub kernel: Kernel,
-    /// The GPT-2 is asked where that pays, as if questions waited at least so long. `None`: everywhere, whatever it takes.
-    pub thrift: Option<Duration>,
+    /// The GPT-2 is asked where that pays, as if at least so many questions were ahead. `None`: everywhere, whatever it takes.
+    pub thrift: Option<u32>,
 }
 
 impl Settings {

@@ -47,8 +47,9 @@ const DEEPER: f32 = 0.01;
 /// Keystrokes that asking gains at least: the fit counts first words only.
 const LEAST: f32 = 0.02;
 
-/// Keystrokes a millisecond of a thread's time is worth for each that the queue is long.
-const PRICE: f32 = 0.0015;
+/// Keystrokes that a usual question's time is worth for each such that the queue is long. With too little the queue grows until it is
+/// deadlines that refuse questions, and those ask nobody what would have been gained.
+const PRICE: f32 = 0.01;
 
 /// What asking gained lately, of one writer or of everybody: sums of which the older count less. Written without a lock: of two at
 /// once one may be lost, which the next make up for.
@@ -150,20 +151,21 @@ impl Gate {
         self.0[class][bin(best)]
     }
 
-    /// How deep a question is worth going that would wait so long, and take so long for each depth; `None`: it is not worth asking.
+    /// How deep a question is worth going that would wait so long, and take so long for each depth, where one takes so long as a rule;
+    /// `None`: it is not worth asking.
     pub fn depth(
         &self,
         (class, best): (usize, f32),
         gain: Gain,
-        wait: Duration,
+        (wait, usual): (Duration, Duration),
         cost: impl Fn(Depth) -> Duration,
     ) -> Option<Depth> {
-        let ms = |duration: Duration| duration.as_secs_f32() * 1e3;
+        let questions = |time: Duration| time.as_secs_f32() / usual.as_secs_f32().max(1e-6);
         // Where nothing better was seen it may still go on further: it is asked as long as that costs nothing.
         let first = ((BEYOND + gain.ratio) * self.gain(class, best)).max(LEAST);
-        let price = PRICE * ms(wait);
+        let price = PRICE * questions(wait);
         let profits = DEPTHS.into_iter().map(|(depth, of_first, of_deeper)| {
-            (depth, of_first * first + of_deeper * gain.deeper - price * ms(cost(depth)))
+            (depth, of_first * first + of_deeper * gain.deeper - price * questions(cost(depth)))
         });
         // The deepest of the best, which come first.
         let best = profits.reduce(|best, other| if other.1 > best.1 { other } else { best });
@@ -216,15 +218,23 @@ mod tests {
     fn the_longer_others_wait_the_less_is_asked_and_least_where_it_gains_least() {
         let gate = Gate(vec![[0.1; BINS]; PREFIX_CLASSES]);
         let cost = |depth: Depth| Duration::from_micros(100 + 500 * depth.passes as u64);
-        let passes = |gain: Gain, wait_ms| {
-            gate.depth((1, 0.2), gain, Duration::from_millis(wait_ms), cost).map(|depth| depth.passes)
+        let usual = cost(Depth { passes: 1, narrow: true });
+        let passes = |gain: Gain, waiting: u32| {
+            gate.depth((1, 0.2), gain, (usual * waiting / 10, usual), cost).map(|depth| depth.passes)
         };
         let (chat, mail) = (Gain { ratio: 3.0, deeper: 0.2 }, Gain { ratio: 0.5, deeper: 0.0 });
         assert_eq!((passes(chat, 0), passes(mail, 0)), (Some(6), Some(6)), "time costs nothing");
-        assert_eq!((passes(chat, 10), passes(mail, 10)), (Some(3), Some(2)));
-        assert_eq!((passes(chat, 100), passes(mail, 100)), (Some(2), Some(0)));
-        assert_eq!((passes(chat, 600), passes(mail, 600)), (Some(0), None));
-        assert_eq!(passes(chat, 10_000), None);
+        assert_eq!((passes(chat, 2), passes(mail, 2)), (Some(3), Some(2)));
+        assert_eq!((passes(chat, 30), passes(mail, 30)), (Some(3), Some(1)));
+        assert_eq!((passes(chat, 90), passes(mail, 90)), (Some(2), Some(0)));
+        assert_eq!((passes(chat, 200), passes(mail, 200)), (Some(1), Some(0)));
+        assert_eq!((passes(chat, 2_000), passes(mail, 2_000)), (None, None));
+        let slower = |wait: Duration| gate.depth((1, 0.2), chat, (wait, usual * 9), |depth| 9 * cost(depth));
+        assert_eq!(
+            slower(usual * 9 * 3).map(|depth| depth.passes),
+            passes(chat, 30),
+            "the same on any machine"
+        );
     }
 
     #[test]

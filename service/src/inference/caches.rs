@@ -95,12 +95,6 @@ impl Caches {
         state.out.iter_mut().filter(|out| is_of(&out.session)).for_each(|out| out.forgotten = true);
     }
 
-    /// Whether a cache is still out that is to be dropped because its writer was forgotten.
-    pub(super) fn is_out(&self, tenant: &str, writer: &str) -> bool {
-        let is_of = |key: &SessionKey| &*key.tenant == tenant && key.writer.as_deref() == Some(writer);
-        self.lock().out.iter().any(|out| out.forgotten && is_of(&out.session))
-    }
-
     /// What is kept.
     pub(super) fn used(&self) -> CacheUse {
         let state = self.lock();
@@ -185,6 +179,11 @@ mod tests {
         SessionKey { tenant: "t".into(), writer: Some(writer.into()), session: session.into() }
     }
 
+    fn is_out(caches: &Caches, writer: &str) -> bool {
+        let of = |out: &Out| out.forgotten && out.session.writer.as_deref() == Some(writer);
+        caches.lock().out.iter().any(of)
+    }
+
     #[test]
     fn who_is_forgotten_finds_nothing_again_even_of_what_was_out() {
         let caches = Caches::new(1 << 20);
@@ -195,9 +194,9 @@ mod tests {
         let mut out = caches.take(&session("ann", "one"));
         out.read = 9;
         caches.forget("t", "ann");
-        assert!(caches.is_out("t", "ann") && !caches.is_out("t", "bob"));
+        assert!(is_out(&caches, "ann") && !is_out(&caches, "bob"));
         drop(out);
-        assert!(!caches.is_out("t", "ann"));
+        assert!(!is_out(&caches, "ann"));
         let read = |writer| ["one", "two"].map(|name| caches.read(&session(writer, name)));
         assert_eq!((read("ann"), read("bob")), ([0, 0], [8, 8]));
         assert_eq!(caches.used().sessions, 2);
@@ -214,7 +213,7 @@ mod tests {
             });
             broken.join().is_err()
         });
-        assert!(panicked && !caches.is_out("t", "ann"));
+        assert!(panicked && !is_out(&caches, "ann"));
         assert_eq!(caches.read(&session("ann", "one")), 0);
     }
 }

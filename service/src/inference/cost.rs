@@ -19,6 +19,9 @@ const GUESS: [f32; PARTS] = [100.0, 600.0, 400.0, 300.0, 1_000.0];
 /// How far an estimate moves towards what was measured.
 const STEP: f32 = 0.125;
 
+/// What is left of the time that a run is expected to take, when it was not begun for that.
+const DOUBT: f32 = 0.98;
+
 /// The shape of a question, as far as its cost depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
@@ -44,30 +47,26 @@ impl Shape {
     }
 }
 
-/// So much for each part of a question: normalised least mean squares (Widrow and Hoff
+/// A time that is so much for each part of something: normalised least mean squares (Widrow and Hoff
 /// 1960), read and written without a lock. What was not asked for lately is estimated from what was.
 #[derive(Debug)]
-pub(super) struct Costs([AtomicU32; PARTS]);
+struct Linear<const N: usize>([AtomicU32; N]);
 
-impl Default for Costs {
-    fn default() -> Self {
-        Self(GUESS.map(|micros| AtomicU32::new(micros.to_bits())))
-    }
-}
-
-impl Costs {
-    /// What a question of this shape is expected to take.
-    pub(super) fn of(&self, shape: Shape) -> Duration {
-        Duration::from_secs_f32(self.micros(shape.parts()) * 1e-6)
+impl<const N: usize> Linear<N> {
+    fn new(guess: [f32; N]) -> Self {
+        Self(guess.map(|micros| AtomicU32::new(micros.to_bits())))
     }
 
-    fn micros(&self, parts: [f32; PARTS]) -> f32 {
+    fn micros(&self, parts: [f32; N]) -> f32 {
         parts.iter().zip(&self.0).map(|(part, micros)| part * load(micros)).sum()
     }
 
-    /// Learns what one took. Two threads at once may lose one of two measurements, which the next make up for.
-    pub(super) fn learn(&self, shape: Shape, took: Duration) {
-        let parts = shape.parts();
+    fn of(&self, parts: [f32; N]) -> Duration {
+        Duration::from_secs_f32(self.micros(parts) * 1e-6)
+    }
+
+    /// Two threads at once may lose one of two measurements, which the next make up for.
+    fn learn(&self, parts: [f32; N], took: Duration) {
         let expected = self.micros(parts);
         // Somebody else had the core now and then, for much longer than a question takes: that is no shape's cost, and believed it
         // would keep questions from being asked that would show it is not.
@@ -76,6 +75,59 @@ impl Costs {
         for (part, micros) in parts.into_iter().zip(&self.0) {
             micros.store((load(micros) + step * part).max(0.0).to_bits(), Ordering::Relaxed);
         }
+    }
+}
+
+/// What questions take, by their shape: of a run that several share each has its part.
+#[derive(Debug)]
+pub(super) struct Costs(Linear<PARTS>);
+
+impl Default for Costs {
+    fn default() -> Self {
+        Self(Linear::new(GUESS))
+    }
+}
+
+impl Costs {
+    /// What a question of this shape is expected to take.
+    pub(super) fn of(&self, shape: Shape) -> Duration {
+        self.0.of(shape.parts())
+    }
+
+    /// Learns what one took.
+    pub(super) fn learn(&self, shape: Shape, took: Duration) {
+        self.0.learn(shape.parts(), took);
+    }
+}
+
+/// What a run of the network takes, by its tokens. One that has begun goes on to its end.
+#[derive(Debug)]
+pub(super) struct Pace(Linear<2>);
+
+impl Default for Pace {
+    /// As on a core that others use too.
+    fn default() -> Self {
+        Self(Linear::new([300.0, 300.0]))
+    }
+}
+
+impl Pace {
+    /// What a run of so many tokens is expected to take.
+    pub(super) fn of(&self, tokens: usize) -> Duration {
+        self.0.of([1.0, tokens as f32])
+    }
+
+    /// A run was not begun because it would have taken too long: it is expected to take less and less, so that it is found out one day
+    /// whether that still holds.
+    pub(super) fn doubt(&self) {
+        for micros in &self.0.0 {
+            micros.store((load(micros) * DOUBT).to_bits(), Ordering::Relaxed);
+        }
+    }
+
+    /// Learns what one took.
+    pub(super) fn learn(&self, tokens: usize, took: Duration) {
+        self.0.learn([1.0, tokens as f32], took);
     }
 }
 
@@ -134,6 +186,25 @@ mod tests {
         }
         let found = costs.of(shape(4, 1));
         assert!(found < Duration::from_micros(1_500), "{found:?}");
+    }
+
+    #[test]
+    fn a_run_takes_as_long_as_such_runs_took() {
+        let pace = Pace::default();
+        assert!(pace.of(1) < pace.of(16));
+        for i in 0..2_000_u64 {
+            let tokens = 1 + i * i % 7;
+            pace.learn(tokens as usize, Duration::from_micros(100 + 80 * tokens));
+        }
+        for (tokens, true_) in [(1, 180), (8, 740), (16, 1_380)] {
+            let found = pace.of(tokens).as_micros() as u64;
+            assert!(found.abs_diff(true_) < true_ / 20, "{tokens}: {found}");
+        }
+        // Once it was slow, and nothing is begun for that.
+        (0..100).for_each(|_| pace.learn(4, Duration::from_secs(1)));
+        assert!(pace.of(1) > Duration::from_millis(20));
+        (0..500).for_each(|_| pace.doubt());
+        assert!(pace.of(16) < Duration::from_millis(20));
     }
 
     #[test]

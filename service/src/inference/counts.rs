@@ -19,6 +19,10 @@ pub struct Counts {
     pub expired: u64,
     /// Panics of a thread, each of which took one answer.
     pub panics: u64,
+    /// Runs of the network.
+    pub runs: u64,
+    /// Questions they were for, of which several may share one.
+    pub shares: u64,
     /// Runs of ONNX Runtime that failed.
     pub failures: u64,
     /// Tokens of context that caches held.
@@ -36,6 +40,8 @@ pub(super) struct Tally {
     superseded: AtomicU64,
     expired: AtomicU64,
     panics: AtomicU64,
+    runs: AtomicU64,
+    shares: AtomicU64,
     failures: AtomicU64,
     tokens_held: AtomicU64,
     tokens_run: AtomicU64,
@@ -64,6 +70,11 @@ impl Tally {
         count(&self.panics, 1);
     }
 
+    pub(super) fn ran(&self, shares: usize) {
+        count(&self.runs, 1);
+        count(&self.shares, shares as u64);
+    }
+
     pub(super) fn failed(&self) {
         count(&self.failures, 1);
     }
@@ -77,6 +88,8 @@ impl Tally {
             superseded: read(&self.superseded),
             expired: read(&self.expired),
             panics: read(&self.panics),
+            runs: read(&self.runs),
+            shares: read(&self.shares),
             failures: read(&self.failures),
             tokens_held: read(&self.tokens_held),
             tokens_run: read(&self.tokens_run),

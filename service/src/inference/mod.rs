@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 
 pub use self::caches::CacheUse;
 use self::caches::Caches;
-use self::cost::{Costs, Shape};
+use self::cost::{Costs, Pace, Shape};
 pub use self::counts::Counts;
 use self::counts::Tally;
 pub use self::queue::QueueUse;
@@ -34,8 +34,11 @@ const MARGIN: Duration = Duration::from_micros(2_000);
 /// Questions about a session that what was read for one of them serves, at least: most of a message is typed behind its context.
 const SERVES: usize = 16;
 
-/// As if a question had to wait so long when threads are never idle.
-const BUSY: Duration = Duration::from_millis(3);
+/// As if so many usual questions were ahead when threads are never idle.
+const BUSY: f32 = 1.0;
+
+/// What a usual question has to read: a letter, or the word before it.
+const USUAL: (usize, Depth) = (4, Depth { passes: 1, narrow: true });
 
 /// How long reading ahead may take.
 const PREPARING: Duration = Duration::from_secs(1);
@@ -102,9 +105,9 @@ pub struct Question {
 pub struct Answered {
     /// What the GPT-2 says.
     pub words: Words,
-    /// How long it waited for a thread.
+    /// How long it waited: for a thread, and there for runs that were others'.
     pub waited: Duration,
-    /// How long a thread worked on it.
+    /// How long a thread worked on it; of a run that several share its part.
     pub worked: Duration,
 }
 
@@ -132,6 +135,7 @@ struct Shared {
     queue: Queue<Job>,
     caches: Caches,
     costs: Costs,
+    pace: Pace,
     tally: Tally,
     /// The next question is to panic.
     #[cfg(test)]
@@ -183,6 +187,7 @@ impl Inference {
             queue,
             caches,
             costs,
+            pace: Pace::default(),
             tally,
             #[cfg(test)]
             panic_next: Default::default(),
@@ -192,7 +197,7 @@ impl Inference {
         let open = Arc::new(Open { shared: Arc::clone(&shared), threads: started });
         let handle = Self { shared: Arc::clone(&shared), threads, open };
         for (number, model) in models.into_iter().enumerate() {
-            let worker = Worker::new(number, model, Arc::clone(&shared));
+            let worker = Worker::new(model, Arc::clone(&shared));
             let thread = std::thread::Builder::new().name(format!("inference-{number}"));
             let thread = thread.spawn(move || worker.run())?;
             handle.open.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
@@ -243,7 +248,13 @@ impl Inference {
     /// are about to come.
     pub fn wait(&self, deadline: Deadline) -> Duration {
         let (ahead, busy) = self.shared.queue.pressure(deadline);
-        ahead + BUSY.mul_f32(busy * busy)
+        ahead + self.usual().mul_f32(BUSY * busy * busy)
+    }
+
+    /// What a usual question takes.
+    pub fn usual(&self) -> Duration {
+        let (unread, depth) = USUAL;
+        self.shared.costs.of(Shape::new(unread, depth))
     }
 
     /// log P of each surface of a message, if the threads have nothing else to do. Gives way to any question.
@@ -266,12 +277,19 @@ impl Inference {
 
     /// Drops all caches of a writer and what waits to be read into them; resolves when they are gone.
     pub async fn forget(&self, tenant: &str, writer: &str) {
-        self.shared.queue.forget(|key| &*key.tenant == tenant && key.writer.as_deref() == Some(writer));
-        self.shared.caches.forget(tenant, writer);
-        // A thread may be at work for the writer; it comes to an end within a budget.
-        while self.shared.caches.is_out(tenant, writer) {
+        let is_of = |key: &SessionKey| &*key.tenant == tenant && key.writer.as_deref() == Some(writer);
+        let Shared { queue, caches, .. } = &*self.shared;
+        let forget = || {
+            queue.forget(is_of);
+            caches.forget(tenant, writer);
+        };
+        forget();
+        // A thread may be at work for the writer; it comes to an end within a budget, and may leave something to be read later.
+        let under_way = queue.under_way(is_of);
+        while queue.is_at(&under_way) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+        forget();
     }
 
     /// What was done and what was not, since the start.

@@ -35,6 +35,14 @@ families! {
         .reading("Near 1 the GPT-2 is asked only where it gains most.");
         threads: IntGauge = family("foretype_neural_threads", Unit::Of("threads"), "Threads that own a GPT-2.")
             .reading("0: served without.");
+        runs: IntCounter = family("foretype_neural_runs_total", Unit::Of("runs"), "Runs of the GPT-2's network.")
+            .reading("Several a question, unless its answer is known already.");
+        shares: IntCounter = family(
+            "foretype_neural_shares_total",
+            Unit::Of("shares"),
+            "Questions that runs of the GPT-2's network were for: one each, or several that share one.",
+        )
+        .reading("Divided by the runs: 1 while few type, more the more there is to do; a share costs less than a run.");
         failures: IntCounter =
             family("foretype_neural_failures_total", Unit::Of("failures"), "Failed runs of ONNX Runtime.")
                 .reading("Stays 0. Answers go on without the GPT-2; the log has the cause.");

@@ -112,6 +112,8 @@ impl Metrics {
         for (kind, count) in [("held", counts.tokens_held), ("run", counts.tokens_run)] {
             catch_up(&neural.kv_tokens.with_label_values(&[kind]), count);
         }
+        catch_up(&neural.runs, counts.runs);
+        catch_up(&neural.shares, counts.shares);
         catch_up(&neural.failures, counts.failures);
         for (lane, length) in [("questions", now.queue.questions), ("patient", now.queue.patient)] {
             set(&neural.queue.with_label_values(&[lane]), length);
