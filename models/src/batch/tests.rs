@@ -32,20 +32,25 @@ fn prompt((before, prefix): (&'static str, &'static str)) -> Prompt<'static> {
     Prompt { turns: &[], role: Role::Agent, before, prefix }
 }
 
+/// Where activations are rounded to eight bits, one that is just rounded the other way moves a probability by some hundredths.
+fn near(p: f32, q: f32) -> bool {
+    (p - q).abs() < 0.06 * p.max(q) + 1e-3
+}
+
 /// The same answer, but for what rounding moves: rows of a pass are computed by themselves, ONNX Runtime's sums are not always.
 fn assert_same(one: &Words, other: &Words) {
-    let likeliest = |words: &Words| -> Vec<(String, f32)> {
-        words.top.iter().map(|word| (word.surface.clone(), word.prob)).collect()
+    let likely = |words: &Words, surface: &str| {
+        let found = words.top.iter().find(|word| word.surface == surface);
+        // It may just not be one of the best that were asked for.
+        found.or(words.top.last()).map_or(0.0, |word| word.prob)
     };
-    let (one_best, other_best) = (likeliest(one), likeliest(other));
-    assert_eq!(one_best.len(), other_best.len(), "{one:?} {other:?}");
-    for ((a, p), (b, q)) in one_best.iter().zip(&other_best) {
-        assert!(
-            (p - q).abs() < 0.02 * p.max(*q) + 1e-3 && (a == b || (p - q).abs() < 0.01),
-            "{one:?} {other:?}"
-        );
+    assert!(!one.top.is_empty(), "{one:?}");
+    for (words, others) in [(one, other), (other, one)] {
+        for word in words.top.iter().filter(|word| word.prob > 0.02) {
+            assert!(near(word.prob, likely(others, &word.surface)), "{word:?} {one:?} {other:?}");
+        }
     }
-    assert!((one.mass - other.mass).abs() < 0.02 * one.mass + 1e-4, "{one:?} {other:?}");
+    assert!(near(one.mass, other.mass), "{one:?} {other:?}");
     assert_eq!((one.context, one.prefilled, one.complete), (other.context, other.prefilled, other.complete));
 }
 

@@ -244,7 +244,7 @@ impl Completion {
 pub struct Neural {
     /// From the question to what came of it.
     pub elapsed: Duration,
-    /// In the queue; zero if it did not come back.
+    /// In the queue, and for runs that were others'; zero if it did not come back.
     pub waited: Duration,
     /// At work on it; zero if it did not come back.
     pub worked: Duration,
