@@ -19,9 +19,6 @@ const GUESS: [f32; PARTS] = [100.0, 600.0, 400.0, 300.0, 1_000.0];
 /// How far an estimate moves towards what was measured.
 const STEP: f32 = 0.125;
 
-/// What is left of the time that a run is expected to take, when it was not begun for that.
-const DOUBT: f32 = 0.98;
-
 /// The shape of a question, as far as its cost depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
@@ -117,14 +114,6 @@ impl Pace {
         self.0.of([1.0, tokens as f32])
     }
 
-    /// A run was not begun because it would have taken too long: it is expected to take less and less, so that it is found out one day
-    /// whether that still holds.
-    pub(super) fn doubt(&self) {
-        for micros in &self.0.0 {
-            micros.store((load(micros) * DOUBT).to_bits(), Ordering::Relaxed);
-        }
-    }
-
     /// Learns what one took.
     pub(super) fn learn(&self, tokens: usize, took: Duration) {
         self.0.learn([1.0, tokens as f32], took);
@@ -200,11 +189,6 @@ mod tests {
             let found = pace.of(tokens).as_micros() as u64;
             assert!(found.abs_diff(true_) < true_ / 20, "{tokens}: {found}");
         }
-        // Once it was slow, and nothing is begun for that.
-        (0..100).for_each(|_| pace.learn(4, Duration::from_secs(1)));
-        assert!(pace.of(1) > Duration::from_millis(20));
-        (0..500).for_each(|_| pace.doubt());
-        assert!(pace.of(16) < Duration::from_millis(20));
     }
 
     #[test]

@@ -51,6 +51,10 @@ impl queue::Job for Job {
     }
 }
 
+/// What a token of a run is expected to take at most, when it is asked whether there is time for it: what is not begun on a slow core
+/// is lost for sure.
+const A_TOKEN: Duration = Duration::from_micros(300);
+
 /// Questions that a thread is at, at most: hardly more share a run.
 const QUESTIONS: usize = 8;
 
@@ -231,12 +235,8 @@ impl<'a> Work<'a> {
             phrase_words: question.phrase_words,
         };
         let stop = |tokens: usize| {
-            let left = question.deadline.left();
-            let late = left <= MARGIN + shared.pace.of(tokens);
-            if late && left > MARGIN {
-                shared.pace.doubt();
-            }
-            late || reply.is_closed()
+            let takes = shared.pace.of(tokens).min(A_TOKEN * tokens as u32);
+            reply.is_closed() || question.deadline.left() <= MARGIN + takes
         };
         let bytes = question.text.bytes();
         let mut learned = None;

@@ -12,9 +12,9 @@ families! {
         elapsed: Histogram =
             seconds("foretype_neural_tier_seconds", "The neural tier's time as an answer sees it, queueing included.")
                 .reading("What the GPT-2 adds to an answer that asks it.");
-        wait: Histogram = seconds("foretype_neural_wait_seconds", "What answered questions waited for a thread.")
+        wait: Histogram = seconds("foretype_neural_wait_seconds", "What answered questions waited: for a thread, and there for others' runs.")
             .reading("Above some milliseconds the GPT-2 is the bottleneck: `--inference-threads`.");
-        work: Histogram = seconds("foretype_neural_work_seconds", "What answered questions took a thread.")
+        work: Histogram = seconds("foretype_neural_work_seconds", "What answered questions took a thread; of a run that several share their part.")
             .reading("Grows when caches are lost (`foretype_kv_evictions_total`) or the core is shared.");
         questions: IntCounterVec = family(
             "foretype_neural_questions_total",
