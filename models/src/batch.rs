@@ -2,7 +2,7 @@
 //!
 //! A question ([`Reader`](crate::Reader)) is a future. Where it needs the network it lays its cache and what is to be run of it on a
 //! [`Desk`] and waits; a [`Runner`] runs what lies on several desks at once, and each goes on when it is polled again: iteration-level
-//! scheduling with selective batching (Yu et al. 2022, "Orca"). Of a run for several conversations a token costs half of what it does
+//! scheduling with selective batching (Yu et al. 2022, "Orca"). A token of each of eight conversations costs two thirds of what it does
 //! alone, as the weights are looked at once for all.
 //!
 //! Nobody is woken: who polls the questions knows which of them were run. So it is theirs to say who goes first.
@@ -20,7 +20,7 @@ use crate::distribution::Distribution;
 use crate::session::{CHUNK, Sequence, Session};
 use crate::step::Halt;
 
-/// The most tokens that are worth a run together: of eight each costs half of what one alone does, of sixteen hardly less.
+/// The most tokens that are worth a run together: of sixteen each costs hardly less than of eight, and all wait for them.
 const TOKENS: usize = 8;
 
 /// What is to be run of one conversation.
